@@ -1,0 +1,56 @@
+"""Checks of arguments, shared by every floor: one clear line that names what is wrong and what is allowed."""
+
+from collections.abc import Collection
+
+import torch
+from torch import Tensor
+
+
+class InputError(ValueError):
+    """A setting, file or argument from outside is unusable.
+
+    The message is one line that names what was wrong and what is allowed; the command line prints it as it is and
+    exits with status 2.
+    """
+
+
+def check_option(name: str, value: object, allowed: Collection[object]) -> None:
+    """Raise ``InputError`` unless ``value`` is one of ``allowed``."""
+    if value not in allowed:
+        raise InputError(f"{name} is {value!r}; allowed: {', '.join(map(repr, allowed))}")
+
+
+def check_embeddings(name: str, embeddings: Tensor, *, min_rows: int = 2) -> None:
+    """Raise ``InputError`` unless ``embeddings`` is a finite floating point tensor, N x d with N >= ``min_rows``."""
+    if not isinstance(embeddings, Tensor) or not embeddings.is_floating_point():
+        kind = embeddings.dtype if isinstance(embeddings, Tensor) else type(embeddings).__name__
+        raise InputError(f"{name} must be a floating point tensor, not {kind}")
+    if embeddings.ndim != 2 or embeddings.shape[1] < 1:
+        raise InputError(f"{name} must have shape N x d, not {tuple(embeddings.shape)}")
+    if embeddings.shape[0] < min_rows:
+        raise InputError(f"{name} needs at least {min_rows} rows, got {embeddings.shape[0]}")
+    if not bool(torch.isfinite(embeddings).all()):
+        raise InputError(f"{name} contains NaN or infinite values")
+
+
+def check_pair(student: Tensor, teacher: Tensor, *, min_rows: int = 2, same_width: bool = True) -> None:
+    """Check a student's and a teacher's embeddings of the same images: both N x d, same N (and d, unless waived)."""
+    check_embeddings("student", student, min_rows=min_rows)
+    check_embeddings("teacher", teacher, min_rows=min_rows)
+    if student.shape[0] != teacher.shape[0] or (same_width and student.shape[1] != teacher.shape[1]):
+        raise InputError(f"student {tuple(student.shape)} and teacher {tuple(teacher.shape)} do not match in shape")
+
+
+def check_images(name: str, images: Tensor) -> None:
+    """Raise ``InputError`` unless ``images`` is a uint8 tensor of shape N x H x W x 3."""
+    if not isinstance(images, Tensor) or images.dtype != torch.uint8:
+        kind = images.dtype if isinstance(images, Tensor) else type(images).__name__
+        raise InputError(f"{name} must be a uint8 tensor, not {kind}")
+    if images.ndim != 4 or images.shape[-1] != 3:
+        raise InputError(f"{name} must have shape N x H x W x 3, not {tuple(images.shape)}")
+
+
+def check_positive(name: str, value: float) -> None:
+    """Raise ``InputError`` unless ``value`` is a finite number greater than zero."""
+    if not 0 < value < float("inf"):
+        raise InputError(f"{name} is {value}; it must be a finite number greater than 0")
