@@ -1,0 +1,205 @@
+"""Images of every source in one shape: uint8 in memory, labels and class names with them."""
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+import torchvision
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from asymdistill import scenes
+from asymdistill.artifacts import digest_bytes, digest_file
+from asymdistill.checks import InputError, check_images
+
+Split = Literal["train", "test"]
+TORCHVISION = {"cifar10": torchvision.datasets.CIFAR10, "cifar100": torchvision.datasets.CIFAR100}
+DEFAULT_ROOT = Path("~/.cache/asymdistill")
+SCENES_DEFAULT_COUNT = {"train": 24_000, "test": 5_000}
+NPZ_NAMES = ("train_images", "test_images", "train_labels", "test_labels", "classes")
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Images with their labels.
+
+    Attributes:
+        images: uint8, N x H x W x 3, RGB.
+        labels: int64, N, indices into ``class_names``.
+        class_names: one name a class.
+    """
+
+    images: Tensor
+    labels: Tensor
+    class_names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        check_images("images", self.images)
+        if self.labels.shape != self.images.shape[:1] or self.labels.dtype != torch.int64:
+            raise InputError(
+                f"labels must be int64 of shape {tuple(self.images.shape[:1])}, "
+                f"not {self.labels.dtype} of shape {tuple(self.labels.shape)}"
+            )
+        if len(self.labels) and not 0 <= int(self.labels.min()) <= int(self.labels.max()) < len(self.class_names):
+            raise InputError(f"labels must lie in 0..{len(self.class_names) - 1}, one a class name")
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def take(self, indices: Tensor) -> "ImageSet":
+        """The images at ``indices``, in that order."""
+        return ImageSet(self.images[indices], self.labels[indices], self.class_names)
+
+
+def load(
+    dataset: str,
+    split: Split,
+    *,
+    root: Path | None = None,
+    download: bool = True,
+    limit: int | None = None,
+    seed: int = 0,
+    image_size: int = 32,
+) -> ImageSet:
+    """Load one split of a data set.
+
+    torchvision's sets keep the order of their files, as the paper's metrics within batches need. An ``.npz`` file or
+    a folder usually stands class by class, which would make each such batch one class, so they are shuffled by
+    ``seed``; so is what a limit leaves of them.
+
+    Args:
+        dataset: ``scenes``, ``cifar10``, ``cifar100``, a path to an ``.npz`` file or to a folder of
+            ``train/<class>/`` and ``test/<class>/``.
+        split: ``train`` or ``test``.
+        root: where torchvision keeps its files; default: the user's cache folder.
+        download: let torchvision download what is missing there.
+        limit: keep so many images, balanced over the classes; None: all.
+        seed: seeds Scenes, the subset and the shuffling.
+        image_size: side in pixels to which the images of a folder are brought.
+
+    Raises:
+        InputError: nothing by that name, files that are missing or of another form, a limit beyond the images there.
+    """
+    if dataset == "scenes":
+        return _load_scenes(split, limit, seed)
+    if dataset in TORCHVISION:
+        loaded = _load_torchvision(dataset, split, (root or DEFAULT_ROOT).expanduser(), download)
+    else:
+        path = Path(dataset).expanduser()
+        if path.suffix == ".npz":
+            loaded = _load_npz(path, split)
+        elif path.is_dir():
+            loaded = _load_folder(path, split, image_size)
+        else:
+            raise InputError(
+                f"no data set {dataset!r}; allowed: 'scenes', 'cifar10', 'cifar100', "
+                "a path to an .npz file, or a path to an existing folder with train/ and test/"
+            )
+        generator = torch.Generator().manual_seed(seed)
+        loaded = loaded.take(torch.randperm(len(loaded), generator=generator))
+    if limit is None:
+        return loaded
+    return loaded.take(balanced_subset(loaded.labels, limit, seed=seed, classes=len(loaded.class_names)))
+
+
+def balanced_subset(labels: Tensor, limit: int, *, seed: int, classes: int) -> Tensor:
+    """Indices, ascending, of ``limit`` images chosen at random, as equal in number over the classes as they allow.
+
+    Raises:
+        InputError: fewer than ``limit`` images are there.
+    """
+    if limit > len(labels):
+        raise InputError(f"a limit of {limit} images was asked for and only {len(labels)} are there")
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(labels), generator=generator)
+    # The k-th image of each class, for k = 0, 1, ...: taking images by that rank takes one of each class in turn.
+    rank = torch.empty(len(labels), dtype=torch.int64)
+    for label in range(classes):
+        members = order[labels[order] == label]
+        rank[members] = torch.arange(len(members))
+    by_rank = order[torch.argsort(rank[order], stable=True)]
+    return by_rank[:limit].sort().values
+
+
+def fingerprint(dataset: str, image_size: int = 32) -> str:
+    """A string that changes when the files of a data set do; torchvision checks its own files by MD5."""
+    path = Path(dataset).expanduser()
+    if dataset == "scenes" or dataset in TORCHVISION:
+        return dataset
+    if path.is_file():
+        return digest_file(path)
+    entries = (f"{file.relative_to(path)} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in _files(path))
+    return digest_bytes("\n".join([str(image_size), *entries]).encode())
+
+
+def _load_scenes(split: Split, limit: int | None, seed: int) -> ImageSet:
+    # The two splits must never share a scene, and neither may share one with the images that trained the teacher.
+    drawn = scenes.generate(limit or SCENES_DEFAULT_COUNT[split], seed=1_000_003 + 2 * seed + (split == "test"))
+    return ImageSet(drawn.images, drawn.labels, scenes.SHAPES)
+
+
+def _load_torchvision(dataset: str, split: Split, root: Path, download: bool) -> ImageSet:
+    # torchvision unpickles these files, but only after each has matched the MD5 of the official release.
+    try:
+        source = TORCHVISION[dataset](root, train=split == "train", download=download)
+    except (RuntimeError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"{dataset} is not in {root} and could not be fetched ({reason}); unpack the official archive there, set "
+            "dataset_root to a folder that holds it, or set dataset to an .npz file or an image folder"
+        ) from None
+    labels = torch.tensor(source.targets, dtype=torch.int64)
+    return ImageSet(torch.from_numpy(source.data), labels, tuple(source.classes))
+
+
+def _load_npz(path: Path, split: Split) -> ImageSet:
+    if not path.is_file():
+        raise InputError(f"{path} does not exist")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            missing = [name for name in NPZ_NAMES if name not in archive]
+            if missing:
+                raise InputError(f"{path} lacks {', '.join(missing)}; it must hold {', '.join(NPZ_NAMES)}")
+            images, labels = archive[f"{split}_images"], archive[f"{split}_labels"]
+            names = tuple(str(name) for name in archive["classes"])
+    except (zipfile.BadZipFile, OSError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path} is not a readable .npz file: {error}") from None
+    if images.dtype != np.uint8 or not np.issubdtype(labels.dtype, np.integer):
+        raise InputError(f"{path}: images must be uint8 and labels integers, not {images.dtype} and {labels.dtype}")
+    return ImageSet(torch.from_numpy(images), torch.from_numpy(labels.astype(np.int64)), names)
+
+
+def _load_folder(path: Path, split: Split, image_size: int) -> ImageSet:
+    try:
+        tree = torchvision.datasets.ImageFolder(path / split)
+    except FileNotFoundError as error:
+        raise InputError(f"{path / split} is not a folder of one subfolder of images a class: {error}") from None
+    images = np.empty((len(tree.samples), image_size, image_size, 3), np.uint8)
+    for row, (file, _) in enumerate(tree.samples):
+        try:
+            with Image.open(file) as image:
+                images[row] = _square(image.convert("RGB"), image_size)
+        except (UnidentifiedImageError, OSError) as error:
+            raise InputError(f"{file} is not a readable image: {error}") from None
+    return ImageSet(torch.from_numpy(images), torch.tensor(tree.targets, dtype=torch.int64), tuple(tree.classes))
+
+
+def _square(image: Image.Image, side: int) -> np.ndarray:
+    if image.size != (side, side):
+        width, height = image.size
+        scale = side / min(width, height)
+        image = image.resize(
+            (max(side, round(width * scale)), max(side, round(height * scale))), Image.Resampling.BICUBIC
+        )
+        left, top = (image.width - side) // 2, (image.height - side) // 2
+        image = image.crop((left, top, left + side, top + side))
+    return np.asarray(image)
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.rglob("*") if file.is_file())
