@@ -1,0 +1,271 @@
+"""Build the book: run every notebook in a staging copy, then let Jupyter Book make strict HTML of it.
+
+Nothing is written beside the sources. What is read again by a second build is the studies' own stored tables; pages
+and executed notebooks are always made anew, so that none can be stale.
+"""
+
+import html
+import importlib.util
+import json
+import logging
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from asymdistill.checks import InputError, check_option
+from asymdistill.config import PATH_SETTINGS, Settings, load_settings, profile_names
+
+LOGGER = logging.getLogger(__name__)
+
+EXTRA = ("ipykernel", "jupyter_book", "nbclient", "papermill", "sphinxcontrib.bibtex", "yaml")
+JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
+
+
+def build(
+    profile: str,
+    *,
+    runs_dir: Path,
+    source: Path,
+    out: Path,
+    overrides: Mapping[str, Any] | None = None,
+    only: Sequence[str] | None = None,
+    provenance: Mapping[str, str] | None = None,
+) -> Path:
+    """Run the notebooks on a profile and build the book from them.
+
+    Args:
+        profile: the name of a profile, or a path to a TOML file.
+        runs_dir: where studies keep their results; a second build reads what is there.
+        source: the folder that holds ``_config.yml``, ``_toc.yml``, ``book/`` and ``notebooks/``; it is only read.
+        out: the folder for what is built.
+        overrides: settings that replace those of the profile.
+        only: names of notebooks; the others are left out, pages that show their numbers have gaps, and the book
+            is built without strictness, beside the whole one.
+        provenance: what the footer of every page says, besides profile and commit, as names and values.
+
+    Returns:
+        The folder of the finished HTML: ``out/html``, or ``out/html-partial`` with ``only``.
+
+    Raises:
+        InputError: a missing extra, an unknown profile, setting, notebook or parameter, a notebook that fails, or a
+            page that does not build. Then a book that stood in ``out`` before is still whole.
+    """
+    _check_extra()
+    name, settings = load_settings(profile, overrides)
+    out, source = out.resolve(), source.resolve()
+    stage = _stage(source, out / "stage", only)
+    parameters = {
+        "profile": str(Path(profile).expanduser().resolve()) if profile.endswith(".toml") else profile,
+        "overrides": _absolute(overrides or {}),
+        "runs_dir": str(runs_dir.resolve()),
+    }
+    with _own_kernel():
+        for notebook in sorted((stage / "notebooks").glob("*.ipynb")):
+            started = time.perf_counter()
+            _execute(notebook, parameters)
+            LOGGER.info("%s: %.1f s", notebook.stem, time.perf_counter() - started)
+    _write_settings_page(stage / "book" / "_generated" / "settings.md", settings)
+    _write_footer(stage / "_config.yml", {"profile": name, "commit": commit_of(source), **(provenance or {})})
+    return _publish(_make_html(stage, out, strict=not only), out / ("html-partial" if only else "html"))
+
+
+def commit_of(folder: Path) -> str:
+    """Return the short commit of a checkout, with ``+ changes`` where it has any; ``unknown`` outside git."""
+    git = ["git", "-C", str(folder)]
+    try:
+        commit, changes = (
+            subprocess.run([*git, *words], capture_output=True, text=True, check=True).stdout.strip()
+            for words in (("rev-parse", "--short", "HEAD"), ("status", "--porcelain"))
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return f"{commit} + changes" if changes else commit
+
+
+def _check_extra() -> None:
+    missing = [name for name in EXTRA if not _is_installed(name)]
+    if missing:
+        raise InputError(f"the book needs {', '.join(missing)}: pip install 'asymdistill[book]'")
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def _absolute(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Overrides whose relative paths still hold from the folder in which notebooks run."""
+    return {
+        key: str(Path(value).expanduser().resolve())
+        if value is not None and (key in PATH_SETTINGS or (key == "dataset" and Path(value).expanduser().exists()))
+        else value
+        for key, value in overrides.items()
+    }
+
+
+def _stage(source: Path, stage: Path, only: Sequence[str] | None) -> Path:
+    """Copy what the book is made of, with the same relative paths; leave out notebooks that were not asked for."""
+    import yaml
+
+    for required in ("_config.yml", "_toc.yml", "book", "notebooks"):
+        if not (source / required).exists():
+            raise InputError(f"{source} holds no book: {required} is missing")
+    present = [path.stem for path in sorted((source / "notebooks").glob("*.ipynb"))]
+    chosen = [Path(name).stem for name in only or present]
+    for name in chosen:
+        check_option("notebook", name, present)
+    if stage.exists():
+        shutil.rmtree(stage)
+    shutil.copytree(source / "book", stage / "book", ignore=shutil.ignore_patterns("__pycache__", "_generated"))
+    (stage / "notebooks").mkdir()
+    for name in chosen:
+        shutil.copy2(source / "notebooks" / f"{name}.ipynb", stage / "notebooks")
+    shutil.copy2(source / "_config.yml", stage)
+    toc = yaml.safe_load((source / "_toc.yml").read_text("utf-8"))
+    left_out = {f"notebooks/{name}" for name in present if name not in chosen}
+    (stage / "_toc.yml").write_text(yaml.safe_dump(_without(toc, left_out), sort_keys=False), "utf-8")
+    return stage
+
+
+def _without(toc: Any, files: set[str]) -> Any:
+    """Return a table of contents without the entries of some files."""
+    if isinstance(toc, dict):
+        return {key: _without(value, files) for key, value in toc.items()}
+    if isinstance(toc, list):
+        entries = [_without(entry, files) for entry in toc if entry.get("file", "").removesuffix(".ipynb") not in files]
+        return [entry for entry in entries if entry.get("chapters") != []]
+    return toc
+
+
+@contextmanager
+def _own_kernel() -> Iterator[None]:
+    """Make the kernel ``python3`` mean this interpreter, whatever is registered on the machine."""
+    from ipykernel.kernelspec import write_kernel_spec
+
+    before = os.environ.get("JUPYTER_PATH")
+    with TemporaryDirectory() as folder:
+        write_kernel_spec(Path(folder) / "kernels" / "python3", extra_arguments=["--log-level=CRITICAL"])
+        os.environ["JUPYTER_PATH"] = os.pathsep.join([folder] + ([before] if before else []))
+        try:
+            yield
+        finally:
+            os.environ.pop("JUPYTER_PATH")
+            if before is not None:
+                os.environ["JUPYTER_PATH"] = before
+
+
+def _execute(notebook: Path, parameters: dict[str, Any]) -> None:
+    """Run a staged notebook in place and ready it for the book."""
+    import papermill
+    from nbclient.exceptions import DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+
+    declared = papermill.inspect_notebook(notebook)
+    unknown = [name for name in parameters if name not in declared]
+    if unknown:
+        raise InputError(
+            f"notebook {notebook.stem} has no parameter {', '.join(unknown)}; "
+            f"its cell tagged 'parameters' declares: {', '.join(declared) or 'none'}"
+        )
+    try:
+        papermill.execute_notebook(
+            notebook,
+            notebook,
+            parameters,
+            kernel_name="python3",
+            cwd=notebook.parent,
+            progress_bar=sys.stderr.isatty(),
+            stderr_file=sys.stderr,
+        )
+    except PapermillExecutionError as error:
+        lines = str(error.evalue).strip().splitlines()
+        raise InputError(f"notebook {notebook.stem} failed: {error.ename}: {lines[0] if lines else ''}") from error
+    except DeadKernelError as error:
+        raise InputError(f"notebook {notebook.stem} failed: its process died (out of memory?)") from error
+
+    content = json.loads(notebook.read_text("utf-8"))
+    for cell in content["cells"]:
+        tags = cell["metadata"].setdefault("tags", [])
+        if "injected-parameters" in tags:
+            tags.append("remove-cell")
+            # The page's source can be downloaded: it should not tell where this machine keeps its runs.
+            cell["source"] = "".join(cell["source"]).replace(parameters["runs_dir"], "runs")
+        elif "parameters" in tags:
+            tags.append("hide-input")
+        cell["metadata"].pop("papermill", None)
+    content["metadata"].pop("papermill", None)
+    notebook.write_text(json.dumps(content, indent=1), "utf-8")
+
+
+def _write_settings_page(path: Path, settings: Settings) -> None:
+    """Write the part of the rerun guide that the settings themselves know."""
+    rows = ["| setting | default | this book | meaning |", "| --- | --- | --- | --- |"]
+    for name, field in Settings.model_fields.items():
+        default, value = field.default, getattr(settings, name)
+        here = "" if value == default else _shown(value)
+        rows.append(f"| `{name}` | {_shown(default)} | {here} | {field.description} |")
+    tabs = ["::::{tab-set}"]
+    for profile in profile_names():
+        text = (resources.files("asymdistill") / "profiles" / f"{profile}.toml").read_text("utf-8").strip()
+        tabs += [f":::{{tab-item}} {profile}", "```toml", text, "```", ":::"]
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("\n".join([*rows, "", "The profiles that come with the package:", "", *tabs, "::::", ""]), "utf-8")
+
+
+def _shown(value: object) -> str:
+    if value is None or value == "":
+        return "none"
+    if isinstance(value, Path):
+        return f"`{value.name}`"
+    return f"`{list(value) if isinstance(value, tuple) else value}`"
+
+
+def _write_footer(config: Path, provenance: Mapping[str, str]) -> None:
+    """Say under every page what was run, where and when."""
+    import yaml
+
+    content = yaml.safe_load(config.read_text("utf-8"))
+    items = " · ".join(f"{html.escape(name)} {html.escape(str(value))}" for name, value in provenance.items())
+    content.setdefault("html", {})["extra_footer"] = f'<p class="provenance">Computed with {items}</p>'
+    config.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), "utf-8")
+
+
+def _make_html(stage: Path, out: Path, *, strict: bool) -> Path:
+    """Run Jupyter Book with this interpreter; with ``strict`` any warning fails the build."""
+    work = out / "sphinx"
+    if work.exists():
+        shutil.rmtree(work)
+    command = [sys.executable, "-c", JUPYTER_BOOK, "build", str(stage), "--path-output", str(work), "--keep-going"]
+    done = subprocess.run(command + ["-W"] * strict, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    (out / "build.log").write_text(done.stdout, "utf-8")
+    if done.returncode:
+        plain = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout)
+        found = [line for line in plain.splitlines() if "WARNING" in line or "ERROR" in line or "Error" in line]
+        first = found[0].replace(f"{stage}{os.sep}", "") if found else "see the log"
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        raise InputError(f"the book does not build: {first}{more}; log: {out / 'build.log'}")
+    return work / "_build" / "html"
+
+
+def _publish(built: Path, final: Path) -> Path:
+    """Put a finished book in the place of the one before, by renaming."""
+    old = final.with_name(f"{final.name}.old")
+    if old.exists():
+        shutil.rmtree(old)
+    if final.exists():
+        final.rename(old)
+    built.rename(final)
+    if old.exists():
+        shutil.rmtree(old)
+    return final

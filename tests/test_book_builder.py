@@ -1,0 +1,167 @@
+"""The builder on a book of two pages and one notebook: what it makes, what it refuses, what it leaves alone."""
+
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from asymdistill import book
+from asymdistill.checks import InputError
+
+nbformat = pytest.importorskip("nbformat")
+pytest.importorskip("papermill")
+pytest.importorskip("jupyter_book")
+
+CONFIG = """
+title: A small book
+only_build_toc_files: true
+execute: {execute_notebooks: "off", stderr_output: remove}
+"""
+TOC = """
+format: jb-book
+root: book/index
+chapters:
+  - file: book/second
+  - file: notebooks/one
+"""
+INDEX = """
+# Front
+
+The rank is {glue:text}`../notebooks/one.ipynb::rank:.2f` on {glue:text}`../notebooks/one.ipynb::profile:s`.
+"""
+PARAMETERS = 'profile = "embedded"\noverrides = {}\nruns_dir = "../runs"'
+GLUE = """
+import sys
+from myst_nb import glue
+glue("rank", 3.14159)
+glue("profile", profile)
+print("interpreter", sys.executable)
+print("seeds", overrides.get("seeds"))
+"""
+
+
+def write_notebook(path: Path, *, parameters: str = PARAMETERS, code: str = GLUE) -> None:
+    cell = nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]})
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_markdown_cell("# One"), cell, nbformat.v4.new_code_cell(code.strip())],
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+    )
+    nbformat.write(notebook, path)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    folder = tmp_path / "source"
+    (folder / "book").mkdir(parents=True)
+    (folder / "notebooks").mkdir()
+    (folder / "_config.yml").write_text(CONFIG)
+    (folder / "_toc.yml").write_text(TOC)
+    (folder / "book" / "index.md").write_text(INDEX)
+    (folder / "book" / "second.md").write_text("# Second\n\nSee [the first page](index.md).\n")
+    write_notebook(folder / "notebooks" / "one.ipynb")
+    return folder
+
+
+def build(source: Path, **options: object) -> Path:
+    arguments: dict[str, object] = {"runs_dir": source.parent / "runs", "source": source, "out": source.parent / "out"}
+    return book.build("smoke", **(arguments | options))  # type: ignore[arg-type]
+
+
+def digests(folder: Path) -> dict[str, str]:
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def test_good_build(source: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    foreign = tmp_path / "jupyter" / "kernels" / "python3"
+    foreign.mkdir(parents=True)
+    (foreign / "kernel.json").write_text('{"argv": ["false"], "display_name": "foreign", "language": "python"}')
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    before = digests(source)
+
+    folder = build(source, overrides={"seeds": [7]}, provenance={"device": "a <fast> one", "date": "2026-03-05"})
+
+    assert digests(source) == before
+    front = (folder / "book" / "index.html").read_text()
+    assert "3.14" in front
+    assert "smoke" in front
+    chapter = (folder / "notebooks" / "one.html").read_text()
+    assert sys.executable in chapter
+    assert "seeds [7]" in chapter
+    assert chapter.count("runs_dir") == 1  # the notebook's own parameters, not the cell that was put in
+    for page in ("book/index", "book/second", "notebooks/one"):
+        text = (folder / f"{page}.html").read_text()
+        for word in ("smoke", "commit unknown", "a &lt;fast&gt; one", "2026-03-05"):
+            assert word in text.split('class="provenance"')[1]
+    made_on = str(tmp_path).encode()
+    assert not [path for path in folder.rglob("*.ipynb") if made_on in path.read_bytes()]
+
+
+def test_failures_leave_the_book_before_them(source: Path) -> None:
+    good = source.parent / "out" / "html"
+    good.mkdir(parents=True)
+    (good / "index.html").write_text("the book before")
+    notebook = source / "notebooks" / "one.ipynb"
+
+    write_notebook(notebook, code='raise KeyError("no such width")')
+    with pytest.raises(InputError, match=r"notebook one failed: KeyError: 'no such width'") as failed:
+        build(source)
+    assert "\n" not in str(failed.value)
+
+    write_notebook(notebook, parameters='profile = "embedded"\noverrides = {}')
+    with pytest.raises(InputError, match=r"notebook one has no parameter runs_dir; .* declares: profile, overrides"):
+        build(source)
+
+    write_notebook(notebook, code=GLUE.replace('glue("rank", 3.14159)', ""))
+    with pytest.raises(InputError, match=r"does not build: .*'rank' not found in doc 'notebooks/one'") as failed:
+        build(source)
+    assert "\n" not in str(failed.value)
+
+    assert [path.name for path in good.iterdir()] == ["index.html"]
+
+
+def test_a_part_of_the_book(source: Path) -> None:
+    write_notebook(source / "notebooks" / "two.ipynb", code='raise KeyError("not to be run")')
+    toc = source / "_toc.yml"
+    toc.write_text(toc.read_text() + "  - file: notebooks/two\n")
+    folder = build(source, only=["one"])
+    assert folder.name == "html-partial"
+    assert (folder / "notebooks" / "one.html").is_file()
+    assert not (folder / "notebooks" / "two.html").exists()
+
+
+def test_bad_input_is_refused_at_once(source: Path) -> None:
+    with pytest.raises(InputError, match="notebook is 'three'; allowed: 'one'"):
+        build(source, only=["three"])
+    with pytest.raises(InputError, match="unknown setting 'sedes'"):
+        build(source, overrides={"sedes": [1]})
+    (source / "_toc.yml").unlink()
+    with pytest.raises(InputError, match=r"_toc\.yml is missing"):
+        build(source)
+
+
+def test_a_missing_extra_is_named(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(book, "EXTRA", ("yaml", "no_such_package"))
+    with pytest.raises(InputError, match=r"needs no_such_package: pip install 'asymdistill\[book\]'"):
+        build(source)
+
+
+def test_commit(tmp_path: Path) -> None:
+    assert book.commit_of(tmp_path) == "unknown"
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@example.org"]
+    subprocess.run([*git, "init", "-q"], check=True)
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "first"], check=True)
+    clean = book.commit_of(tmp_path)
+    (tmp_path / "new").touch()
+    assert book.commit_of(tmp_path) == f"{clean} + changes"
+
+
+def test_relative_paths_hold_in_the_notebooks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.npz").touch()
+    given = {"dataset": "mine.npz", "dataset_root": "data", "teacher_weights": None, "seeds": [1]}
+    expected = {"dataset": str(tmp_path / "mine.npz"), "dataset_root": str(tmp_path / "data")}
+    assert book._absolute(given) == given | expected
+    assert book._absolute({"dataset": "scenes"}) == {"dataset": "scenes"}
