@@ -1,0 +1,64 @@
+"""Progress of long work: a bar on a terminal, now and then a line elsewhere."""
+
+import sys
+import threading
+import time
+from types import TracebackType
+from typing import Self
+
+from tqdm import tqdm
+
+SECONDS_BETWEEN_LINES = 15.0
+
+
+class Progress:
+    """Counts steps of one piece of work, from any thread, and says how far it is and how long it will take.
+
+    On a terminal it is a bar with the time left. Where standard error is a file or a notebook, a bar would flood the
+    page, so a line is written every fifteen seconds instead, and nothing for work that ends before that.
+
+    Args:
+        total: steps that the whole work has.
+        what: a few words that name the work.
+    """
+
+    def __init__(self, total: int, what: str) -> None:
+        self._total = total
+        self._what = what
+        self._done = 0
+        self._lock = threading.Lock()
+        self._start = self._last = time.monotonic()
+        self._bar = tqdm(total=total, desc=what, leave=False, dynamic_ncols=True) if sys.stderr.isatty() else None
+
+    def advance(self, steps: int = 1) -> None:
+        """Count ``steps`` more."""
+        with self._lock:
+            self._done += steps
+            if self._bar is not None:
+                self._bar.update(steps)
+                return
+            now = time.monotonic()
+            if now - self._last >= SECONDS_BETWEEN_LINES:
+                self._last = now
+                left = (now - self._start) * (self._total - self._done) / self._done
+                share = 100 * self._done / self._total
+                print(f"{self._what}: {share:.0f} %, {duration(left)} left", file=sys.stderr, flush=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: ``42 s``, ``3 min 05 s``, ``2 h 10 min``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

@@ -1,0 +1,219 @@
+"""A study: the tables of one profile, computed when they are first asked for and stored in the run's folder."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import pandas as pd
+import torch
+
+from asymdistill import artifacts, information, probing, spectrum, students
+from asymdistill.config import Settings, load_settings
+from asymdistill.experiment import Arm, Experiment, Model
+from asymdistill.progress import Progress
+from asymdistill.robustness import noise_sweep
+
+TEACHER = "teacher"
+IDENTITY = ("model", "width", "seed", "objective", "augmented")
+Rows = Iterator[dict[str, Any]]
+
+
+def identity(model: Model) -> dict[str, Any]:
+    """The columns that tell a model, a student or the teacher (None), from the others in every table."""
+    if model is None:
+        return {"model": TEACHER, "width": None, "seed": None, "objective": None, "augmented": False}
+    return {
+        "model": students.label(model.width),
+        "width": model.width,
+        "seed": model.seed,
+        "objective": model.objective,
+        "augmented": model.augmented,
+    }
+
+
+class Study:
+    """Everything that is measured under one set of settings.
+
+    Every table is in long form, one measurement a row, and starts with the columns model, width, seed, objective and
+    augmented. It is computed when first asked for and read from ``folder`` afterwards.
+
+    Args:
+        profile: name of the profile, for the folder and the reader.
+        settings: validated settings.
+        runs_dir: where the folders of runs lie.
+
+    Raises:
+        InputError: a device, file or image set that is not there.
+    """
+
+    def __init__(self, profile: str, settings: Settings, runs_dir: str | Path = "runs") -> None:
+        self.profile = profile
+        self.settings = settings
+        self.experiment = Experiment(profile, settings, runs_dir)
+        self.folder = self.experiment.folder
+
+    @classmethod
+    def from_profile(cls, name_or_path: str | Path, *, runs_dir: str | Path = "runs", **overrides: Any) -> Self:
+        """Open the study of a profile, with settings overridden by name; see ``config.load_settings``."""
+        name, settings = load_settings(name_or_path, overrides)
+        return cls(name, settings, runs_dir)
+
+    def models(self) -> pd.DataFrame:
+        """The models and their sizes: columns parameters, embedding_dim, one row a width."""
+        teacher = self.experiment.teacher
+        dim = teacher.embedding_dim
+        sizes = {None: sum(parameter.numel() for parameter in teacher.image_tower.parameters())}
+        rows = [identity(None) | {"parameters": sizes[None], "embedding_dim": dim}]
+        for width in self.settings.widths:
+            row = identity(Arm(width, 0)) | {"seed": None}
+            rows.append(row | {"parameters": students.parameter_count(width, dim), "embedding_dim": dim})
+        return pd.DataFrame(rows)
+
+    def training(self) -> pd.DataFrame:
+        """Mean cosine distance of each epoch: columns epoch, loss."""
+
+        def compute() -> Rows:
+            for arm in [*self.experiment.arms(), *self.experiment.augmented_arms()]:
+                for epoch, loss in enumerate(self.experiment.losses(arm), start=1):
+                    yield identity(arm) | {"epoch": epoch, "loss": loss}
+
+        return self._table("training", compute)
+
+    def singular_values(self) -> pd.DataFrame:
+        """Singular values of the centred test embeddings: columns component (from 1), value."""
+
+        def compute() -> Rows:
+            for model in self._models():
+                values = spectrum.singular_values(self.experiment.encode(model, "test"))
+                for component, value in enumerate(values.tolist(), start=1):
+                    yield identity(model) | {"component": component, "value": value}
+
+        return self._table("singular_values", compute)
+
+    def spectrum(self) -> pd.DataFrame:
+        """Effective ranks and dimensions for 90 % of the variance: columns estimator, quantity, value, images.
+
+        The estimator is ``per seed``, or ``mean spectrum`` for that of the singular values averaged over the seeds,
+        which is what the first paper's Table I reports.
+        """
+
+        def compute() -> Rows:
+            values = self.singular_values()
+            images = len(self.experiment.test)
+            for _, group in values.groupby(["model", "width", "seed"], dropna=False, sort=False):
+                row = {**group.iloc[0][list(IDENTITY)], "estimator": "per seed", "images": images}
+                yield from _spectral_rows(row, group["value"])
+            for width in self.settings.widths:
+                row = identity(Arm(width, 0)) | {"seed": None, "estimator": "mean spectrum", "images": images}
+                mean = values[values["width"] == width].groupby("component")["value"].mean()
+                yield from _spectral_rows(row, mean)
+
+        return self._table("spectrum", compute)
+
+    def alignment(self) -> pd.DataFrame:
+        """Cumulative share of a model's variance within the teacher's leading components: columns component, share."""
+
+        def compute() -> Rows:
+            teacher = self.experiment.encode(None, "test")
+            for model in self._models():
+                shares = spectrum.subspace_alignment(self.experiment.encode(model, "test"), teacher)
+                for component, share in enumerate(shares.tolist(), start=1):
+                    yield identity(model) | {"component": component, "share": share}
+
+        return self._table("alignment", compute)
+
+    def information(self) -> pd.DataFrame:
+        """InfoNCE, its bound in nats, and uniformity by several estimators: columns quantity, value."""
+        size, temperature = self.settings.metric_batch_size, self.settings.infonce_temperature
+
+        def compute() -> Rows:
+            teacher = self.experiment.encode(None, "test")
+            for model in self._models():
+                own = self.experiment.encode(model, "test")
+                loss = information.info_nce(own, teacher, temperature=temperature, batch_size=size)
+                measured = {
+                    "info_nce": loss,
+                    "mutual_information_bound": information.mutual_information_bound(loss, size),
+                    "uniformity": information.uniformity(own, batch_size=size),
+                    "uniformity_without_self": information.uniformity(own, batch_size=size, include_self=False),
+                    "uniformity_all_pairs": information.uniformity(own, batch_size=None, include_self=False),
+                }
+                for quantity, value in measured.items():
+                    yield identity(model) | {"quantity": quantity, "value": value}
+
+        return self._table("information", compute)
+
+    def robustness(self) -> pd.DataFrame:
+        """Accuracy in percent of the clean probe under noise: columns noise_space, sigma, accuracy."""
+        return self._table("robustness", lambda: self._noise_rows(self._models()))
+
+    def augmentation(self) -> pd.DataFrame:
+        """The augmentation control: columns as in ``robustness``, and effective_rank on the clean test images.
+
+        Beside each student trained with augmentation stands the one trained without it from the same seed.
+        """
+
+        def compute() -> Rows:
+            treated = self.experiment.augmented_arms()
+            plain = [Arm(arm.width, arm.seed) for arm in treated]
+            known = self.robustness()
+            known = known[(known["width"] == self.settings.largest_width) & known["seed"].isin([a.seed for a in plain])]
+            for arms, rows in ((plain, known.to_dict("records")), (treated, self._noise_rows(treated))):
+                ranks = {arm.seed: spectrum.effective_rank(self.experiment.encode(arm, "test")) for arm in arms}
+                for row in rows:
+                    yield {str(key): value for key, value in row.items()} | {"effective_rank": ranks[row["seed"]]}
+
+        return self._table("augmentation", compute)
+
+    def compute(self) -> dict[str, pd.DataFrame]:
+        """Compute, or read, every table."""
+        tables = (
+            self.training,
+            self.singular_values,
+            self.spectrum,
+            self.alignment,
+            self.information,
+            self.robustness,
+            self.augmentation,
+        )
+        return {table.__name__: table() for table in tables}
+
+    def _models(self) -> list[Model]:
+        return [None, *self.experiment.arms()]
+
+    def _table(self, name: str, compute: Callable[[], Iterable[dict[str, Any]]]) -> pd.DataFrame:
+        def timed() -> pd.DataFrame:
+            with self.experiment.timed(f"table {name}"):
+                return pd.DataFrame(compute())
+
+        return artifacts.stored_table(self.folder / "tables" / f"{name}.csv", timed)
+
+    def _noise_rows(self, models: Sequence[Model]) -> Rows:
+        setting, run = self.settings, self.experiment
+        with Progress(len(models) * (1 + len(setting.noise_spaces)), "probing under noise") as progress:
+            for model in models:
+                probe = probing.fit_probe(run.encode(model, "train"), run.train.labels, max_iter=setting.probe_max_iter)
+                progress.advance()
+                for space in setting.noise_spaces:
+                    accuracy = noise_sweep(
+                        lambda noise, model=model: run.encode(model, "test", noise),
+                        probe,
+                        run.test.labels,
+                        levels=setting.noise_levels,
+                        space=space,
+                        seed=setting.noise_seed,
+                    )
+                    for sigma, value in accuracy.items():
+                        yield identity(model) | {"noise_space": space, "sigma": sigma, "accuracy": value}
+                    progress.advance()
+
+
+def _spectral_rows(row: dict[str, Any], singular_values: pd.Series) -> Rows:
+    values = torch.tensor(singular_values.to_numpy())
+    measured = {
+        "effective_rank": spectrum.effective_rank_of(values),
+        "effective_rank_amplitude": spectrum.effective_rank_of(values, spectrum="amplitude"),
+        "dims_for_90": spectrum.dims_for_variance_of(values, 0.9),
+    }
+    for quantity, value in measured.items():
+        yield row | {"quantity": quantity, "value": float(value)}
