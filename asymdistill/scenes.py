@@ -30,10 +30,10 @@ PALETTE: dict[str, tuple[int, int, int]] = {
     "red": (215, 35, 40),
     "orange": (242, 135, 25),
     "yellow": (246, 228, 70),
-    "green": (35, 145, 60),
+    "green": (40, 160, 60),
     "cyan": (75, 210, 220),
     "blue": (35, 65, 205),
-    "purple": (135, 45, 170),
+    "purple": (140, 30, 175),
     "pink": (248, 155, 200),
     "brown": (92, 55, 25),
     "grey": (130, 135, 135),
@@ -139,7 +139,7 @@ def caption(factors: Mapping[str, int], names: Sequence[str]) -> str:
     if "ground" in word:
         parts += [f"on {word['ground']}"]
     if "tint" in word or "pattern" in word:
-        parts += ["with", word.get("tint"), word.get("pattern", "pattern")]
+        parts += ["with", word.get("tint"), word.get("pattern", "patterns")]
     return " ".join(part for part in parts if part)
 
 
