@@ -5,6 +5,7 @@ with a = -0.5, widened when it shrinks an image, and rounded to 8 bits after eac
 products with a fixed matrix, which is why a batch can be done at once and on the device where it lives.
 """
 
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -81,10 +82,12 @@ def normalise(images: Tensor, mean: Sequence[float] = CLIP_MEAN, std: Sequence[f
         raise InputError(f"images must be a uint8 tensor, not {getattr(images, 'dtype', type(images).__name__)}")
     if images.ndim != 4 or images.shape[1] != 3:
         raise InputError(f"images must have shape N x 3 x H x W, not {tuple(images.shape)}")
-    centre = _per_channel("mean", mean, images.device)
-    spread = _per_channel("std", std, images.device)
-    if not min(std) > 0:
+    for name, values in (("mean", mean), ("std", std)):
+        if len(values) != 3 or not all(map(math.isfinite, values)):
+            raise InputError(f"{name} is {tuple(values)}; it must be three finite numbers, one a channel")
+    if min(std) <= 0:
         raise InputError(f"std is {tuple(std)}; every value must be greater than 0")
+    centre, spread = (_per_channel(tuple(values), images.device) for values in (mean, std))
     return images.to(torch.float32).div_(255).sub_(centre).div_(spread)
 
 
@@ -194,9 +197,7 @@ def _to_grey_levels(values: Tensor) -> Tensor:
     return values.add_(0.5).clamp_(0, 255).to(torch.uint8)  # the cast drops the fraction, which is the floor
 
 
-def _per_channel(name: str, values: Sequence[float], device: torch.device) -> Tensor:
-    """Return three finite numbers as a 3 x 1 x 1 float32 tensor."""
-    tensor = torch.tensor(tuple(values), dtype=torch.float32, device=device)
-    if tensor.shape != (3,) or not bool(torch.isfinite(tensor).all()):
-        raise InputError(f"{name} is {tuple(values)}; it must be three finite numbers, one a channel")
-    return tensor.view(3, 1, 1)
+@lru_cache(maxsize=64)
+def _per_channel(values: tuple[float, ...], device: torch.device) -> Tensor:
+    """Return one value a channel as a float32 tensor that broadcasts over images, copied to a device only once."""
+    return torch.tensor(values, dtype=torch.float32, device=device).view(-1, 1, 1)
