@@ -1,0 +1,283 @@
+"""Train the embedded teacher from nothing: ``python -m asymdistill.pretrain --out DIR``.
+
+Two small towers learn contrastively which captions are true of which generated scenes. Plain CLIP on full captions
+takes the easy way here: colours alone tell the pairs of a batch apart, so its loss falls while the shapes stay unseen.
+Hence a caption names a few random factors only, the shape among them more often than not, and every caption of a batch
+that is true of an image counts as a match, not its own alone.
+"""
+
+import argparse
+import json
+import math
+import platform
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from importlib.metadata import version
+from itertools import compress
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+import torch
+from sklearn.linear_model import LogisticRegression
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import LambdaLR
+
+from asymdistill import artifacts
+from asymdistill.checks import InputError, check_positive
+from asymdistill.preprocess import clip_preprocess
+from asymdistill.scenes import FACTORS, SHAPES, Scenes, caption, class_prompt, generate
+from asymdistill.spectrum import effective_rank
+from asymdistill.towers import RESOLUTION, ImageTower, TextTower, Towers, Vocabulary, load_embedded, pack
+
+_NAMES = tuple(FACTORS)
+_CONTEXT = ("a", "shape", "patterns", "at", "the", "on", "with", "outline")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the training depends on.
+
+    Attributes:
+        images: Scenes to train on.
+        epochs: Passes over them.
+        seed: Of the scenes, the towers' first weights and the captions; seed + 1 and seed + 2 draw the scenes that
+            the trained teacher is measured on.
+        batch: Scenes a step.
+        learning_rate: Of AdamW at the end of the warm-up, from where it falls along a cosine to zero.
+        weight_decay: Of AdamW, on matrices only.
+        warmup: Part of all steps in which the learning rate rises.
+        shape_share: Part of the captions that name the shape.
+        most_named: Most factors that a caption names besides the shape.
+        probe_images: Scenes that the linear probe is fitted on; half as many test it.
+    """
+
+    images: int = 48_000
+    epochs: int = 8
+    seed: int = 0
+    batch: int = 128
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.1
+    warmup: float = 0.05
+    shape_share: float = 0.85
+    most_named: int = 3
+    probe_images: int = 4_000
+
+    def __post_init__(self) -> None:
+        for name in ("images", "epochs", "batch", "probe_images"):
+            check_positive(name, getattr(self, name))
+        if self.seed < 0:
+            raise InputError(f"seed is {self.seed}; it must be at least 0")
+
+
+def vocabulary() -> Vocabulary:
+    """Return every word that a caption of a scene can hold, sorted."""
+    named = {word for values in FACTORS.values() for value in values for word in value.split()}
+    return Vocabulary(sorted(named.union(_CONTEXT)))
+
+
+def draw_names(count: int, settings: Settings, generator: torch.Generator) -> Tensor:
+    """Draw which factors each caption names.
+
+    Args:
+        count: N, the number of captions.
+        settings: ``shape_share`` and ``most_named``.
+        generator: Source of chance.
+
+    Returns:
+        bool, N x factors in the order of ``FACTORS``; at least one in a row.
+    """
+    scores = torch.rand(count, len(_NAMES) - 1, generator=generator)
+    others = torch.randint(0, settings.most_named + 1, (count, 1), generator=generator)
+    chosen = scores.argsort(dim=1).argsort(dim=1) < others
+    shape = (torch.rand(count, 1, generator=generator) < settings.shape_share) | (others == 0)
+    return torch.cat([shape, chosen], dim=1)
+
+
+def matches(factors: Tensor, named: Tensor) -> Tensor:
+    """Tell which captions are true of which images: every factor that the caption names has the same value.
+
+    Args:
+        factors: int64, N x factors, the values of each image; caption j was written for image j.
+        named: bool, N x factors, the factors that each caption names.
+
+    Returns:
+        bool, N images x N captions.
+    """
+    same = factors[:, None, :] == factors[None, :, :]
+    return (same | ~named[None, :, :]).all(dim=2)
+
+
+def contrastive_loss(images: Tensor, texts: Tensor, match: Tensor, scale: Tensor) -> Tensor:
+    """Cross-entropy from images to captions and back, where all that match share the target equally.
+
+    Args:
+        images: N x d embeddings, of any length.
+        texts: N x d embeddings, of any length.
+        match: bool, N images x N captions, true on the diagonal.
+        scale: Factor on the cosines, the inverse of the temperature.
+
+    Returns:
+        The mean of both directions, in nats, less the entropy of the targets: zero is the least possible.
+    """
+    logits = scale * F.normalize(images, dim=1) @ F.normalize(texts, dim=1).T
+    target = match.to(logits.dtype)
+    rows, columns = target / target.sum(1, keepdim=True), target / target.sum(0, keepdim=True)
+    divergence = F.kl_div(logits.log_softmax(1), rows, reduction="batchmean")
+    return (divergence + F.kl_div(logits.T.log_softmax(1), columns.T, reduction="batchmean")) / 2
+
+
+def train(settings: Settings, scenes: Scenes) -> Iterator[tuple[Towers, float]]:
+    """Train both towers, yielding them with the epoch's mean loss after each epoch.
+
+    Args:
+        settings: What the training depends on.
+        scenes: The captioned images.
+
+    Yields:
+        The same towers each time, in eval mode, and the mean loss of the epoch in nats.
+    """
+    torch.manual_seed(settings.seed)
+    generator = torch.Generator().manual_seed(settings.seed)
+    image, text = ImageTower(), TextTower(vocabulary())
+    log_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
+    batch = min(settings.batch, len(scenes))
+    steps = settings.epochs * (len(scenes) // batch)
+    optimizer, schedule = _optimizer([*image.parameters(), *text.parameters(), log_scale], settings, steps)
+    pixels = clip_preprocess(scenes.images, RESOLUTION)
+    factors = torch.stack([scenes.factors[name] for name in _NAMES], dim=1)
+    for _ in range(settings.epochs):
+        losses = []
+        image.train()
+        text.train()
+        for chosen in torch.split(torch.randperm(len(scenes), generator=generator), batch):
+            if len(chosen) < batch:
+                continue
+            named = draw_names(batch, settings, generator)
+            numbers = text.vocabulary.encode(_captions(factors[chosen], named))
+            # On a CPU with bfloat16, it and plain attention take half the time; the loss itself stays in float32.
+            with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
+                embeddings, prompts = image(pixels[chosen]), text(numbers)
+            match = matches(factors[chosen], named)
+            loss = contrastive_loss(
+                embeddings.float(), prompts.float(), match, log_scale.clamp(max=math.log(100)).exp()
+            )
+            optimizer.zero_grad()
+            torch.autograd.backward(loss)
+            optimizer.step()
+            schedule.step()
+            losses.append(loss.item())
+        yield Towers(image.eval(), text.eval()), float(np.mean(losses))
+
+
+@torch.no_grad()
+def measure(towers: Towers, settings: Settings) -> dict[str, float]:
+    """Measure the image tower on scenes that it never saw.
+
+    Args:
+        towers: Trained towers, in eval mode.
+        settings: ``seed`` and ``probe_images``.
+
+    Returns:
+        Accuracy of a linear probe on the shapes and zero-shot accuracy by caption (both in 0 to 1), and the effective
+        rank of the centred test embeddings.
+    """
+    train_scenes = generate(settings.probe_images, seed=settings.seed + 1)
+    test_scenes = generate(max(settings.probe_images // 2, len(SHAPES)), seed=settings.seed + 2)
+    fitted, tested = (_embed(towers.image, scenes.images) for scenes in (train_scenes, test_scenes))
+    probe = LogisticRegression(max_iter=2000).fit(fitted.numpy(), train_scenes.labels.numpy())
+    prompts = F.normalize(towers.text.encode([class_prompt(label) for label in range(len(SHAPES))]), dim=1)
+    guesses = (tested @ prompts.T).argmax(dim=1)
+    return {
+        "probe accuracy": float(probe.score(tested.numpy(), test_scenes.labels.numpy())),
+        "zero-shot accuracy": float((guesses == test_scenes.labels).float().mean()),
+        "effective rank": effective_rank(tested),
+    }
+
+
+def pretrain(out: Path, settings: Settings) -> None:
+    """Train, measure and write ``embedded.safetensors`` and ``embedded.log``; the weights so far after each epoch.
+
+    Args:
+        out: Folder for both files, made if missing.
+        settings: What the training depends on.
+    """
+    weights = out / "embedded.safetensors"
+    out.mkdir(parents=True, exist_ok=True)
+    start = time.perf_counter()
+    with (out / "embedded.log").open("w", encoding="utf-8") as log:
+        _say(log, f"settings: {json.dumps(asdict(settings))}")
+        _say(log, f"versions: {_versions()}")
+        scenes = generate(settings.images, seed=settings.seed)
+        for epoch, (towers, loss) in enumerate(train(settings, scenes), start=1):
+            artifacts.write_tensors(weights, *pack(towers))
+            _say(log, f"epoch {epoch}: loss {loss:.4f}, {time.perf_counter() - start:.0f} s")
+        # The file is measured, not the towers in memory: it holds half precision.
+        for name, value in measure(load_embedded(weights), settings).items():
+            _say(log, f"{name}: {value:.4f}")
+        _say(log, f"threads: {torch.get_num_threads()}, seconds: {time.perf_counter() - start:.0f}")
+
+
+def _say(log: TextIO, line: str) -> None:
+    for stream in (log, sys.stdout):
+        print(line, file=stream, flush=True)
+
+
+def _versions() -> str:
+    packages = ("torch", "open_clip_torch", "numpy", "pillow", "scikit-learn")
+    return ", ".join([f"python {platform.python_version()}", *(f"{name} {version(name)}" for name in packages)])
+
+
+def _optimizer(parameters: list[nn.Parameter], settings: Settings, steps: int) -> tuple[AdamW, LambdaLR]:
+    optimizer = AdamW(
+        [
+            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": settings.weight_decay},
+            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        ],
+        lr=settings.learning_rate,
+        betas=(0.9, 0.98),
+    )
+    rise = max(1, round(settings.warmup * steps))
+
+    def rate(step: int) -> float:
+        if step < rise:
+            return (step + 1) / rise
+        return (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise))) / 2
+
+    return optimizer, LambdaLR(optimizer, rate)
+
+
+def _captions(factors: Tensor, named: Tensor) -> list[str]:
+    pairs = zip(factors.tolist(), named.tolist(), strict=True)
+    return [caption(dict(zip(_NAMES, values, strict=True)), list(compress(_NAMES, flags))) for values, flags in pairs]
+
+
+def _embed(tower: ImageTower, images: Tensor) -> Tensor:
+    parts = [tower(clip_preprocess(part, RESOLUTION)) for part in torch.split(images, 500)]
+    return F.normalize(torch.cat(parts), dim=1)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; return its exit status: 0, or 2 for bad input."""
+    parser = argparse.ArgumentParser(prog="python -m asymdistill.pretrain", description="Train the embedded teacher.")
+    parser.add_argument("--out", type=Path, required=True, help="folder for embedded.safetensors and embedded.log")
+    for field in fields(Settings):
+        option = "--" + field.name.replace("_", "-")
+        parser.add_argument(option, type=type(field.default), default=field.default, help="default: %(default)s")
+    chosen = vars(parser.parse_args(arguments))
+    out = chosen.pop("out")
+    try:
+        pretrain(out, Settings(**chosen))
+    except (InputError, OSError) as error:
+        print(f"asymdistill: error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
