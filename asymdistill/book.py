@@ -16,17 +16,20 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from asymdistill import manifest
 from asymdistill.checks import InputError, check_option
 from asymdistill.config import PATH_SETTINGS, Settings, load_settings, profile_names
 
 LOGGER = logging.getLogger(__name__)
 
 EXTRA = ("ipykernel", "jupyter_book", "nbclient", "papermill", "sphinxcontrib.bibtex", "yaml")
+TQDM_HINT = "ignore:IProgress not found"  # bars are for terminals and live notebooks
 JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
 
 
@@ -50,7 +53,8 @@ def build(
         overrides: settings that replace those of the profile.
         only: names of notebooks; the others are left out, pages that show their numbers have gaps, and the book
             is built without strictness, beside the whole one.
-        provenance: what the footer of every page says, besides profile and commit, as names and values.
+        provenance: further names and values for the footer of every page, which gives profile, commit, device, date
+            and versions.
 
     Returns:
         The folder of the finished HTML: ``out/html``, or ``out/html-partial`` with ``only``.
@@ -73,22 +77,9 @@ def build(
             started = time.perf_counter()
             _execute(notebook, parameters)
             LOGGER.info("%s: %.1f s", notebook.stem, time.perf_counter() - started)
-    _write_settings_page(stage / "book" / "_generated" / "settings.md", settings)
-    _write_footer(stage / "_config.yml", {"profile": name, "commit": commit_of(source), **(provenance or {})})
+    _write_generated(stage / "book" / "_generated", name, settings, overrides or {})
+    _write_footer(stage / "_config.yml", {"profile": name} | _provenance(settings) | dict(provenance or {}))
     return _publish(_make_html(stage, out, strict=not only), out / ("html-partial" if only else "html"))
-
-
-def commit_of(folder: Path) -> str:
-    """Return the short commit of a checkout, with ``+ changes`` where it has any; ``unknown`` outside git."""
-    git = ["git", "-C", str(folder)]
-    try:
-        commit, changes = (
-            subprocess.run([*git, *words], capture_output=True, text=True, check=True).stdout.strip()
-            for words in (("rev-parse", "--short", "HEAD"), ("status", "--porcelain"))
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return f"{commit} + changes" if changes else commit
 
 
 def _check_extra() -> None:
@@ -155,7 +146,12 @@ def _own_kernel() -> Iterator[None]:
 
     before = os.environ.get("JUPYTER_PATH")
     with TemporaryDirectory() as folder:
-        write_kernel_spec(Path(folder) / "kernels" / "python3", extra_arguments=["--log-level=CRITICAL"])
+        # A kernel's stderr is passed on while it runs; what follows would only be noise there.
+        write_kernel_spec(
+            Path(folder) / "kernels" / "python3",
+            overrides={"env": {"PYTHONWARNINGS": TQDM_HINT}},
+            extra_arguments=["--log-level=CRITICAL"],
+        )
         os.environ["JUPYTER_PATH"] = os.pathsep.join([folder] + ([before] if before else []))
         try:
             yield
@@ -171,6 +167,7 @@ def _execute(notebook: Path, parameters: dict[str, Any]) -> None:
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
+    logging.getLogger("papermill").setLevel(logging.WARNING)
     declared = papermill.inspect_notebook(notebook)
     unknown = [name for name in parameters if name not in declared]
     if unknown:
@@ -208,19 +205,22 @@ def _execute(notebook: Path, parameters: dict[str, Any]) -> None:
     notebook.write_text(json.dumps(content, indent=1), "utf-8")
 
 
-def _write_settings_page(path: Path, settings: Settings) -> None:
-    """Write the part of the rerun guide that the settings themselves know."""
+def _write_generated(folder: Path, profile: str, settings: Settings, overrides: Mapping[str, Any]) -> None:
+    """Write what pages include: which run this is, every setting, and the profiles."""
+    changed = f" Changed there: {', '.join(f'`{key}` = {_shown(value)}' for key, value in overrides.items())}."
+    run = f"This copy was computed with the profile **{profile}**. {settings.description}{changed if overrides else ''}"
     rows = ["| setting | default | this book | meaning |", "| --- | --- | --- | --- |"]
     for name, field in Settings.model_fields.items():
         default, value = field.default, getattr(settings, name)
-        here = "" if value == default else _shown(value)
+        here = "" if value == default or name == "description" else _shown(value)
         rows.append(f"| `{name}` | {_shown(default)} | {here} | {field.description} |")
     tabs = ["::::{tab-set}"]
-    for profile in profile_names():
-        text = (resources.files("asymdistill") / "profiles" / f"{profile}.toml").read_text("utf-8").strip()
-        tabs += [f":::{{tab-item}} {profile}", "```toml", text, "```", ":::"]
-    path.parent.mkdir(exist_ok=True)
-    path.write_text("\n".join([*rows, "", "The profiles that come with the package:", "", *tabs, "::::", ""]), "utf-8")
+    for name in profile_names():
+        text = (resources.files("asymdistill") / "profiles" / f"{name}.toml").read_text("utf-8").strip()
+        tabs += [f":::{{tab-item}} {name}", "```toml", text, "```", ":::"]
+    folder.mkdir()
+    for page, lines in {"run": [run], "settings": rows, "profiles": [*tabs, "::::"]}.items():
+        (folder / f"{page}.md").write_text("\n".join([*lines, ""]), "utf-8")
 
 
 def _shown(value: object) -> str:
@@ -229,6 +229,16 @@ def _shown(value: object) -> str:
     if isinstance(value, Path):
         return f"`{value.name}`"
     return f"`{list(value) if isinstance(value, tuple) else value}`"
+
+
+def _provenance(settings: Settings) -> dict[str, str]:
+    versions = manifest.versions()
+    return {
+        "commit": manifest.commit(),
+        "device": manifest.describe_device(manifest.resolve_device(settings.device)),
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        **{name: versions[name] for name in ("asymdistill", "python", "torch")},
+    }
 
 
 def _write_footer(config: Path, provenance: Mapping[str, str]) -> None:
@@ -251,11 +261,23 @@ def _make_html(stage: Path, out: Path, *, strict: bool) -> Path:
     (out / "build.log").write_text(done.stdout, "utf-8")
     if done.returncode:
         plain = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout)
-        found = [line for line in plain.splitlines() if "WARNING" in line or "ERROR" in line or "Error" in line]
+        found = [line for line in plain.splitlines() if re.search(r"WARNING: |ERROR: |^\w+(Error|Exception): ", line)]
         first = found[0].replace(f"{stage}{os.sep}", "") if found else "see the log"
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
         raise InputError(f"the book does not build: {first}{more}; log: {out / 'build.log'}")
-    return work / "_build" / "html"
+    return _with_all_images(work / "_build" / "html")
+
+
+def _with_all_images(pages: Path) -> Path:
+    """Refuse pages that show an image that isn't there, which Sphinx does not notice for figures of other pages."""
+    for page in sorted(pages.rglob("*.html")):
+        for image in re.findall(r'<img[^>]* src="([^":?#]+)"', page.read_text("utf-8")):
+            if not (page.parent / image).is_file():
+                raise InputError(
+                    f"the book does not build: {page.relative_to(pages)} shows {image}, which is not there; "
+                    "a notebook must itself show a figure that other pages take from it"
+                )
+    return pages
 
 
 def _publish(built: Path, final: Path) -> Path:

@@ -1,13 +1,12 @@
 """The builder on a book of two pages and one notebook: what it makes, what it refuses, what it leaves alone."""
 
 import hashlib
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from asymdistill import book
+from asymdistill import book, manifest
 from asymdistill.checks import InputError
 
 nbformat = pytest.importorskip("nbformat")
@@ -93,7 +92,7 @@ def test_good_build(source: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     assert chapter.count("runs_dir") == 1  # the notebook's own parameters, not the cell that was put in
     for page in ("book/index", "book/second", "notebooks/one"):
         text = (folder / f"{page}.html").read_text()
-        for word in ("smoke", "commit unknown", "a &lt;fast&gt; one", "2026-03-05"):
+        for word in ("smoke", "a &lt;fast&gt; one", "2026-03-05", f"commit {manifest.commit()}", "python"):
             assert word in text.split('class="provenance"')[1]
     made_on = str(tmp_path).encode()
     assert not [path for path in folder.rglob("*.ipynb") if made_on in path.read_bytes()]
@@ -122,6 +121,16 @@ def test_failures_leave_the_book_before_them(source: Path) -> None:
     assert [path.name for path in good.iterdir()] == ["index.html"]
 
 
+def test_a_figure_that_no_notebook_shows_is_refused(source: Path) -> None:
+    shown = "import io, IPython.display, PIL.Image\nfile = io.BytesIO()\nPIL.Image.new('L', (1, 1)).save(file, 'png')\n"
+    shown += "glue('figure', IPython.display.Image(file.getvalue()), display=False)"
+    write_notebook(source / "notebooks" / "one.ipynb", code=GLUE + shown)
+    pasted = "\n```{glue:} figure\n:doc: ../notebooks/one.ipynb\n```\n"
+    (source / "book" / "index.md").write_text(INDEX + pasted)
+    with pytest.raises(InputError, match=r"index\.html shows .*\.png, which is not there"):
+        build(source)
+
+
 def test_a_part_of_the_book(source: Path) -> None:
     write_notebook(source / "notebooks" / "two.ipynb", code='raise KeyError("not to be run")')
     toc = source / "_toc.yml"
@@ -146,16 +155,6 @@ def test_a_missing_extra_is_named(source: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(book, "EXTRA", ("yaml", "no_such_package"))
     with pytest.raises(InputError, match=r"needs no_such_package: pip install 'asymdistill\[book\]'"):
         build(source)
-
-
-def test_commit(tmp_path: Path) -> None:
-    assert book.commit_of(tmp_path) == "unknown"
-    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@example.org"]
-    subprocess.run([*git, "init", "-q"], check=True)
-    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "first"], check=True)
-    clean = book.commit_of(tmp_path)
-    (tmp_path / "new").touch()
-    assert book.commit_of(tmp_path) == f"{clean} + changes"
 
 
 def test_relative_paths_hold_in_the_notebooks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ def _mathml(node: nodes.math | nodes.math_block, *, block: bool) -> str | None:
     text = node.astext().strip()
     try:
         return str(tex2mathml(text, as_block=block))
-    except (SyntaxError, ValueError) as error:
+    except Exception as error:  # on TeX that it does not know, the parser fails in every way there is
         LOGGER.warning("equation %r cannot be shown: %s", text, error, location=node)
         return None
 
