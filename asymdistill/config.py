@@ -131,12 +131,13 @@ def profile_names() -> list[str]:
     return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
 
 
-def load_settings(profile: str | Path, overrides: Mapping[str, Any] | None = None) -> tuple[str, Settings]:
+def load_settings(profile: str | Path, overrides: Mapping[str, Any] | str | None = None) -> tuple[str, Settings]:
     """Read a profile and apply overrides.
 
     Args:
         profile: the name of a profile of the package, or a path to a TOML file.
-        overrides: settings by name that replace those of the profile.
+        overrides: settings by name that replace those of the profile; also as JSON, which is what papermill's ``-p``
+            passes on.
 
     Returns:
         The profile's short name (a file's stem) and its settings.
@@ -156,7 +157,7 @@ def load_settings(profile: str | Path, overrides: Mapping[str, Any] | None = Non
     if base and isinstance(values.get("dataset"), str) and (base / values["dataset"]).exists():
         values["dataset"] = str(base / values["dataset"])
     try:
-        return name, Settings.model_validate(values | dict(overrides or {}))
+        return name, Settings.model_validate(values | _as_mapping(overrides))
     except ValidationError as error:
         raise InputError(_one_line(error)) from None
 
@@ -174,6 +175,18 @@ def parse_assignments(assignments: list[str]) -> dict[str, Any]:
             raise InputError(f"--set {assignment!r} is not of the form key=value")
         overrides[key.strip()] = _parse_value(text.strip())
     return overrides
+
+
+def _as_mapping(overrides: Mapping[str, Any] | str | None) -> dict[str, Any]:
+    values: Any = overrides or {}
+    if isinstance(values, str):
+        try:
+            values = json.loads(values)
+        except json.JSONDecodeError as error:
+            raise InputError(f"overrides {overrides!r} are not JSON: {error}") from None
+    if not isinstance(values, Mapping):
+        raise InputError(f"overrides must map settings to values, not {overrides!r}")
+    return dict(values)
 
 
 def _parse_value(text: str) -> Any:

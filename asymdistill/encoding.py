@@ -78,19 +78,33 @@ def embed(
     """
     check_images("images", images)
     device = torch.device(device)
-    generator = torch.Generator(device).manual_seed(noise.seed) if noise and noise.sigma > 0 else None
+    generator = torch.Generator(device).manual_seed(noise.seed) if noise else None
     mixed = precision != torch.float32 and device.type == "cuda"
     parts = []
     with torch.inference_mode(), torch.autocast(device.type, precision if mixed else torch.bfloat16, enabled=mixed):
         for batch in images.split(BATCH):
-            inputs = _see(batch.to(device), view, noise, generator)
+            inputs = see(batch.to(device), view, noise, generator)
             parts.append(F.normalize(encoder(inputs).float(), dim=1))
     return torch.cat(parts).clone()
 
 
-def _see(images: Tensor, view: View, noise: GaussianNoise | None, generator: torch.Generator | None) -> Tensor:
-    if noise is None or generator is None:
+def see(
+    images: Tensor, view: View, noise: GaussianNoise | None = None, generator: torch.Generator | None = None
+) -> Tensor:
+    """What an encoder sees of some images: preprocessed, and with noise where there is any.
+
+    Args:
+        images: uint8, N x H x W x 3.
+        view: resolution and normalisation.
+        noise: added in its own space; None, or a sigma of 0: none.
+        generator: draws the noise and advances; None: one from the noise's own seed.
+
+    Returns:
+        float32, N x 3 x R x R, on the device of ``images``.
+    """
+    if noise is None or noise.sigma == 0:
         return view(images)
+    generator = generator or torch.Generator(images.device).manual_seed(noise.seed)
     if noise.space == "normalised":
         inputs = view(images)
         draw = torch.randn(inputs.shape, generator=generator, device=inputs.device)

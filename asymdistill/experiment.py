@@ -63,6 +63,7 @@ class Experiment:
         self.device = manifest.resolve_device(settings.device)
         self.folder = Path(runs_dir) / f"{profile}-{self._key()}"
         self._encoded: dict[tuple[Model, data.Split], Tensor] = {}
+        self._nested = 0.0
 
     @cached_property
     def train(self) -> data.ImageSet:
@@ -103,7 +104,7 @@ class Experiment:
         """A trained student, in eval mode on the device; it is trained with the whole grid where it is missing."""
         student = students.ScalableCNN(arm.width, self.teacher.embedding_dim)
         student.load_state_dict(self._stored_student(arm)[0])
-        student = student.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        student.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         return student.eval()
 
     def losses(self, arm: Arm) -> list[float]:
@@ -158,12 +159,13 @@ class Experiment:
 
     @contextmanager
     def timed(self, step: str) -> Iterator[None]:
-        """Add the seconds that a step took to the run's manifest."""
-        start = time.perf_counter()
+        """Add the seconds that a step took to the run's manifest, less those of the steps timed within it."""
+        start, outer, self._nested = time.perf_counter(), self._nested, 0.0
         yield
+        elapsed = time.perf_counter() - start
         record = self.manifest()
-        seconds = record["seconds"]
-        seconds[step] = round(seconds.get(step, 0) + time.perf_counter() - start, 2)
+        record["seconds"][step] = round(record["seconds"].get(step, 0) + elapsed - self._nested, 2)
+        self._nested = outer + elapsed
         artifacts.write_json(self.folder / "manifest.json", record)
 
     def manifest(self) -> dict[str, Any]:

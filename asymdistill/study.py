@@ -1,6 +1,7 @@
 """A study: the tables of one profile, computed when they are first asked for and stored in the run's folder."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -31,6 +32,12 @@ def identity(model: Model) -> dict[str, Any]:
     }
 
 
+def default_runs_dir() -> Path:
+    """``runs`` in the book's checkout, from its root or its notebooks' folder; elsewhere in the working folder."""
+    here = Path.cwd()
+    return (here.parent if (here.parent / "_toc.yml").is_file() else here) / "runs"
+
+
 class Study:
     """Everything that is measured under one set of settings.
 
@@ -40,30 +47,51 @@ class Study:
     Args:
         profile: name of the profile, for the folder and the reader.
         settings: validated settings.
-        runs_dir: where the folders of runs lie.
+        runs_dir: where the folders of runs lie; None: ``runs`` in the book's checkout or else in the working folder.
 
     Raises:
         InputError: a device, file or image set that is not there.
     """
 
-    def __init__(self, profile: str, settings: Settings, runs_dir: str | Path = "runs") -> None:
+    def __init__(self, profile: str, settings: Settings, runs_dir: str | Path | None = None) -> None:
         self.profile = profile
         self.settings = settings
-        self.experiment = Experiment(profile, settings, runs_dir)
+        self.experiment = Experiment(profile, settings, runs_dir or default_runs_dir())
         self.folder = self.experiment.folder
 
     @classmethod
-    def from_profile(cls, name_or_path: str | Path, *, runs_dir: str | Path = "runs", **overrides: Any) -> Self:
+    def from_profile(cls, name_or_path: str | Path, *, runs_dir: str | Path | None = None, **overrides: Any) -> Self:
         """Open the study of a profile, with settings overridden by name; see ``config.load_settings``."""
-        name, settings = load_settings(name_or_path, overrides)
-        return cls(name, settings, runs_dir)
+        return cls.open(name_or_path, overrides, runs_dir)
+
+    @classmethod
+    def open(
+        cls,
+        profile: str | Path,
+        overrides: Mapping[str, Any] | str | None = None,
+        runs_dir: str | Path | None = None,
+    ) -> Self:
+        """Open the study of a profile, with overrides as a mapping or as JSON: what the notebooks call."""
+        return cls(*load_settings(profile, overrides), runs_dir)
+
+    def description(self) -> str:
+        """What this study is, in one paragraph of Markdown: images, teacher, students, and what made its numbers."""
+        setting, record = self.settings, self.experiment.manifest()
+        run = self.experiment
+        return (
+            f"**Profile `{self.profile}`**: {len(run.train):,} training and {len(run.test):,} test images of "
+            f"`{Path(setting.dataset).name}`, teacher `{setting.teacher}`, students of width "
+            f"{_listed(setting.widths)}, seeds {_listed(setting.seeds)}, {setting.epochs} "
+            f"epoch{'s' * (setting.epochs > 1)}. Run `{record['run']}`, computed on {record['device']} at commit "
+            f"`{record['commit']}`."
+        )
 
     def models(self) -> pd.DataFrame:
         """The models and their sizes: columns parameters, embedding_dim, one row a width."""
         teacher = self.experiment.teacher
         dim = teacher.embedding_dim
-        sizes = {None: sum(parameter.numel() for parameter in teacher.image_tower.parameters())}
-        rows = [identity(None) | {"parameters": sizes[None], "embedding_dim": dim}]
+        size = sum(parameter.numel() for parameter in teacher.image_tower.parameters())
+        rows = [identity(None) | {"parameters": size, "embedding_dim": dim}]
         for width in self.settings.widths:
             row = identity(Arm(width, 0)) | {"seed": None}
             rows.append(row | {"parameters": students.parameter_count(width, dim), "embedding_dim": dim})
@@ -193,10 +221,11 @@ class Study:
         with Progress(len(models) * (1 + len(setting.noise_spaces)), "probing under noise") as progress:
             for model in models:
                 probe = probing.fit_probe(run.encode(model, "train"), run.train.labels, max_iter=setting.probe_max_iter)
+                encode = partial(run.encode, model, "test")
                 progress.advance()
                 for space in setting.noise_spaces:
                     accuracy = noise_sweep(
-                        lambda noise, model=model: run.encode(model, "test", noise),
+                        encode,
                         probe,
                         run.test.labels,
                         levels=setting.noise_levels,
@@ -206,6 +235,10 @@ class Study:
                     for sigma, value in accuracy.items():
                         yield identity(model) | {"noise_space": space, "sigma": sigma, "accuracy": value}
                     progress.advance()
+
+
+def _listed(values: Sequence[float]) -> str:
+    return ", ".join(f"{value:g}" for value in values)
 
 
 def _spectral_rows(row: dict[str, Any], singular_values: pd.Series) -> Rows:

@@ -187,7 +187,7 @@ def _load_timm(model: str, path: Path | None) -> Teacher:
     if published is None:
         raise InputError(f"timm has no weights for {model!r}; see timm.list_pretrained()")
     # Transformers fix their resolution when they are made; the positions are then interpolated from the weights'.
-    sized = {"img_size": TIMM_RESOLUTION} if published.fixed_input_size else {}
+    sized: dict[str, Any] = {"img_size": TIMM_RESOLUTION} if published.fixed_input_size else {}
     overlay = {"file": str(path)} if path else None
     network: Any = timm.create_model(model, pretrained=True, pretrained_cfg_overlay=overlay, num_classes=0, **sized)
     view = View(TIMM_RESOLUTION, tuple(network.pretrained_cfg["mean"]), tuple(network.pretrained_cfg["std"]))

@@ -1,0 +1,117 @@
+"""The command line: ``asymdistill run``, ``book`` and ``profiles``."""
+
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from asymdistill import report
+from asymdistill.checks import InputError
+from asymdistill.config import Settings, load_settings, parse_assignments, profile_names
+from asymdistill.progress import duration
+from asymdistill.study import Study
+
+app = typer.Typer(
+    help="Executable companion to two papers on distilling vision transformers into small CNNs.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+ProfileOption = Annotated[str, typer.Option("--profile", "-p", help="A profile's name, or a path to a TOML file.")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", "-s", metavar="KEY=VALUE", help="Override a setting; may be repeated.")
+]
+
+
+@app.command()
+def run(
+    profile: ProfileOption = "embedded",
+    assignments: SetOption = None,
+    out: Annotated[Path, typer.Option(help="Folder in which the run's own folder is made.")] = Path("runs"),
+) -> None:
+    """Train the students, measure everything, and store the tables; what is stored already is read."""
+    study = Study.open(profile, parse_assignments(assignments or []), out)
+    tables = study.compute()
+    console = Console()
+    for title, table in report.summary(tables).items():
+        console.print(_rich_table(title, [str(name) for name in table.columns], table.astype(str).to_numpy().tolist()))
+    record = study.experiment.manifest()
+    seconds = duration(sum(record["seconds"].values()))
+    console.print(f"{record['device']}, commit {record['commit']}, {seconds} of computing", highlight=False)
+    print(f"tables, students and manifest: {study.folder}")
+
+
+@app.command()
+def book(
+    profile: ProfileOption = "embedded",
+    assignments: SetOption = None,
+    source: Annotated[Path, typer.Option(help="The checkout with the book's sources.")] = Path(),
+    runs: Annotated[Path, typer.Option(help="Folder of the runs that the notebooks read and fill.")] = Path("runs"),
+    out: Annotated[Path, typer.Option(help="Folder for the built pages.")] = Path("_build"),
+) -> None:
+    """Run every notebook on a profile and build the book."""
+    from asymdistill.book import build  # needs the extra "book", which the other commands do without
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    pages = build(profile, overrides=parse_assignments(assignments or []), runs_dir=runs, source=source, out=out)
+    print(f"open {pages / 'index.html'}")
+
+
+@app.command()
+def profiles(
+    name: Annotated[str | None, typer.Argument(help="Show every setting of this profile or TOML file.")] = None,
+) -> None:
+    """List the profiles, or the settings of one."""
+    console = Console()
+    if name is None:
+        rows = [[known, load_settings(known)[1].description] for known in profile_names()]
+        console.print(_rich_table("Profiles", ["name", "for"], rows))
+        return
+    settings = load_settings(name)[1]
+    rows = [[key, str(getattr(settings, key)), field.description or ""] for key, field in Settings.model_fields.items()]
+    console.print(_rich_table(name, ["setting", "value", "meaning"], rows))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; bad input is one line on standard error and status 2, never a traceback.
+
+    Args:
+        arguments: words of the command line; None: those of this process.
+
+    Returns:
+        The exit status: 0, 2 for bad input, 130 when interrupted.
+    """
+    try:
+        status = app(arguments, standalone_mode=False)
+    except InputError as error:
+        message = str(error)
+    except KeyboardInterrupt:
+        print("asymdistill: interrupted; the same command goes on from what is stored", file=sys.stderr)
+        return 130
+    except Exception as error:
+        # Usage errors: typer's own in newer versions, click's in older ones, told by the method they share.
+        if not hasattr(error, "format_message"):
+            raise
+        message = error.format_message() or str(error)
+    else:
+        return int(status or 0)
+    print(f"asymdistill: error: {' '.join(message.split())}", file=sys.stderr)
+    return 2
+
+
+def _rich_table(title: str, header: list[str], rows: list[list[str]]) -> Table:
+    table = Table(title=title, title_justify="left")
+    for name in header:
+        table.add_column(name)
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+if __name__ == "__main__":
+    sys.exit(main())
