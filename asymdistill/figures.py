@@ -135,6 +135,7 @@ def losses(training: pd.DataFrame) -> Figure:
         _lines(axis, table, "epoch", "loss", marks=True)
         axis.set(xlabel="epoch (number)", ylabel="cosine distance (mean)")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.set_xlim(0.5, table["epoch"].max() + 0.5)
         axis.legend()
     return figure
 
@@ -209,6 +210,7 @@ def _noise_panels(table: pd.DataFrame) -> tuple[Figure, dict[str, Axes]]:
     size = (WIDTH, 3.4 * len(spaces) + 0.4)
     figure, axes = plt.subplots(len(spaces), 1, figsize=size, layout="constrained", squeeze=False)
     for axis, space in zip(axes.flat, spaces, strict=True):
+        axis.set_xticks(sorted(table["sigma"].unique()))
         unit = "of the normalised tensor" if space == "normalised" else "of the pixel range"
         axis.set(xlabel=f"noise: standard deviation, in units {unit}", ylabel="probe accuracy (%)", ylim=(0, 101))
     return figure, dict(zip(spaces, axes.flat, strict=True))

@@ -1,0 +1,58 @@
+# Two commands do everything: `make book` and `make test`. They need Python 3.11 or newer and make.
+
+PYTHON ?= python3
+PROFILE ?= embedded
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help book test check serve notebooks pins clean
+
+help:
+	@echo "make book       run every notebook on PROFILE=$(PROFILE) and build the book in _build/html"
+	@echo "make test       check the code, run all tests, and run the notebooks against their stored outputs"
+	@echo "make serve      show the built book on http://localhost:8000"
+	@echo "make check      ruff and mypy only"
+	@echo "make notebooks  for maintainers: run the notebooks again, store their outputs, and renew the README's results"
+	@echo "make pins       for maintainers: write constraints.txt anew"
+	@echo "make clean      remove the built book and the environment, but no run"
+
+# The environment is made when it is missing, and again when what it is made from has changed.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("asymdistill needs Python 3.11 or newer, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	rm -rf $(VENV)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test]"
+	@touch $@
+
+book: $(READY)
+	$(BIN)/asymdistill book --profile $(PROFILE)
+
+test: check
+	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-sanitize-with tests/nbval.cfg notebooks
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+serve:
+	@test -f _build/html/index.html || { echo "no book yet: run make book first" >&2; exit 2; }
+	$(PYTHON) -m http.server --directory _build/html 8000
+
+notebooks: $(READY)
+	$(BIN)/jupytext --to ipynb notebooks/*.py
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace notebooks/*.ipynb
+	$(BIN)/python book/readme.py
+
+pins:
+	rm -rf $(VENV)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable ".[test]"
+	{ echo "# Exact versions that the book and its tests were made with; made by \`make pins\` from what pyproject.toml asks for."; \
+	  $(BIN)/python -m pip freeze --exclude-editable; } > constraints.txt
+	@touch $(READY)
+
+clean:
+	rm -rf $(VENV) _build
