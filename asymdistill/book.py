@@ -209,17 +209,17 @@ def _write_generated(folder: Path, profile: str, settings: Settings, overrides: 
     """Write what pages include: which run this is, every setting, and the profiles."""
     changed = f" Changed there: {', '.join(f'`{key}` = {_shown(value)}' for key, value in overrides.items())}."
     run = f"This copy was computed with the profile **{profile}**. {settings.description}{changed if overrides else ''}"
-    rows = ["| setting | default | this book | meaning |", "| --- | --- | --- | --- |"]
+    entries = []
     for name, field in Settings.model_fields.items():
-        default, value = field.default, getattr(settings, name)
-        here = "" if value == default or name == "description" else _shown(value)
-        rows.append(f"| `{name}` | {_shown(default)} | {here} | {field.description} |")
+        value, default = getattr(settings, name), _shown(field.default)
+        here = "" if value == field.default or name == "description" else f"; here {_shown(value)}"
+        entries += [f"`{name}`", f": {field.description}", f"  *Default {default}{here}.*", ""]
     tabs = ["::::{tab-set}"]
     for name in profile_names():
         text = (resources.files("asymdistill") / "profiles" / f"{name}.toml").read_text("utf-8").strip()
         tabs += [f":::{{tab-item}} {name}", "```toml", text, "```", ":::"]
     folder.mkdir()
-    for page, lines in {"run": [run], "settings": rows, "profiles": [*tabs, "::::"]}.items():
+    for page, lines in {"run": [run], "settings": entries, "profiles": [*tabs, "::::"]}.items():
         (folder / f"{page}.md").write_text("\n".join([*lines, ""]), "utf-8")
 
 
