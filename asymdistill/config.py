@@ -5,8 +5,11 @@ so that no later floor meets an impossible value.
 """
 
 import json
+import re
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
+from datetime import date, time
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -99,8 +102,7 @@ class Settings(BaseModel):
     @field_validator("device")
     @classmethod
     def _known_device(cls, value: str) -> str:
-        kind, _, index = value.partition(":")
-        if value not in ("auto", "cpu", "cuda") and not (kind == "cuda" and index.isdigit()):
+        if value not in ("auto", "cpu", "cuda") and not re.fullmatch("cuda:[0-9]{1,3}", value):
             raise ValueError("allowed: 'auto', 'cpu', 'cuda', 'cuda:<index>'")
         return value
 
@@ -190,14 +192,13 @@ def _as_mapping(overrides: Mapping[str, Any] | str | None) -> dict[str, Any]:
 
 
 def _parse_value(text: str) -> Any:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except (tomllib.TOMLDecodeError, KeyError):
-        pass
-    try:
+    with suppress(tomllib.TOMLDecodeError):
+        values = tomllib.loads(f"value = {text}")
+        # A date is the value of no setting, and a text that begins a second one is no value: both stand for themselves.
+        return text if len(values) > 1 or isinstance(values["value"], date | time) else values["value"]
+    with suppress(json.JSONDecodeError):
         return json.loads(text)
-    except json.JSONDecodeError:
-        return text
+    return text
 
 
 def _profile_text(profile: str | Path) -> tuple[str, str, Path | None]:
@@ -209,7 +210,7 @@ def _profile_text(profile: str | Path) -> tuple[str, str, Path | None]:
             return path.stem, path.read_text(encoding="utf-8"), path.resolve().parent
         except UnicodeDecodeError:
             raise InputError(f"profile file {profile} is not UTF-8 text") from None
-    if profile not in profile_names():
+    if str(profile) not in profile_names():
         raise InputError(
             f"no profile {str(profile)!r}; allowed: {', '.join(profile_names())}, or a path to a .toml file"
         )

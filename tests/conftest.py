@@ -1,0 +1,55 @@
+"""What several test files share: an embedded teacher with random weights, and small finished studies."""
+
+import os
+from pathlib import Path
+
+import matplotlib as mpl
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from asymdistill import pretrain, towers
+from asymdistill.study import Study
+
+mpl.use("Agg")
+os.environ["HF_HUB_OFFLINE"] = "1"  # no test may depend on a network, nor wait for one
+
+SMALL = {
+    "train_limit": 128,
+    "test_limit": 100,
+    "widths": [0.5, 1],
+    "seeds": [42, 123],
+    "epochs": 2,
+    "batch_size": 40,
+    "noise_levels": [0.0, 0.2],
+    "noise_spaces": ["normalised", "pixel"],
+    "metric_batch_size": 32,
+    "device": "cpu",
+}
+
+
+def make_teacher(path: Path, seed: int = 0) -> Path:
+    """Write an embedded teacher with random weights."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        pair = towers.Towers(towers.ImageTower().eval(), towers.TextTower(pretrain.vocabulary()).eval())
+        # Fresh towers map all images to nearly one point; wider weights spread them.
+        for parameter in pair.image.parameters():
+            parameter.data.mul_(2)
+    tensors, strings = towers.pack(pair)
+    save_file(tensors, path, strings)
+    return path
+
+
+@pytest.fixture(scope="session")
+def teacher_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_teacher(tmp_path_factory.mktemp("teacher") / "embedded.safetensors")
+
+
+@pytest.fixture(scope="session")
+def small_study(tmp_path_factory: pytest.TempPathFactory, teacher_file: Path) -> Study:
+    """A finished study of two widths and two seeds, to be read only."""
+    runs = tmp_path_factory.mktemp("runs")
+    study = Study.from_profile("smoke", runs_dir=runs, teacher_weights=teacher_file, **SMALL)
+    study.compute()
+    return study
