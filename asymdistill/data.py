@@ -1,6 +1,5 @@
 """Images of every source in one shape: uint8 in memory, labels and class names with them."""
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -8,7 +7,7 @@ from typing import Literal
 import numpy as np
 import torch
 import torchvision
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
 from asymdistill import scenes
@@ -161,17 +160,16 @@ def _load_npz(path: Path, split: Split) -> ImageSet:
     try:
         with np.load(path, allow_pickle=False) as archive:
             missing = [name for name in NPZ_NAMES if name not in archive]
-            if missing:
-                raise InputError(f"{path} lacks {', '.join(missing)}; it must hold {', '.join(NPZ_NAMES)}")
-            images, labels = archive[f"{split}_images"], archive[f"{split}_labels"]
-            names = tuple(str(name) for name in archive["classes"])
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
+            wanted = [name for name in (f"{split}_images", f"{split}_labels", "classes") if name not in missing]
+            arrays = [np.asarray(archive[name]) for name in wanted]
+    except Exception as error:  # a damaged archive raises whatever its parts happen to
         raise InputError(f"{path} is not a readable .npz file: {error}") from None
+    if missing:
+        raise InputError(f"{path} lacks {', '.join(missing)}; it must hold {', '.join(NPZ_NAMES)}")
+    images, labels, names = arrays
     if images.dtype != np.uint8 or not np.issubdtype(labels.dtype, np.integer):
         raise InputError(f"{path}: images must be uint8 and labels integers, not {images.dtype} and {labels.dtype}")
-    return ImageSet(torch.from_numpy(images), torch.from_numpy(labels.astype(np.int64)), names)
+    return ImageSet(torch.from_numpy(images), torch.from_numpy(labels.astype(np.int64)), tuple(map(str, names.ravel())))
 
 
 def _load_folder(path: Path, split: Split, image_size: int) -> ImageSet:
@@ -179,12 +177,17 @@ def _load_folder(path: Path, split: Split, image_size: int) -> ImageSet:
         tree = torchvision.datasets.ImageFolder(path / split)
     except FileNotFoundError as error:
         raise InputError(f"{path / split} is not a folder of one subfolder of images a class: {error}") from None
+    other = path / ("test" if split == "train" else "train")
+    others = sorted(entry.name for entry in other.iterdir() if entry.is_dir()) if other.is_dir() else []
+    if others != tree.classes:
+        # Labels number the classes of one split: another set of classes in the other would silently renumber them.
+        raise InputError(f"{path / split} has the classes {', '.join(tree.classes)} and {other} {', '.join(others)}")
     images = np.empty((len(tree.samples), image_size, image_size, 3), np.uint8)
     for row, (file, _) in enumerate(tree.samples):
         try:
             with Image.open(file) as image:
                 images[row] = _square(image.convert("RGB"), image_size)
-        except (UnidentifiedImageError, OSError) as error:
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             raise InputError(f"{file} is not a readable image: {error}") from None
     return ImageSet(torch.from_numpy(images), torch.tensor(tree.targets, dtype=torch.int64), tuple(tree.classes))
 
