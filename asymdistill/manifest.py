@@ -19,7 +19,7 @@ from asymdistill.checks import InputError
 PACKAGE = Path(__file__).parent
 LIBRARIES = ("asymdistill", "torch", "torchvision", "open_clip_torch", "timm", "numpy", "scikit-learn", "pandas")
 # Editing these changes how results are shown, not what they are.
-PRESENTATION = {"cli.py", "book.py", "figures.py", "claims.py", "readings.py", "pretrain.py", "progress.py"}
+PRESENTATION = {"cli.py", "book.py", "figures.py", "claims.py", "report.py", "pretrain.py", "progress.py"}
 
 
 def resolve_device(device: str) -> torch.device:
@@ -30,10 +30,10 @@ def resolve_device(device: str) -> torch.device:
     """
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    chosen = torch.device(device)
-    if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
+    kind, _, index = device.partition(":")  # torch.device wraps an index that does not fit into 8 bits
+    if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
         raise InputError(f"device is {device!r} and {torch.cuda.device_count()} CUDA devices are here; allowed: 'cpu'")
-    return chosen
+    return torch.device(device)
 
 
 def describe_device(device: torch.device) -> str:

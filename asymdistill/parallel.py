@@ -40,8 +40,8 @@ def side_by_side(work: Callable[[Item, Callable[[], None]], None], items: Sequen
     torch.set_num_threads(1)
     try:
         with ThreadPoolExecutor(workers) as pool:
-            futures = [pool.submit(work, item, check) for item in items]
             try:
+                futures = [pool.submit(work, item, check) for item in items]
                 done, _ = wait(futures, return_when=FIRST_EXCEPTION)
             finally:
                 stop.set()

@@ -1,6 +1,7 @@
 """What several test files share: an embedded teacher with random weights, and small finished studies."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import matplotlib as mpl
@@ -39,6 +40,15 @@ def make_teacher(path: Path, seed: int = 0) -> Path:
     tensors, strings = towers.pack(pair)
     save_file(tensors, path, strings)
     return path
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Compute on one thread, as students are trained: many small steps are slow on more where cores are busy."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,8 @@ from asymdistill.encoding import View
 from asymdistill.preprocess import random_crop_flip
 from asymdistill.training import Distilled, Recipe, distil, steps_per_epoch
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 VIEW = View(16)
 DIM = 6
 
@@ -111,25 +113,20 @@ def test_the_order_of_the_images_is_that_of_the_seed_not_of_the_weights() -> Non
 
 
 def test_two_trainings_side_by_side_are_the_same_as_one_by_itself() -> None:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        alone = {seed: train(64, seed=seed) for seed in (1, 2)}
-        made = {seed: students.build(0.25, DIM, seed) for seed in (1, 2)}
-        images, targets = examples(64)
-        together: dict[int, Distilled] = {}
+    alone = {seed: train(64, seed=seed) for seed in (1, 2)}
+    made = {seed: students.build(0.25, DIM, seed) for seed in (1, 2)}
+    images, targets = examples(64)
+    together: dict[int, Distilled] = {}
 
-        def work(seed: int) -> None:
-            recipe = Recipe(epochs=2, batch_size=8)
-            together[seed] = distil(made[seed], images, targets, VIEW, recipe, seed=seed)
+    def work(seed: int) -> None:
+        recipe = Recipe(epochs=2, batch_size=8)
+        together[seed] = distil(made[seed], images, targets, VIEW, recipe, seed=seed)
 
-        threads = [threading.Thread(target=work, args=(seed,)) for seed in (1, 2)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    finally:
-        torch.set_num_threads(before)
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in (1, 2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     for seed in (1, 2):
         assert same(alone[seed].student, together[seed].student)
         assert alone[seed].losses == together[seed].losses
