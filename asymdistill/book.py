@@ -4,6 +4,8 @@ Nothing is written beside the sources. What is read again by a second build is t
 and executed notebooks are always made anew, so that none can be stale.
 """
 
+import base64
+import hashlib
 import html
 import importlib.util
 import json
@@ -28,8 +30,9 @@ from asymdistill.config import PATH_SETTINGS, Settings, load_settings, profile_n
 
 LOGGER = logging.getLogger(__name__)
 
-EXTRA = ("ipykernel", "jupyter_book", "nbclient", "papermill", "sphinxcontrib.bibtex", "yaml")
+EXTRA = ("ipykernel", "jupyter_book", "nbclient", "papermill", "sphinx_design", "yaml")
 TQDM_HINT = "ignore:IProgress not found"  # bars are for terminals and live notebooks
+GLUED_PNG = r'"application/papermill\.record/image/png": "([^"]+)"'
 JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
 
 
@@ -83,16 +86,9 @@ def build(
 
 
 def _check_extra() -> None:
-    missing = [name for name in EXTRA if not _is_installed(name)]
+    missing = [name for name in EXTRA if importlib.util.find_spec(name) is None]
     if missing:
         raise InputError(f"the book needs {', '.join(missing)}: pip install 'asymdistill[book]'")
-
-
-def _is_installed(name: str) -> bool:
-    try:
-        return importlib.util.find_spec(name) is not None
-    except ModuleNotFoundError:
-        return False
 
 
 def _absolute(overrides: Mapping[str, Any]) -> dict[str, Any]:
@@ -265,18 +261,24 @@ def _make_html(stage: Path, out: Path, *, strict: bool) -> Path:
         first = found[0].replace(f"{stage}{os.sep}", "") if found else "see the log"
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
         raise InputError(f"the book does not build: {first}{more}; log: {out / 'build.log'}")
-    return _with_all_images(work / "_build" / "html")
+    return _with_all_images(work / "_build" / "html", stage)
 
 
-def _with_all_images(pages: Path) -> Path:
-    """Refuse pages that show an image that isn't there, which Sphinx does not notice for figures of other pages."""
+def _with_all_images(pages: Path, stage: Path) -> Path:
+    """Add the figures that pages take from notebooks; refuse pages that show an image that isn't there.
+
+    MyST-NB refers to such a figure by the hash of its bytes and relies on the notebook's own page to have written it,
+    which it does only where it shows the very same bytes. Nothing warns where it doesn't.
+    """
+    (pages / "_images").mkdir(exist_ok=True)
+    for notebook in (stage / "notebooks").glob("*.ipynb"):
+        for glued in re.findall(GLUED_PNG, notebook.read_text("utf-8")):
+            content = base64.b64decode(glued.replace("\\n", ""))
+            (pages / "_images" / f"{hashlib.sha256(content).hexdigest()}.png").write_bytes(content)
     for page in sorted(pages.rglob("*.html")):
         for image in re.findall(r'<img[^>]* src="([^":?#]+)"', page.read_text("utf-8")):
             if not (page.parent / image).is_file():
-                raise InputError(
-                    f"the book does not build: {page.relative_to(pages)} shows {image}, which is not there; "
-                    "a notebook must itself show a figure that other pages take from it"
-                )
+                raise InputError(f"the book does not build: {page.relative_to(pages)} shows {image}, which isn't there")
     return pages
 
 

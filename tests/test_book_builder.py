@@ -1,6 +1,7 @@
 """The builder on a book of two pages and one notebook: what it makes, what it refuses, what it leaves alone."""
 
 import hashlib
+import re
 import sys
 from pathlib import Path
 
@@ -121,13 +122,22 @@ def test_failures_leave_the_book_before_them(source: Path) -> None:
     assert [path.name for path in good.iterdir()] == ["index.html"]
 
 
-def test_a_figure_that_no_notebook_shows_is_refused(source: Path) -> None:
-    shown = "import io, IPython.display, PIL.Image\nfile = io.BytesIO()\nPIL.Image.new('L', (1, 1)).save(file, 'png')\n"
-    shown += "glue('figure', IPython.display.Image(file.getvalue()), display=False)"
-    write_notebook(source / "notebooks" / "one.ipynb", code=GLUE + shown)
+def test_figures_of_notebooks_reach_other_pages(source: Path) -> None:
+    drawn = "import io, IPython.display, PIL.Image\nfile = io.BytesIO()\nPIL.Image.new('L', (1, 1)).save(file, 'png')\n"
+    drawn += "glue('figure', IPython.display.Image(file.getvalue()), display=False)"
+    write_notebook(source / "notebooks" / "one.ipynb", code=GLUE + drawn)
     pasted = "\n```{glue:} figure\n:doc: ../notebooks/one.ipynb\n```\n"
     (source / "book" / "index.md").write_text(INDEX + pasted)
-    with pytest.raises(InputError, match=r"index\.html shows .*\.png, which is not there"):
+    folder = build(source)
+    image = re.search(r'<img[^>]* src="([^"]+)"', (folder / "book" / "index.html").read_text())
+    assert image is not None
+    assert (folder / "book" / image[1]).read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_page_without_its_image_is_refused(source: Path) -> None:
+    with (source / "book" / "second.md").open("a") as page:
+        page.write('\n```{raw} html\n<img alt="lost" src="../_images/lost.png">\n```\n')
+    with pytest.raises(InputError, match=r"second\.html shows \.\./_images/lost\.png, which isn't there"):
         build(source)
 
 
