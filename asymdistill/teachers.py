@@ -92,7 +92,9 @@ class Teacher(nn.Module):
         if self._encode_captions is None:
             raise InputError(f"teacher {self.name!r} has no text tower")
         with torch.inference_mode():
-            return F.normalize(self._encode_captions(captions).float(), dim=1).clone()
+            embeddings = F.normalize(self._encode_captions(captions).float(), dim=1)
+        # A clone, because tensors made under inference mode can't take part in a backward pass.
+        return embeddings.clone()
 
 
 def load_teacher(

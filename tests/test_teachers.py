@@ -1,0 +1,278 @@
+"""Teachers: frozen, equal to their own library's result, and refused in one line where something does not fit."""
+
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import open_clip
+import pytest
+import timm
+import torch
+from open_clip import pretrained as registry
+from PIL import Image
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from asymdistill import scenes, towers
+from asymdistill.checks import InputError
+from asymdistill.encoding import View
+from asymdistill.preprocess import IMAGENET_MEAN, IMAGENET_STD
+from asymdistill.teachers import Teacher, load_teacher
+
+DINO = "vit_small_patch14_dinov2.lvd142m"
+TINY = {
+    "embed_dim": 24,
+    "quick_gelu": True,
+    "vision_cfg": {"image_size": 48, "layers": 2, "width": 64, "patch_size": 16},
+    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1},
+}
+
+
+def photographs(count: int = 3) -> Tensor:
+    return scenes.generate(count, seed=5).images
+
+
+def unit(embeddings: Tensor) -> Tensor:
+    return embeddings / embeddings.norm(dim=1, keepdim=True)
+
+
+def save(model: nn.Module, path: Path) -> Path:
+    save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Register a tiny CLIP with and without QuickGELU, each with weights trained the one way and the other."""
+    folder = tmp_path_factory.mktemp("tiny")
+    for name, quick in (("Tiny-quickgelu", True), ("Tiny", False)):
+        (folder / f"{name}.json").write_text(json.dumps(TINY | {"quick_gelu": quick}))
+        open_clip.add_model_config(folder / f"{name}.json")
+    return folder
+
+
+@pytest.fixture
+def tiny(tiny_clip: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The weights of the tiny CLIP, which the tag ``openai`` stands for."""
+    quick = {"openai": registry._pcfg("https://nowhere.invalid/openai.pt", quick_gelu=True)}
+    plain = {"plain": registry._pcfg("https://nowhere.invalid/plain.pt", mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))}
+    for name in ("tiny-quickgelu", "tiny", "Tiny-quickgelu", "Tiny"):
+        monkeypatch.setitem(registry._PRETRAINED, name, quick | plain)
+    torch.manual_seed(0)
+    return save(open_clip.create_model("Tiny-quickgelu"), tiny_clip / "tiny.safetensors")
+
+
+# The embedded teacher
+
+
+def test_the_embedded_teacher_is_its_towers(teacher_file: Path) -> None:
+    teacher, pair = load_teacher("embedded", weights=teacher_file), towers.load_embedded(teacher_file)
+    images = photographs(20)
+    embeddings = teacher.encode(images)
+    assert (teacher.name, teacher.embedding_dim, teacher.resolution) == ("embedded", 128, 32)
+    assert embeddings.shape == (20, 128)
+    assert embeddings.dtype == torch.float32
+    assert torch.allclose(embeddings, unit(pair.image(View(32)(images))), atol=1e-6)
+    captions = ["a red circle", "a square at the left"]
+    assert torch.allclose(teacher.encode_text(captions), unit(pair.text.encode(captions)), atol=1e-6)
+
+
+def test_a_teacher_is_frozen_for_good(teacher_file: Path) -> None:
+    teacher = load_teacher("embedded", weights=teacher_file)
+    before = {name: tensor.clone() for name, tensor in teacher.state_dict().items()}
+    first = teacher.encode(photographs())
+    assert teacher.train() is teacher
+    nn.ModuleList([teacher]).train()
+    assert not any(module.training for module in teacher.modules())
+    assert not any(parameter.requires_grad for parameter in teacher.parameters())
+    assert torch.equal(teacher.encode(photographs()), first)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in teacher.state_dict().items())
+
+
+def test_embeddings_can_be_targets_of_a_training_and_carry_no_gradient(teacher_file: Path) -> None:
+    teacher = load_teacher("embedded", weights=teacher_file)
+    weight = torch.ones(128, requires_grad=True)
+    for embeddings in (teacher.encode(photographs()), teacher.encode_text(["a red circle"])):
+        assert not embeddings.requires_grad
+        assert not embeddings.is_inference()
+        (embeddings @ weight).sum().backward()
+    assert weight.grad is not None
+
+
+def test_a_cpu_computes_in_float32_whatever_the_precision(teacher_file: Path) -> None:
+    full, half = (load_teacher("embedded", weights=teacher_file, precision=p) for p in ("float32", "float16"))
+    assert half.precision == torch.float16
+    assert torch.equal(full.encode(photographs()), half.encode(photographs()))
+
+
+def test_a_teacher_without_a_text_tower_says_so() -> None:
+    class Flat(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(12, 5)
+
+        def forward(self, inputs: Tensor) -> Tensor:
+            return self.layer(inputs.flatten(1))
+
+    teacher = Teacher("flat", Flat(), View(2))
+    assert teacher.embedding_dim == 5
+    with pytest.raises(InputError, match="'flat' has no text tower"):
+        teacher.encode_text(["a circle"])
+
+
+# open_clip
+
+
+def compare_with_open_clip(model: nn.Module, teacher: Teacher, size: int, mean: tuple, std: tuple) -> None:
+    images = photographs()
+    transform = open_clip.image_transform(size, is_train=False, mean=mean, std=std)
+    prepared = torch.stack([transform(Image.fromarray(np.asarray(image))) for image in images])
+    with torch.no_grad():
+        expected = model.eval().encode_image(prepared, normalize=True)
+        words = model.encode_text(open_clip.tokenize(["a dog", "two cats"]), normalize=True)
+    assert torch.allclose(teacher.encode(images), expected, atol=1e-5)
+    assert torch.allclose(teacher.encode_text(["a dog", "two cats"]), words, atol=1e-5)
+
+
+def test_open_clips_result_on_pillows_preprocessing(tiny: Path) -> None:
+    torch.manual_seed(0)
+    model = open_clip.create_model("Tiny-quickgelu")
+    teacher = load_teacher("open_clip:Tiny-quickgelu/openai", weights=tiny)
+    assert (teacher.embedding_dim, teacher.resolution) == (24, 48)
+    compare_with_open_clip(model, teacher, 48, open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD)
+
+
+def test_a_tags_own_normalisation_is_used(tiny: Path) -> None:
+    model = open_clip.create_model("Tiny", pretrained=str(tiny))
+    teacher = load_teacher("open_clip:Tiny/plain", weights=tiny)
+    compare_with_open_clip(model, teacher, 48, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+
+
+def test_an_activation_that_does_not_fit_the_weights_is_refused(tiny: Path) -> None:
+    with pytest.raises(InputError, match=r"with QuickGELU and Tiny is without it; use open_clip:Tiny-quickgelu/openai"):
+        load_teacher("open_clip:Tiny/openai", weights=tiny)
+    with pytest.raises(InputError, match="without QuickGELU and Tiny-quickgelu is with it; use open_clip:Tiny/plain"):
+        load_teacher("open_clip:Tiny-quickgelu/plain", weights=tiny)
+
+
+def test_openais_weights_are_refused_without_quickgelu_before_anything_is_fetched() -> None:
+    with pytest.raises(InputError, match="use open_clip:ViT-B-32-quickgelu/openai"):
+        load_teacher("open_clip:ViT-B-32/openai")
+
+
+@pytest.mark.slow
+def test_the_papers_teacher_from_a_file(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = open_clip.create_model("ViT-B-32-quickgelu")
+    path = save(model, tmp_path / "clip.safetensors")
+    teacher = load_teacher("open_clip:ViT-B-32-quickgelu/openai", weights=path)
+    assert (teacher.embedding_dim, teacher.resolution) == (512, 224)
+    # 151.3M in all, 87.8M in the image encoder that is used, not the 500M that the paper states
+    assert sum(parameter.numel() for parameter in model.parameters()) == 151_277_313
+    assert sum(parameter.numel() for parameter in teacher.image_tower.parameters()) == 87_849_216
+    compare_with_open_clip(model, teacher, 224, open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD)
+
+
+# timm
+
+
+@pytest.fixture(scope="module")
+def dino(tmp_path_factory: pytest.TempPathFactory) -> tuple[nn.Module, Path]:
+    torch.manual_seed(0)
+    model = timm.create_model(DINO, pretrained=False, num_classes=0).eval()
+    nn.init.normal_(model.pos_embed, std=0.5)  # so that positions matter
+    return model, save(model, tmp_path_factory.mktemp("dino") / "dino.safetensors")
+
+
+def test_dinov2_made_for_518_pixels_is_timms_own_at_224(dino: tuple[nn.Module, Path]) -> None:
+    model, path = dino
+    assert model.pos_embed.shape[1] == (518 // 14) ** 2 + 1
+    teacher = load_teacher(f"timm:{DINO}", weights=path)
+    assert (teacher.embedding_dim, teacher.resolution) == (384, 224)
+    assert teacher.view == View(224, IMAGENET_MEAN, IMAGENET_STD)
+    transform = timm.data.create_transform(
+        (3, 224, 224), interpolation="bicubic", mean=IMAGENET_MEAN, std=IMAGENET_STD, crop_pct=1.0
+    )
+    images = photographs(2)
+    prepared = torch.stack([transform(Image.fromarray(np.asarray(image))) for image in images])
+    model.set_input_size(img_size=224)
+    with torch.no_grad():
+        expected = unit(model(prepared))
+    assert torch.allclose(teacher.encode(images), expected, atol=1e-5)
+    with pytest.raises(InputError, match="has no text tower"):
+        teacher.encode_text(["a dog"])
+
+
+def test_weights_of_another_architecture_are_refused(
+    dino: tuple[nn.Module, Path], teacher_file: Path, tiny: Path
+) -> None:
+    files = {"embedded": tiny, f"timm:{DINO}": teacher_file, "open_clip:Tiny-quickgelu/openai": dino[1]}
+    for name, path in files.items():
+        with pytest.raises(InputError, match=path.name) as caught:
+            load_teacher(name, weights=path)
+        assert "\n" not in str(caught.value)
+
+
+def test_damaged_files_are_refused(dino: tuple[nn.Module, Path], teacher_file: Path, tiny: Path) -> None:
+    files = {"embedded": teacher_file, "open_clip:Tiny-quickgelu/openai": tiny, f"timm:{DINO}": dino[1]}
+    for name, path in files.items():
+        damaged = tiny.with_name("damaged.safetensors")
+        for content in (b"", path.read_bytes()[:-100], b"\xff" * 64):
+            damaged.write_bytes(content)
+            with pytest.raises(InputError, match=r"damaged\.safetensors") as caught:
+                load_teacher(name, weights=damaged)
+            assert "\n" not in str(caught.value)
+
+
+# Names
+
+
+@pytest.mark.parametrize("name", ["", "clip", "embedded:x", "open_clip:", "open_clip", "timm:", "hf:bert", "Embedded"])
+def test_unknown_teachers_are_named_beside_the_allowed_ones(name: str) -> None:
+    with pytest.raises(InputError, match="allowed: 'embedded', 'open_clip:"):
+        load_teacher(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("open_clip:ViT-B-31/openai", "open_clip has no model 'ViT-B-31'"),
+        ("open_clip:ViT-B-32-quickgelu", "no weights '' for ViT-B-32-quickgelu; allowed: .*openai"),
+        ("open_clip:ViT-B-32-quickgelu/mine", "no weights 'mine' for ViT-B-32-quickgelu; allowed: .*openai"),
+        ("timm:vit_enormous", "timm has no model 'vit_enormous'"),
+        (f"timm:{DINO}x", "timm:vit_small_patch14_dinov2.lvd142mx"),
+    ],
+)
+def test_unknown_models_and_weights_are_named(name: str, message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        load_teacher(name)
+    assert "\n" not in str(caught.value)
+
+
+def test_only_safetensors_are_read(tmp_path: Path) -> None:
+    for name in ("weights.pt", "weights.bin", "weights"):
+        (tmp_path / name).write_bytes(b"x")
+        with pytest.raises(InputError, match=r"only \.safetensors files are read"):
+            load_teacher("embedded", weights=tmp_path / name)
+    with pytest.raises(InputError, match="does not exist"):
+        load_teacher("embedded", weights=tmp_path / "gone.safetensors")
+    with pytest.raises(InputError, match="precision is 'int8'; allowed: float32"):
+        load_teacher("embedded", precision="int8")
+
+
+@pytest.mark.parametrize("name", [f"timm:{DINO}", "open_clip:ViT-B-32-quickgelu/openai"])
+def test_weights_that_cannot_be_fetched_are_one_line_that_says_what_to_do(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(*_: object, **__: object) -> None:
+        raise OSError("no route to host")
+
+    for target in ("huggingface_hub.constants.HF_HUB_CACHE", "huggingface_hub.constants.HF_HUB_OFFLINE"):
+        monkeypatch.setattr(target, True if target.endswith("OFFLINE") else str(tmp_path))
+    monkeypatch.setattr("socket.create_connection", unreachable)
+    start = time.monotonic()
+    with pytest.raises(InputError, match=r"could not be fetched; set teacher_weights to a \.safetensors") as caught:
+        load_teacher(name)
+    assert "\n" not in str(caught.value)
+    assert time.monotonic() - start < 20
