@@ -188,14 +188,19 @@ def _execute(notebook: Path, parameters: dict[str, Any]) -> None:
         raise InputError(f"notebook {notebook.stem} failed: its process died (out of memory?)") from error
 
     content = json.loads(notebook.read_text("utf-8"))
+    given = [parameters["profile"], parameters["runs_dir"], *parameters["overrides"].values()]
+    paths = [value for value in given if isinstance(value, str) and os.path.isabs(value)]
     for cell in content["cells"]:
         tags = cell["metadata"].setdefault("tags", [])
         if "injected-parameters" in tags:
             tags.append("remove-cell")
-            # The page's source can be downloaded: it should not tell where this machine keeps its runs.
-            cell["source"] = "".join(cell["source"]).replace(parameters["runs_dir"], "runs")
+            # A page's source can be downloaded: it should not tell where this machine keeps its files.
+            for path in paths:
+                cell["source"] = "".join(cell["source"]).replace(path, Path(path).name)
         elif "parameters" in tags:
             tags.append("hide-input")
+        if "outputs" in cell:
+            cell["outputs"] = [output for output in cell["outputs"] if output.get("name") != "stderr"]
         cell["metadata"].pop("papermill", None)
     content["metadata"].pop("papermill", None)
     notebook.write_text(json.dumps(content, indent=1), "utf-8")
@@ -203,7 +208,7 @@ def _execute(notebook: Path, parameters: dict[str, Any]) -> None:
 
 def _write_generated(folder: Path, profile: str, settings: Settings, overrides: Mapping[str, Any]) -> None:
     """Write what pages include: which run this is, every setting, and the profiles."""
-    changed = f" Changed there: {', '.join(f'`{key}` = {_shown(value)}' for key, value in overrides.items())}."
+    changed = f" Changed there: {', '.join(f'`{key}` = {_shown(getattr(settings, key))}' for key in overrides)}."
     run = f"This copy was computed with the profile **{profile}**. {settings.description}{changed if overrides else ''}"
     entries = []
     for name, field in Settings.model_fields.items():
@@ -222,8 +227,8 @@ def _write_generated(folder: Path, profile: str, settings: Settings, overrides: 
 def _shown(value: object) -> str:
     if value is None or value == "":
         return "none"
-    if isinstance(value, Path):
-        return f"`{value.name}`"
+    if isinstance(value, Path) or (isinstance(value, str) and os.path.isabs(value)):
+        return f"`{Path(value).name}`"  # not where this machine keeps it
     return f"`{list(value) if isinstance(value, tuple) else value}`"
 
 

@@ -81,7 +81,8 @@ def test_good_build(source: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
     before = digests(source)
 
-    folder = build(source, overrides={"seeds": [7]}, provenance={"device": "a <fast> one", "date": "2026-03-05"})
+    overrides = {"seeds": [7], "dataset_root": tmp_path / "images"}
+    folder = build(source, overrides=overrides, provenance={"device": "a <fast> one", "date": "2026-03-05"})
 
     assert digests(source) == before
     front = (folder / "book" / "index.html").read_text()
