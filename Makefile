@@ -42,7 +42,7 @@ serve:
 	$(PYTHON) -m http.server --directory _build/html 8000
 
 notebooks: $(READY)
-	$(BIN)/jupytext --to ipynb notebooks/*.py
+	$(BIN)/jupytext --update --to ipynb notebooks/*.py
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace notebooks/*.ipynb
 	$(BIN)/python book/readme.py
 

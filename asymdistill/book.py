@@ -16,16 +16,16 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from asymdistill import manifest
-from asymdistill.checks import InputError, check_option
+from asymdistill.checks import InputError
 from asymdistill.config import PATH_SETTINGS, Settings, load_settings, profile_names
 
 LOGGER = logging.getLogger(__name__)
@@ -42,25 +42,22 @@ def build(
     runs_dir: Path,
     source: Path,
     out: Path,
+    provenance: Mapping[str, str],
     overrides: Mapping[str, Any] | None = None,
-    only: Sequence[str] | None = None,
-    provenance: Mapping[str, str] | None = None,
 ) -> Path:
-    """Run the notebooks on a profile and build the book from them.
+    """Run the notebooks on a profile, side by side, and build the book from them.
 
     Args:
         profile: the name of a profile, or a path to a TOML file.
-        runs_dir: where studies keep their results; a second build reads what is there.
+        runs_dir: where studies keep their results. The notebooks share one study: compute it first, since several of
+            them would otherwise begin the same work at once.
         source: the folder that holds ``_config.yml``, ``_toc.yml``, ``book/`` and ``notebooks/``; it is only read.
         out: the folder for what is built.
+        provenance: what the footer of every page says, names and values.
         overrides: settings that replace those of the profile.
-        only: names of notebooks; the others are left out, pages that show their numbers have gaps, and the book
-            is built without strictness, beside the whole one.
-        provenance: further names and values for the footer of every page, which gives profile, commit, device, date
-            and versions.
 
     Returns:
-        The folder of the finished HTML: ``out/html``, or ``out/html-partial`` with ``only``.
+        The folder of the finished HTML, ``out/html``.
 
     Raises:
         InputError: a missing extra, an unknown profile, setting, notebook or parameter, a notebook that fails, or a
@@ -69,20 +66,22 @@ def build(
     _check_extra()
     name, settings = load_settings(profile, overrides)
     out, source = out.resolve(), source.resolve()
-    stage = _stage(source, out / "stage", only)
+    stage = _stage(source, out / "stage")
     parameters = {
         "profile": str(Path(profile).expanduser().resolve()) if profile.endswith(".toml") else profile,
         "overrides": _absolute(overrides or {}),
         "runs_dir": str(runs_dir.resolve()),
     }
-    with _own_kernel():
-        for notebook in sorted((stage / "notebooks").glob("*.ipynb")):
-            started = time.perf_counter()
-            _execute(notebook, parameters)
-            LOGGER.info("%s: %.1f s", notebook.stem, time.perf_counter() - started)
+    with _own_kernel(), ThreadPoolExecutor(manifest.cores()) as pool:
+        running = [pool.submit(_execute, path, parameters) for path in sorted((stage / "notebooks").glob("*.ipynb"))]
+        try:
+            for notebook in running:
+                notebook.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
     _write_generated(stage / "book" / "_generated", name, settings, overrides or {})
-    _write_footer(stage / "_config.yml", {"profile": name} | _provenance(settings) | dict(provenance or {}))
-    return _publish(_make_html(stage, out, strict=not only), out / ("html-partial" if only else "html"))
+    _write_footer(stage / "_config.yml", provenance)
+    return _publish(_make_html(stage, out), out / "html")
 
 
 def _check_extra() -> None:
@@ -101,38 +100,20 @@ def _absolute(overrides: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _stage(source: Path, stage: Path, only: Sequence[str] | None) -> Path:
-    """Copy what the book is made of, with the same relative paths; leave out notebooks that were not asked for."""
-    import yaml
-
+def _stage(source: Path, stage: Path) -> Path:
+    """Copy what the book is made of, with the same relative paths."""
     for required in ("_config.yml", "_toc.yml", "book", "notebooks"):
         if not (source / required).exists():
             raise InputError(f"{source} holds no book: {required} is missing")
-    present = [path.stem for path in sorted((source / "notebooks").glob("*.ipynb"))]
-    chosen = [Path(name).stem for name in only or present]
-    for name in chosen:
-        check_option("notebook", name, present)
     if stage.exists():
         shutil.rmtree(stage)
     shutil.copytree(source / "book", stage / "book", ignore=shutil.ignore_patterns("__pycache__", "_generated"))
     (stage / "notebooks").mkdir()
-    for name in chosen:
-        shutil.copy2(source / "notebooks" / f"{name}.ipynb", stage / "notebooks")
-    shutil.copy2(source / "_config.yml", stage)
-    toc = yaml.safe_load((source / "_toc.yml").read_text("utf-8"))
-    left_out = {f"notebooks/{name}" for name in present if name not in chosen}
-    (stage / "_toc.yml").write_text(yaml.safe_dump(_without(toc, left_out), sort_keys=False), "utf-8")
+    for notebook in sorted((source / "notebooks").glob("*.ipynb")):
+        shutil.copy2(notebook, stage / "notebooks")
+    for config in ("_config.yml", "_toc.yml"):
+        shutil.copy2(source / config, stage)
     return stage
-
-
-def _without(toc: Any, files: set[str]) -> Any:
-    """Return a table of contents without the entries of some files."""
-    if isinstance(toc, dict):
-        return {key: _without(value, files) for key, value in toc.items()}
-    if isinstance(toc, list):
-        entries = [_without(entry, files) for entry in toc if entry.get("file", "").removesuffix(".ipynb") not in files]
-        return [entry for entry in entries if entry.get("chapters") != []]
-    return toc
 
 
 @contextmanager
@@ -158,7 +139,7 @@ def _own_kernel() -> Iterator[None]:
 
 
 def _execute(notebook: Path, parameters: dict[str, Any]) -> None:
-    """Run a staged notebook in place and ready it for the book."""
+    """Run a staged notebook in place."""
     import papermill
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
@@ -171,6 +152,7 @@ def _execute(notebook: Path, parameters: dict[str, Any]) -> None:
             f"notebook {notebook.stem} has no parameter {', '.join(unknown)}; "
             f"its cell tagged 'parameters' declares: {', '.join(declared) or 'none'}"
         )
+    started = time.perf_counter()
     try:
         papermill.execute_notebook(
             notebook,
@@ -178,7 +160,7 @@ def _execute(notebook: Path, parameters: dict[str, Any]) -> None:
             parameters,
             kernel_name="python3",
             cwd=notebook.parent,
-            progress_bar=sys.stderr.isatty(),
+            progress_bar=False,
             stderr_file=sys.stderr,
         )
     except PapermillExecutionError as error:
@@ -186,7 +168,12 @@ def _execute(notebook: Path, parameters: dict[str, Any]) -> None:
         raise InputError(f"notebook {notebook.stem} failed: {error.ename}: {lines[0] if lines else ''}") from error
     except DeadKernelError as error:
         raise InputError(f"notebook {notebook.stem} failed: its process died (out of memory?)") from error
+    LOGGER.info("%s: %.1f s", notebook.stem, time.perf_counter() - started)
+    _ready_for_the_book(notebook, parameters)
 
+
+def _ready_for_the_book(notebook: Path, parameters: dict[str, Any]) -> None:
+    """Hide the cells that papermill needs, and leave out what readers have no use for."""
     content = json.loads(notebook.read_text("utf-8"))
     given = [parameters["profile"], parameters["runs_dir"], *parameters["overrides"].values()]
     paths = [value for value in given if isinstance(value, str) and os.path.isabs(value)]
@@ -232,16 +219,6 @@ def _shown(value: object) -> str:
     return f"`{list(value) if isinstance(value, tuple) else value}`"
 
 
-def _provenance(settings: Settings) -> dict[str, str]:
-    versions = manifest.versions()
-    return {
-        "commit": manifest.commit(),
-        "device": manifest.describe_device(manifest.resolve_device(settings.device)),
-        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        **{name: versions[name] for name in ("asymdistill", "python", "torch")},
-    }
-
-
 def _write_footer(config: Path, provenance: Mapping[str, str]) -> None:
     """Say under every page what was run, where and when."""
     import yaml
@@ -252,13 +229,23 @@ def _write_footer(config: Path, provenance: Mapping[str, str]) -> None:
     config.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), "utf-8")
 
 
-def _make_html(stage: Path, out: Path, *, strict: bool) -> Path:
-    """Run Jupyter Book with this interpreter; with ``strict`` any warning fails the build."""
+def _make_html(stage: Path, out: Path) -> Path:
+    """Run Jupyter Book with this interpreter; any warning fails the build."""
     work = out / "sphinx"
     if work.exists():
         shutil.rmtree(work)
-    command = [sys.executable, "-c", JUPYTER_BOOK, "build", str(stage), "--path-output", str(work), "--keep-going"]
-    done = subprocess.run(command + ["-W"] * strict, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    command = [
+        sys.executable,
+        "-c",
+        JUPYTER_BOOK,
+        "build",
+        str(stage),
+        "--path-output",
+        str(work),
+        "-W",
+        "--keep-going",
+    ]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     (out / "build.log").write_text(done.stdout, "utf-8")
     if done.returncode:
         plain = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout)

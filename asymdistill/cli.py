@@ -22,6 +22,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+INTERRUPTED = 130  # the status that newer versions of typer turn an interrupt into
+
 ProfileOption = Annotated[str, typer.Option("--profile", "-p", help="A profile's name, or a path to a TOML file.")]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", "-s", metavar="KEY=VALUE", help="Override a setting; may be repeated.")
@@ -58,7 +60,10 @@ def book(
     from asymdistill.book import build  # needs the extra "book", which the other commands do without
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    pages = build(profile, overrides=parse_assignments(assignments or []), runs_dir=runs, source=source, out=out)
+    overrides = parse_assignments(assignments or [])
+    study = Study.open(profile, overrides, runs)
+    study.compute()
+    pages = build(profile, overrides=overrides, runs_dir=runs, source=source, out=out, provenance=study.provenance())
     print(f"open {pages / 'index.html'}")
 
 
@@ -88,11 +93,13 @@ def main(arguments: list[str] | None = None) -> int:
     """
     try:
         status = app(arguments, standalone_mode=False)
-    except InputError as error:
+        if status == INTERRUPTED:
+            raise KeyboardInterrupt
+    except (InputError, OSError) as error:
         message = str(error)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         print("asymdistill: interrupted; the same command goes on from what is stored", file=sys.stderr)
-        return 130
+        return INTERRUPTED
     except Exception as error:
         # Usage errors: typer's own in newer versions, click's in older ones, told by the method they share.
         if not hasattr(error, "format_message"):

@@ -85,7 +85,7 @@ def effective_rank_of(singular_values: Tensor, *, spectrum: str = "variance") ->
         spectrum: "variance" or "amplitude".
 
     Returns:
-        The effective rank, between 1 and the number of values (to 1e-8: the 1e-10 moves it that little).
+        The effective rank, between 1 and the number of values; the 1e-10 moves it by less than 1e-8.
 
     Raises:
         InputError: if ``singular_values`` is no vector of finite values >= 0, if all are zero, or for another

@@ -86,6 +86,18 @@ class Study:
             f"`{record['commit']}`."
         )
 
+    def provenance(self) -> dict[str, str]:
+        """What made this study's numbers, in a few words each, for the foot of a page."""
+        record = self.experiment.manifest()
+        return {
+            "profile": self.profile,
+            "run": record["run"],
+            "commit": record["commit"],
+            "device": record["device"],
+            "date": record["created"][:10],
+            "torch": record["versions"]["torch"],
+        }
+
     def models(self) -> pd.DataFrame:
         """The models and their sizes: columns parameters, embedding_dim, one row a width."""
         teacher = self.experiment.teacher

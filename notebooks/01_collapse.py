@@ -1,10 +1,5 @@
 # ---
 # jupyter:
-#   jupytext:
-#     formats: ipynb,py:percent
-#     text_representation:
-#       extension: .py
-#       format_name: percent
 #   kernelspec:
 #     display_name: Python 3 (ipykernel)
 #     language: python
@@ -32,6 +27,7 @@ overrides = {}
 runs_dir = None
 
 # %%
+# %matplotlib inline
 from IPython.display import Markdown
 from myst_nb import glue
 
@@ -46,7 +42,7 @@ Markdown(study.description())
 #
 # Each column is one class, each tile one test image, as the models see it before normalisation.
 
-# %%
+# %% mystnb={"image": {"alt": "Test images, one class a column"}}
 test = study.experiment.test
 _ = figures.gallery(test.images, test.labels, test.class_names)
 
@@ -65,7 +61,7 @@ study.models()[["model", "width", "parameters", "embedding_dim"]]
 # is a perfect imitation, 1 is no relation at all. Lines are means over the seeds, bands reach from the least to the
 # greatest.
 
-# %%
+# %% mystnb={"image": {"alt": "Training loss of each student against the epoch"}}
 _ = figures.losses(study.training())
 
 # %% [markdown]
@@ -83,7 +79,7 @@ table = report.beside_paper(ranks, paper, ["model"], "value", digits=2)
 glue("table_collapse", table, display=False)
 table
 
-# %%
+# %% mystnb={"image": {"alt": "Effective rank of the teacher and of each student, beside the paper's values"}}
 figure = figures.ranks(spectrum, paper)
 glue("fig_ranks", figure, display=False)
 
@@ -97,7 +93,7 @@ report.beside_paper(dims, claims.published("dims_for_90"), ["model"], "value", d
 # A rank is one number for a whole curve. Here is the curve: the share of the variance in each principal component,
 # from the largest to the smallest.
 
-# %%
+# %% mystnb={"image": {"alt": "Share of the variance in each principal component, teacher and students"}}
 figure = figures.spectra(study.singular_values())
 glue("fig_spectrum", figure, display=False)
 

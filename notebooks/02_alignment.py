@@ -1,10 +1,5 @@
 # ---
 # jupyter:
-#   jupytext:
-#     formats: ipynb,py:percent
-#     text_representation:
-#       extension: .py
-#       format_name: percent
 #   kernelspec:
 #     display_name: Python 3 (ipykernel)
 #     language: python
@@ -28,6 +23,7 @@ overrides = {}
 runs_dir = None
 
 # %%
+# %matplotlib inline
 from IPython.display import Markdown
 from myst_nb import glue
 
@@ -44,7 +40,7 @@ Markdown(study.description())
 # centred embeddings on them, and add up the share of the student's variance that the first *k* hold. The teacher's
 # own curve shows how concentrated it is itself.
 
-# %%
+# %% mystnb={"image": {"alt": "Cumulative share of each model's variance within the teacher's leading components"}}
 table = study.alignment()
 figure = figures.alignment(table, claims.published("share_20"))
 glue("fig_alignment", figure, display=False)

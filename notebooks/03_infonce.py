@@ -1,10 +1,5 @@
 # ---
 # jupyter:
-#   jupytext:
-#     formats: ipynb,py:percent
-#     text_representation:
-#       extension: .py
-#       format_name: percent
 #   kernelspec:
 #     display_name: Python 3 (ipykernel)
 #     language: python
@@ -27,6 +22,7 @@ overrides = {}
 runs_dir = None
 
 # %%
+# %matplotlib inline
 from IPython.display import Markdown
 from myst_nb import glue
 
@@ -58,7 +54,7 @@ infonce_table
 uniformity = students[students["quantity"] == "uniformity"]
 report.beside_paper(uniformity, published["uniformity"], ["model"], "value", digits=4)
 
-# %%
+# %% mystnb={"image": {"alt": "InfoNCE and uniformity loss of each student, one dot a seed"}}
 figure = figures.information(table)
 glue("fig_infonce", figure, display=False)
 

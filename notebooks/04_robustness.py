@@ -1,10 +1,5 @@
 # ---
 # jupyter:
-#   jupytext:
-#     formats: ipynb,py:percent
-#     text_representation:
-#       extension: .py
-#       format_name: percent
 #   kernelspec:
 #     display_name: Python 3 (ipykernel)
 #     language: python
@@ -28,6 +23,7 @@ overrides = {}
 runs_dir = None
 
 # %%
+# %matplotlib inline
 from IPython.display import Markdown
 from myst_nb import glue
 
@@ -44,13 +40,13 @@ Markdown(study.description())
 # and which is drawn for each pixel of the resized image. A noisy photograph is another thing: `pixel` noise is added
 # to the original image, clipped and rounded. Here, the same noise is used for every model, drawn from a seed.
 
-# %%
+# %% mystnb={"image": {"alt": "The same test images under increasing noise in each noise space"}}
 _ = figures.noisy_gallery(study.experiment.test, study.settings)
 
 # %% [markdown]
 # ## Accuracy under noise
 
-# %%
+# %% mystnb={"image": {"alt": "Probe accuracy against the standard deviation of the noise, teacher and students"}}
 table = study.robustness()
 paper = claims.published("accuracy").query("not augmented")
 chance = 100 / len(study.experiment.test.class_names)

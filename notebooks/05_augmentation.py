@@ -1,10 +1,5 @@
 # ---
 # jupyter:
-#   jupytext:
-#     formats: ipynb,py:percent
-#     text_representation:
-#       extension: .py
-#       format_name: percent
 #   kernelspec:
 #     display_name: Python 3 (ipykernel)
 #     language: python
@@ -28,6 +23,7 @@ overrides = {}
 runs_dir = None
 
 # %%
+# %matplotlib inline
 from IPython.display import Markdown
 from myst_nb import glue
 
@@ -44,7 +40,7 @@ Markdown(study.description())
 # the teacher sees the very same result. The probe is then fitted on clean training embeddings, as everywhere. Beside
 # each augmented student stands the one trained without augmentation from the same seed.
 
-# %%
+# %% mystnb={"image": {"alt": "Probe accuracy of the largest student under noise, with and without augmentation"}}
 table = study.augmentation()
 figure = figures.augmentation(table)
 glue("fig_augmentation", figure, display=False)
