@@ -179,24 +179,24 @@ def information(table: pd.DataFrame) -> Reading:
 def robustness(table: pd.DataFrame) -> Reading:
     """Chapter 4: who keeps its accuracy under noise, and whether the order of the widths inverts."""
     own = table[table["noise_space"] == table["noise_space"].iloc[0]]
-    students = own[own["model"] != TEACHER]
-    clean, levels = own["sigma"].min(), sorted(own["sigma"].unique())
-    teacher = own[own["model"] == TEACHER].set_index("sigma")["accuracy"]
-    narrow, wide = _ends(students)
-    sentences = [
-        f"The teacher's probe goes from {teacher[clean]:.1f} % on clean images to {teacher[levels[-1]]:.1f} % at "
-        f"sigma = {levels[-1]:g} ({own['noise_space'].iloc[0]} space)."
-    ]
+    levels = sorted(own["sigma"].unique())
+    means = own.groupby(["model", "sigma"])["accuracy"].mean()
+    narrow, wide = _ends(own[own["model"] != TEACHER])
+    names = [TEACHER, *dict.fromkeys([narrow["model"].iloc[0], wide["model"].iloc[0]])]
+    falls = [f"{means[name, levels[0]]:.1f} to {means[name, levels[-1]]:.1f} % ({name})" for name in names]
+    text = (
+        f"From sigma = {levels[0]:g} to {levels[-1]:g} in {own['noise_space'].iloc[0]} space, the probe's accuracy "
+        f"goes from {', '.join(falls)}."
+    )
     if _name(narrow) != _name(wide):
-        for sigma in levels:
-            pair = [part[part["sigma"] == sigma].set_index("seed")["accuracy"] for part in (narrow, wide)]
-            change = pair[1] - pair[0]
-            sentences.append(
-                f"At sigma = {sigma:g}, {_name(narrow)} has {pair[0].mean():.1f} % and {_name(wide)} "
-                f"{pair[1].mean():.1f} %: the wider one is {'ahead' if change.mean() > 0 else 'not ahead'}, and for "
-                f"{int((change > 0).sum())} of {len(change)} seeds."
-            )
-    return {"acc_teacher_clean": float(teacher[clean]), "reading_robustness": " ".join(sentences)}
+        lead = wide.set_index(["sigma", "seed"])["accuracy"] - narrow.set_index(["sigma", "seed"])["accuracy"]
+        leads = [f"{lead[sigma].mean():+.1f} at {sigma:g}" for sigma in levels]
+        ahead = ", ".join(str(int((lead[sigma] > 0).sum())) for sigma in levels)
+        text += (
+            f" S{_name(wide)[1:]} leads {_name(narrow)} by, in points, {', '.join(leads)}; it is ahead for "
+            f"{ahead} of {narrow['seed'].nunique()} seeds at these levels."
+        )
+    return {"acc_teacher_clean": float(means[TEACHER, levels[0]]), "reading_robustness": text}
 
 
 def augmentation(table: pd.DataFrame) -> Reading:
