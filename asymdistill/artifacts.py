@@ -75,7 +75,9 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]] | None:
     if not is_whole(path):
         return None
     with safetensors.safe_open(path, framework="pt") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+        # Clones, because these tensors are the mapped file, which may change or vanish while they are in use.
+        tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+        return tensors, file.metadata() or {}
 
 
 def stored_table(path: Path, compute: Callable[[], pd.DataFrame]) -> pd.DataFrame:

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from asymdistill import artifacts, data, manifest, parallel, students, towers
+from asymdistill.checks import InputError
 from asymdistill.config import Settings
 from asymdistill.encoding import Encoder, GaussianNoise, View, embed
 from asymdistill.progress import Progress
@@ -118,6 +119,7 @@ class Experiment:
         missing = [arm for arm in arms if not artifacts.is_whole(self._student_path(arm))]
         if not missing:
             return
+        self._check_images()
         # The longest first, so that no core idles at the end.
         missing.sort(key=lambda arm: (arm.augmented, arm.width), reverse=True)
         # Made here one by one, because making a student sets the global seed.
@@ -200,6 +202,15 @@ class Experiment:
             seed=setting.data_seed,
             image_size=setting.image_size,
         )
+
+    def _check_images(self) -> None:
+        """Find images that no table could be made of now, not after hours of training."""
+        if len(self.train) < self.settings.batch_size:
+            raise InputError(f"{len(self.train)} training images do not fill one batch of {self.settings.batch_size}")
+        if len(self.train.labels.unique()) < 2:
+            raise InputError("the training images are all of one class; a probe needs at least two")
+        if len(self.test) < 2:
+            raise InputError(f"{len(self.test)} test images; at least two are needed")
 
     def _student_path(self, arm: Arm) -> Path:
         return self.folder / "students" / f"{arm.name}.safetensors"

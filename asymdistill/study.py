@@ -203,7 +203,7 @@ class Study:
                 for row in rows:
                     yield {str(key): value for key, value in row.items()} | {"effective_rank": ranks[row["seed"]]}
 
-        return self._table("augmentation", compute)
+        return self._table("augmentation", compute, (*IDENTITY, "noise_space", "sigma", "accuracy", "effective_rank"))
 
     def compute(self) -> dict[str, pd.DataFrame]:
         """Compute, or read, every table."""
@@ -221,10 +221,12 @@ class Study:
     def _models(self) -> list[Model]:
         return [None, *self.experiment.arms()]
 
-    def _table(self, name: str, compute: Callable[[], Iterable[dict[str, Any]]]) -> pd.DataFrame:
+    def _table(
+        self, name: str, compute: Callable[[], Iterable[dict[str, Any]]], columns: Sequence[str] | None = None
+    ) -> pd.DataFrame:
         def timed() -> pd.DataFrame:
             with self.experiment.timed(f"table {name}"):
-                return pd.DataFrame(compute())
+                return pd.DataFrame(compute(), columns=columns)
 
         return artifacts.stored_table(self.folder / "tables" / f"{name}.csv", timed)
 

@@ -191,7 +191,9 @@ def _load_timm(model: str, path: Path | None) -> Teacher:
     # Transformers fix their resolution when they are made; the positions are then interpolated from the weights'.
     sized: dict[str, Any] = {"img_size": TIMM_RESOLUTION} if published.fixed_input_size else {}
     overlay = {"file": str(path)} if path else None
-    network: Any = timm.create_model(model, pretrained=True, pretrained_cfg_overlay=overlay, num_classes=0, **sized)
+    network: Any = timm.create_model(model, pretrained=True, pretrained_cfg_overlay=overlay, **sized)
+    # Only now, because timm doesn't insist that all weights are there when it makes a model without its classifier.
+    network.reset_classifier(0)
     view = View(TIMM_RESOLUTION, tuple(network.pretrained_cfg["mean"]), tuple(network.pretrained_cfg["std"]))
     return Teacher(model, network, view)
 

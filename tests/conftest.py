@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import matplotlib as mpl
@@ -17,7 +18,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # no test may depend on a network, nor wait 
 
 SMALL = {
     "train_limit": 128,
-    "test_limit": 100,
+    "test_limit": 160,
     "widths": [0.5, 1],
     "seeds": [42, 123],
     "epochs": 2,
@@ -42,13 +43,19 @@ def make_teacher(path: Path, seed: int = 0) -> Path:
     return path
 
 
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture
 def one_thread() -> Iterator[None]:
     """Compute on one thread, as students are trained: many small steps are slow on more where cores are busy."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+    with threads(1):
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -61,5 +68,6 @@ def small_study(tmp_path_factory: pytest.TempPathFactory, teacher_file: Path) ->
     """A finished study of two widths and two seeds, to be read only."""
     runs = tmp_path_factory.mktemp("runs")
     study = Study.from_profile("smoke", runs_dir=runs, teacher_weights=teacher_file, **SMALL)
-    study.compute()
+    with threads(1):
+        study.compute()
     return study

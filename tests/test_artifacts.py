@@ -99,6 +99,13 @@ def test_tensors_come_back_to_the_bit(tmp_path: Path) -> None:
         assert not read[name].requires_grad
 
 
+def test_tensors_outlive_their_file(tmp_path: Path) -> None:
+    artifacts.write_tensors(tmp_path / "t.safetensors", {"a": torch.ones(100_000)})
+    read, _ = artifacts.read_tensors(tmp_path / "t.safetensors") or ({}, {})
+    (tmp_path / "t.safetensors").write_bytes(b"")
+    assert torch.equal(read["a"], torch.ones(100_000))
+
+
 def test_tensors_without_strings_have_none(tmp_path: Path) -> None:
     artifacts.write_tensors(tmp_path / "t.safetensors", {"a": torch.zeros(1)})
     assert artifacts.read_tensors(tmp_path / "t.safetensors") == ({"a": torch.zeros(1)}, {})
