@@ -26,8 +26,12 @@ from asymdistill.study import TEACHER
 
 WIDTH = 6.4  # inches
 _PALETTE = sns.color_palette("colorblind")
-_FIXED = {TEACHER: ((0.1, 0.1, 0.1), "s"), "S": (_PALETTE[0], "o"), "M": (_PALETTE[1], "^"), "L": (_PALETTE[2], "D")}
-_SPARE = list(zip(_PALETTE[3:], ("v", "P", "X", "<", ">", "h", "p"), strict=False))
+# The widths that the first paper runs, and those that have the sizes it states.
+_FIXED = {
+    TEACHER: ((0.1, 0.1, 0.1), "s"),
+    **dict(zip(("S", "M", "L", "w=0.5", "w=3", "w=10"), zip(_PALETTE, "o^DvPX", strict=False), strict=True)),
+}
+_SPARE = [(_PALETTE[6 + index % 4], "<>hp*dH"[index % 7]) for index in range(28)]
 _STYLE: Any = {
     "axes.grid": True,
     "axes.spines.right": False,
@@ -189,6 +193,10 @@ def robustness(table: pd.DataFrame, *, chance: float) -> Figure:
 
 def augmentation(table: pd.DataFrame) -> Figure:
     """Accuracy under noise of the largest student, trained with and without augmentation."""
+    if table.empty:
+        figure = plt.figure(figsize=(WIDTH, 1))
+        figure.text(0.5, 0.5, "no student was trained with augmentation", ha="center", va="center")
+        return figure
     colour, marker = style(table["model"])[table["model"].iloc[0]]
     with plt.rc_context(_STYLE):
         figure, panels = _noise_panels(table)

@@ -201,6 +201,8 @@ def robustness(table: pd.DataFrame) -> Reading:
 
 def augmentation(table: pd.DataFrame) -> Reading:
     """Chapter 5: what augmentation changes, seed by seed."""
+    if table.empty:
+        return {"reading_augmentation": "No student was trained with augmentation."}
     own = table[table["noise_space"] == table["noise_space"].iloc[0]]
     accuracy = own.pivot_table(index=["sigma", "seed"], columns="augmented", values="accuracy")
     change = accuracy[True] - accuracy[False]
