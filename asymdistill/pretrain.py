@@ -132,19 +132,22 @@ def contrastive_loss(images: Tensor, texts: Tensor, match: Tensor, scale: Tensor
     return (divergence + F.kl_div(logits.T.log_softmax(1), columns.T, reduction="batchmean")) / 2
 
 
-def train(settings: Settings, scenes: Scenes) -> Iterator[tuple[Towers, float]]:
+def train(settings: Settings, scenes: Scenes, start: Towers | None = None) -> Iterator[tuple[Towers, float]]:
     """Train both towers, yielding them with the epoch's mean loss after each epoch.
 
     Args:
         settings: What the training depends on.
         scenes: The captioned images.
+        start: Towers to train on; None for new ones.
 
     Yields:
         The same towers each time, in eval mode, and the mean loss of the epoch in nats.
     """
     torch.manual_seed(settings.seed)
     generator = torch.Generator().manual_seed(settings.seed)
-    image, text = ImageTower(), TextTower(vocabulary())
+    image, text = (start.image, start.text) if start else (ImageTower(), TextTower(vocabulary()))
+    image.requires_grad_(True)
+    text.requires_grad_(True)
     log_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
     batch = min(settings.batch, len(scenes))
     steps = settings.epochs * (len(scenes) // batch)
@@ -200,27 +203,35 @@ def measure(towers: Towers, settings: Settings) -> dict[str, float]:
     }
 
 
-def pretrain(out: Path, settings: Settings) -> None:
+def pretrain(out: Path, settings: Settings, start: Path | None = None) -> None:
     """Train, measure and write ``embedded.safetensors`` and ``embedded.log``; the weights so far after each epoch.
 
     Args:
         out: Folder for both files, made if missing.
         settings: What the training depends on.
+        start: Weights to train on, of an earlier run whose log lies beside them; its lines go before this run's.
+            None for new towers.
+
+    Raises:
+        InputError: If ``start`` can't be read.
     """
     weights = out / "embedded.safetensors"
+    towers_before = load_embedded(start) if start else None
+    lines_before = start.with_suffix(".log").read_text(encoding="utf-8") if start else ""
     out.mkdir(parents=True, exist_ok=True)
-    start = time.perf_counter()
+    begin = time.perf_counter()
     with (out / "embedded.log").open("w", encoding="utf-8") as log:
+        log.write(lines_before)
         _say(log, f"settings: {json.dumps(asdict(settings))}")
         _say(log, f"versions: {_versions()}")
         scenes = generate(settings.images, seed=settings.seed)
-        for epoch, (towers, loss) in enumerate(train(settings, scenes), start=1):
+        for epoch, (towers, loss) in enumerate(train(settings, scenes, towers_before), start=1):
             artifacts.write_tensors(weights, *pack(towers))
-            _say(log, f"epoch {epoch}: loss {loss:.4f}, {time.perf_counter() - start:.0f} s")
+            _say(log, f"epoch {epoch}: loss {loss:.4f}, {time.perf_counter() - begin:.0f} s")
         # The file is measured, not the towers in memory: it holds half precision.
         for name, value in measure(load_embedded(weights), settings).items():
             _say(log, f"{name}: {value:.4f}")
-        _say(log, f"threads: {torch.get_num_threads()}, seconds: {time.perf_counter() - start:.0f}")
+        _say(log, f"threads: {torch.get_num_threads()}, seconds: {time.perf_counter() - begin:.0f}")
 
 
 def _say(log: TextIO, line: str) -> None:
@@ -266,13 +277,14 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return its exit status: 0, or 2 for bad input."""
     parser = argparse.ArgumentParser(prog="python -m asymdistill.pretrain", description="Train the embedded teacher.")
     parser.add_argument("--out", type=Path, required=True, help="folder for embedded.safetensors and embedded.log")
+    parser.add_argument("--start", type=Path, help="embedded.safetensors of an earlier run to train on")
     for field in fields(Settings):
         option = "--" + field.name.replace("_", "-")
         parser.add_argument(option, type=type(field.default), default=field.default, help="default: %(default)s")
     chosen = vars(parser.parse_args(arguments))
-    out = chosen.pop("out")
+    out, start = chosen.pop("out"), chosen.pop("start")
     try:
-        pretrain(out, Settings(**chosen))
+        pretrain(out, Settings(**chosen), start)
     except (InputError, OSError) as error:
         print(f"asymdistill: error: {error}", file=sys.stderr)
         return 2
