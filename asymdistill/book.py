@@ -63,7 +63,7 @@ def build(
         InputError: a missing extra, an unknown profile, setting, notebook or parameter, a notebook that fails, or a
             page that does not build. Then a book that stood in ``out`` before is still whole.
     """
-    _check_extra()
+    check(source)
     name, settings = load_settings(profile, overrides)
     out, source = out.resolve(), source.resolve()
     stage = _stage(source, out / "stage")
@@ -84,10 +84,14 @@ def build(
     return _publish(_make_html(stage, out), out / "html")
 
 
-def _check_extra() -> None:
+def check(source: Path) -> None:
+    """Raise ``InputError`` unless a book can be built from a folder: to ask before anything long is computed."""
     missing = [name for name in EXTRA if importlib.util.find_spec(name) is None]
     if missing:
         raise InputError(f"the book needs {', '.join(missing)}: pip install 'asymdistill[book]'")
+    for required in ("_config.yml", "_toc.yml", "book", "notebooks"):
+        if not (source / required).exists():
+            raise InputError(f"{source.resolve()} holds no book: {required} is missing")
 
 
 def _absolute(overrides: Mapping[str, Any]) -> dict[str, Any]:
@@ -102,9 +106,6 @@ def _absolute(overrides: Mapping[str, Any]) -> dict[str, Any]:
 
 def _stage(source: Path, stage: Path) -> Path:
     """Copy what the book is made of, with the same relative paths."""
-    for required in ("_config.yml", "_toc.yml", "book", "notebooks"):
-        if not (source / required).exists():
-            raise InputError(f"{source} holds no book: {required} is missing")
     if stage.exists():
         shutil.rmtree(stage)
     shutil.copytree(source / "book", stage / "book", ignore=shutil.ignore_patterns("__pycache__", "_generated"))

@@ -18,7 +18,6 @@ from asymdistill.study import Study
 app = typer.Typer(
     help="Executable companion to two papers on distilling vision transformers into small CNNs.",
     add_completion=False,
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
 
@@ -39,7 +38,7 @@ def run(
     """Train the students, measure everything, and store the tables; what is stored already is read."""
     study = Study.open(profile, parse_assignments(assignments or []), out)
     tables = study.compute()
-    console = Console()
+    console = Console(markup=False, emoji=False)
     for title, table in report.summary(tables).items():
         console.print(_rich_table(title, [str(name) for name in table.columns], table.astype(str).to_numpy().tolist()))
     record = study.experiment.manifest()
@@ -57,11 +56,12 @@ def book(
     out: Annotated[Path, typer.Option(help="Folder for the built pages.")] = Path("_build"),
 ) -> None:
     """Run every notebook on a profile and build the book."""
-    from asymdistill.book import build  # needs the extra "book", which the other commands do without
+    from asymdistill.book import build, check  # need the extra "book", which the other commands do without
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     overrides = parse_assignments(assignments or [])
     study = Study.open(profile, overrides, runs)
+    check(source)
     study.compute()
     pages = build(profile, overrides=overrides, runs_dir=runs, source=source, out=out, provenance=study.provenance())
     print(f"open {pages / 'index.html'}")
@@ -72,7 +72,7 @@ def profiles(
     name: Annotated[str | None, typer.Argument(help="Show every setting of this profile or TOML file.")] = None,
 ) -> None:
     """List the profiles, or the settings of one."""
-    console = Console()
+    console = Console(markup=False, emoji=False)
     if name is None:
         rows = [[known, load_settings(known)[1].description] for known in profile_names()]
         console.print(_rich_table("Profiles", ["name", "for"], rows))

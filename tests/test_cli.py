@@ -1,0 +1,193 @@
+"""The command line: results in the folder asked for, and one line on standard error for whatever is wrong."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import SMALL
+
+from asymdistill import __version__, cli
+from asymdistill.config import Settings, profile_names
+from asymdistill.study import Study
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def words_for(study: Study) -> list[str]:
+    values = {**SMALL, "teacher_weights": str(study.settings.teacher_weights)}
+    return [word for key, value in values.items() for word in ("--set", f"{key}={json.dumps(value)}")]
+
+
+@pytest.fixture
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder, to see what is written into it."""
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def fails(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """Run a command that must fail, and return its one line."""
+    assert cli.main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("asymdistill: error: ")
+    assert err.count("\n") == 1
+    assert err.endswith("\n")
+    message = err.removeprefix("asymdistill: error: ").strip()
+    assert message
+    return message
+
+
+WRONG = {
+    "run -p nope": "no profile 'nope'; allowed: ",
+    "run -p gone.toml": "profile file gone.toml does not exist",
+    "run --set epoch=3": "unknown setting 'epoch'; allowed: ",
+    "run --set runs_dir=x": "unknown setting 'runs_dir'; allowed: ",
+    "run --set epochs=0": "setting 'epochs' is 0",
+    "run --set epochs=many": "setting 'epochs' is 'many'",
+    "run --set epochs": "'epochs' is not of the form key=value",
+    "run --set device=tpu": "setting 'device' is 'tpu'",
+    "run --set teacher=clip": "setting 'teacher' is 'clip'",
+    "run -p smoke --set device=cuda:77": "device is 'cuda:77'",
+    "run -p smoke --set dataset=nowhere": "no data set 'nowhere'; allowed: ",
+    "run -p smoke --set dataset=gone.npz": "gone.npz does not exist",
+    "run -p smoke --set teacher_weights=gone.safetensors": "gone.safetensors does not exist",
+    "run -p smoke --set teacher_weights=weights.pt": "only .safetensors files are read",
+    "run -p smoke --set teacher=open_clip:ViT-B-32/openai": "use open_clip:ViT-B-32-quickgelu/openai",
+    "run -p smoke --set dataset=cifar10 --set dataset_root=here --set download=false": "cifar10 is not in here",
+    "run --bogus": "No such option: --bogus",
+    "run --profile": "requires an argument",
+    "run extra": "unexpected extra argument",
+    "rum": "No such command 'rum'",
+    "": "command",
+    "profiles nope": "no profile 'nope'; allowed: ",
+    "profiles a b": "unexpected extra argument",
+    "book -p nope": "no profile 'nope'; allowed: ",
+    "book --set epoch=3": "unknown setting 'epoch'",
+    "book -p smoke": "holds no book",
+}
+
+
+@pytest.mark.parametrize("words", WRONG)
+def test_what_is_wrong_is_one_line_and_nothing_is_written(
+    words: str, empty: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert WRONG[words] in fails(words.split(), capsys)
+    assert not list(empty.iterdir())
+
+
+def test_a_damaged_profile_is_one_line(empty: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (empty / "mine.toml").write_text('epochs = "\nseeds = [')
+    assert "mine.toml is not valid TOML" in fails(["run", "-p", "mine.toml"], capsys)
+
+
+def test_an_out_that_is_a_file_is_one_line(empty: Path, small_study: Study, capsys: pytest.CaptureFixture[str]) -> None:
+    (empty / "taken").write_text("x")
+    assert "taken" in fails(["run", "-p", "smoke", "--out", "taken", *words_for(small_study)], capsys)
+    assert (empty / "taken").read_text() == "x"
+
+
+def test_a_bug_is_not_taken_for_bad_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "profile_names", lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        cli.main(["profiles"])
+
+
+def test_an_interrupt_is_one_line_and_status_130(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted() -> list[str]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "profile_names", interrupted)
+    assert cli.main(["profiles"]) == 130
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.strip() == "asymdistill: interrupted; the same command goes on from what is stored"
+
+
+def test_help_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in (["--help"], ["run", "--help"], ["book", "--help"], ["profiles", "--help"]):
+        assert cli.main(arguments) == 0
+        out, err = capsys.readouterr()
+        assert "Usage" in out
+        assert err == ""
+
+
+def test_profiles_are_listed_and_shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    assert cli.main(["profiles"]) == 0
+    listed = capsys.readouterr().out
+    assert all(name in listed for name in profile_names())
+    assert cli.main(["profiles", "cifar10-clip"]) == 0
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in Settings.model_fields)
+    assert "open_clip:ViT-B-32-quickgelu/openai" in shown
+    assert "(42, 123, 456)" in shown
+
+
+def test_brackets_in_settings_are_shown_as_they_are(
+    empty: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    (empty / "mine.toml").write_text('dataset = "a[red]b[/c].npz"\n')
+    assert cli.main(["profiles", "mine.toml"]) == 0
+    assert "a[red]b[/c].npz" in capsys.readouterr().out
+
+
+def test_a_run_reads_what_is_stored_and_says_where_it_is(
+    small_study: Study, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    before = {path: path.stat().st_mtime_ns for path in small_study.folder.rglob("*")}
+    runs = small_study.folder.parent
+    assert cli.main(["run", "-p", "smoke", "--out", str(runs), *words_for(small_study)]) == 0
+    out = capsys.readouterr().out
+    assert out.splitlines()[-1] == f"tables, students and manifest: {small_study.folder}"
+    ranks = small_study.spectrum().query("estimator == 'per seed' and quantity == 'effective_rank'")
+    own = ranks[ranks["model"] == "S"]["value"]
+    assert f"{own.mean():.2f} ± {own.std(ddof=0):.2f}" in out
+    assert small_study.experiment.manifest()["commit"] in out
+    assert {path: path.stat().st_mtime_ns for path in small_study.folder.rglob("*")} == before
+
+
+def shell(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "asymdistill.cli", *words]
+    environment = os.environ | {"COLUMNS": "200", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, env=environment)
+
+
+def test_in_a_shell_bad_input_is_one_line_and_status_2(empty: Path) -> None:
+    done = shell(["run", "-p", "smoke", "--set", "epochs=0"], empty)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("asymdistill: error: setting 'epochs' is 0")
+    assert done.stderr.count("\n") == 1
+    assert not list(empty.iterdir())
+
+
+@pytest.mark.slow
+def test_the_smoke_profile_runs_from_a_shell(empty: Path, teacher_file: Path) -> None:
+    words = ["run", "-p", "smoke", "--set", f"teacher_weights={teacher_file}", "--out", "results"]
+    first = shell(words, empty)
+    assert first.returncode == 0, first.stderr
+    assert "Warning" not in first.stderr
+    (folder,) = (empty / "results").iterdir()
+    assert first.stdout.splitlines()[-1] == f"tables, students and manifest: results/{folder.name}"
+    assert folder.name.startswith("smoke-")
+    assert len(list((folder / "students").glob("*.safetensors"))) == 3
+    content = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    again = shell(words, empty)
+    assert (again.returncode, again.stdout) == (0, first.stdout)
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == content
+
+
+def test_the_version_is_the_packages() -> None:
+    from importlib import metadata
+
+    assert metadata.version("asymdistill") == __version__
