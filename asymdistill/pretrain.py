@@ -2,8 +2,10 @@
 
 Two small towers learn contrastively which captions are true of which generated scenes. Plain CLIP on full captions
 takes the easy way here: colours alone tell the pairs of a batch apart, so its loss falls while the shapes stay unseen.
-Hence a caption names a few random factors only, the shape among them more often than not, and every caption of a batch
-that is true of an image counts as a match, not its own alone.
+Hence a caption names a few random factors only, and every caption of a batch that is true of an image counts as a
+match, not its own alone. The shape comes first: once captions that mostly name it have taught it, a further run
+(``--start``) whose captions name it less spreads the embedding over the other factors, which raises its rank. The log
+beside the shipped weights lists the runs behind them.
 """
 
 import argparse
@@ -46,6 +48,7 @@ class Settings:
     Attributes:
         images: Scenes to train on.
         epochs: Passes over them.
+        stop_after: Epoch after which to stop early; 0 for none.
         seed: Of the scenes, the towers' first weights and the captions; seed + 1 and seed + 2 draw the scenes that
             the trained teacher is measured on.
         batch: Scenes a step.
@@ -59,6 +62,7 @@ class Settings:
 
     images: int = 48_000
     epochs: int = 8
+    stop_after: int = 0
     seed: int = 0
     batch: int = 128
     learning_rate: float = 1e-3
@@ -69,10 +73,12 @@ class Settings:
     probe_images: int = 4_000
 
     def __post_init__(self) -> None:
-        for name in ("images", "epochs", "batch", "probe_images"):
+        for name in ("images", "epochs", "batch", "learning_rate", "probe_images"):
             check_positive(name, getattr(self, name))
-        if self.seed < 0:
-            raise InputError(f"seed is {self.seed}; it must be at least 0")
+        most = {"seed": 2**63, "stop_after": self.epochs, "shape_share": 1, "most_named": len(_NAMES) - 1}
+        for name, bound in most.items():
+            if not 0 <= getattr(self, name) <= bound:
+                raise InputError(f"{name} is {getattr(self, name)}; allowed: 0 to {bound}")
 
 
 def vocabulary() -> Vocabulary:
@@ -146,15 +152,14 @@ def train(settings: Settings, scenes: Scenes, start: Towers | None = None) -> It
     torch.manual_seed(settings.seed)
     generator = torch.Generator().manual_seed(settings.seed)
     image, text = (start.image, start.text) if start else (ImageTower(), TextTower(vocabulary()))
-    image.requires_grad_(True)
-    text.requires_grad_(True)
+    nn.ModuleList([image, text]).requires_grad_(True)
     log_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
     batch = min(settings.batch, len(scenes))
-    steps = settings.epochs * (len(scenes) // batch)
+    steps = settings.epochs * (len(scenes) // batch)  # stopping early leaves the learning rate's course as it is
     optimizer, schedule = _optimizer([*image.parameters(), *text.parameters(), log_scale], settings, steps)
     pixels = clip_preprocess(scenes.images, RESOLUTION)
     factors = torch.stack([scenes.factors[name] for name in _NAMES], dim=1)
-    for _ in range(settings.epochs):
+    for _ in range(settings.stop_after or settings.epochs):
         losses = []
         image.train()
         text.train()
@@ -166,10 +171,8 @@ def train(settings: Settings, scenes: Scenes, start: Towers | None = None) -> It
             # On a CPU with bfloat16, it and plain attention take half the time; the loss itself stays in float32.
             with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
                 embeddings, prompts = image(pixels[chosen]), text(numbers)
-            match = matches(factors[chosen], named)
-            loss = contrastive_loss(
-                embeddings.float(), prompts.float(), match, log_scale.clamp(max=math.log(100)).exp()
-            )
+            match, scale = matches(factors[chosen], named), log_scale.clamp(max=math.log(100)).exp()
+            loss = contrastive_loss(embeddings.float(), prompts.float(), match, scale)
             optimizer.zero_grad()
             torch.autograd.backward(loss)
             optimizer.step()

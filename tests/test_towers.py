@@ -205,7 +205,34 @@ def test_pretrain_from_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert {path.name.split(".")[0] for path in (tmp_path / "a").iterdir()} == {"embedded"}
 
 
-def test_pretrain_refuses_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert pretrain.main(["--out", str(tmp_path / "out"), "--epochs", "0"]) == 2
-    assert capsys.readouterr().err.startswith("asymdistill: error: epochs is 0;")
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--epochs", "0", "epochs is 0;"),
+        ("--shape-share", "1.5", "shape_share is 1.5; allowed: 0 to 1"),
+        ("--stop-after", "9", "stop_after is 9; allowed: 0 to 8"),
+        ("--start", "nowhere.safetensors", "can't read the embedded teacher nowhere.safetensors"),
+    ],
+)
+def test_pretrain_refuses_in_one_line(
+    option: str, value: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert pretrain.main(["--out", str(tmp_path / "out"), option, value]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"asymdistill: error: {message}")
     assert not (tmp_path / "out").exists()
+
+
+def test_pretrain_trains_on_and_keeps_the_earlier_log(tmp_path: Path) -> None:
+    tiny = ["--images", "32", "--epochs", "2", "--stop-after", "1", "--batch", "16", "--probe-images", "20"]
+    assert pretrain.main(["--out", str(tmp_path / "a"), *tiny]) == 0
+    before = (tmp_path / "a" / "embedded.log").read_text(encoding="utf-8")
+    assert "epoch 2" not in before
+    start = tmp_path / "a" / "embedded.safetensors"
+    assert pretrain.main(["--out", str(tmp_path / "b"), "--start", str(start), *tiny]) == 0
+    after = (tmp_path / "b" / "embedded.log").read_text(encoding="utf-8")
+    assert after.startswith(before)
+    assert after.count("epoch 1: loss") == 2
+    first, second = (load_embedded(tmp_path / folder / "embedded.safetensors") for folder in "ab")
+    changes = [(p - q).abs().max() for p, q in zip(first.image.parameters(), second.image.parameters(), strict=True)]
+    assert 0 < max(changes) < 0.05
