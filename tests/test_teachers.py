@@ -20,6 +20,8 @@ from asymdistill.encoding import View
 from asymdistill.preprocess import IMAGENET_MEAN, IMAGENET_STD
 from asymdistill.teachers import Teacher, load_teacher
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 DINO = "vit_small_patch14_dinov2.lvd142m"
 TINY = {
     "embed_dim": 24,
@@ -202,6 +204,21 @@ def test_dinov2_made_for_518_pixels_is_timms_own_at_224(dino: tuple[nn.Module, P
     assert torch.allclose(teacher.encode(images), expected, atol=1e-5)
     with pytest.raises(InputError, match="has no text tower"):
         teacher.encode_text(["a dog"])
+
+
+def test_a_classifier_of_timms_gives_its_features_and_insists_on_all_its_weights(tmp_path: Path) -> None:
+    name = "test_vit.r160_in1k"
+    torch.manual_seed(0)
+    model = timm.create_model(name, pretrained=False, img_size=224).eval()
+    teacher = load_teacher(f"timm:{name}", weights=save(model, tmp_path / "whole.safetensors"))
+    model.reset_classifier(0)
+    images = photographs(2)
+    with torch.no_grad():
+        assert torch.allclose(teacher.encode(images), unit(model(teacher.view(images))), atol=1e-5)
+    state = dict(list(teacher.image_tower.state_dict().items())[:10])
+    save_file({key: tensor.contiguous() for key, tensor in state.items()}, tmp_path / "part.safetensors")
+    with pytest.raises(InputError, match=r"part\.safetensors does not hold the weights"):
+        load_teacher(f"timm:{name}", weights=tmp_path / "part.safetensors")
 
 
 def test_weights_of_another_architecture_are_refused(
