@@ -3,9 +3,10 @@
 Two small towers learn contrastively which captions are true of which generated scenes. Plain CLIP on full captions
 takes the easy way here: colours alone tell the pairs of a batch apart, so its loss falls while the shapes stay unseen.
 Hence a caption names a few random factors only, and every caption of a batch that is true of an image counts as a
-match, not its own alone. The shape comes first: once captions that mostly name it have taught it, a further run
-(``--start``) whose captions name it less spreads the embedding over the other factors, which raises its rank. The log
-beside the shipped weights lists the runs behind them.
+match, not its own alone. Once captions that mostly name the shape have taught it, a further run whose captions name it
+less spreads the embedding over the other factors, which raises its rank. The shipped weights (log beside them) are from
+``--out A --stop-after 4`` and then ``--out B --start A/embedded.safetensors --images 24000 --epochs 3 --shape-share 0.4
+--most-named 4 --learning-rate 7e-4``.
 """
 
 import argparse
