@@ -88,7 +88,7 @@ def stored_table(path: Path, compute: Callable[[], pd.DataFrame]) -> pd.DataFram
     """
     if not is_whole(path):
         write_bytes(path, compute().to_csv(index=False).encode())
-    return pd.read_csv(path, float_precision="round_trip", dtype=dict.fromkeys(INTEGER_COLUMNS, "Int64"))
+    return pd.read_csv(path, dtype=dict.fromkeys(INTEGER_COLUMNS, "Int64"))
 
 
 def _companion(path: Path) -> Path:

@@ -13,7 +13,7 @@ from asymdistill.preprocess import CLIP_MEAN, CLIP_STD, clip_preprocess
 Encoder = Callable[[Tensor], Tensor]
 NOISE_SPACES = ("normalised", "pixel")
 # One size for all models: noise is drawn batch by batch, so that models differ in the noise they see if this does.
-BATCH = 250
+BATCH = 100
 
 
 @dataclass(frozen=True)

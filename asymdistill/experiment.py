@@ -5,7 +5,7 @@ Data flows one way: settings, images, teacher embeddings, students, embeddings.
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +20,7 @@ from asymdistill import artifacts, data, manifest, parallel, students, towers
 from asymdistill.checks import InputError
 from asymdistill.config import Settings
 from asymdistill.encoding import Encoder, GaussianNoise, View, embed
+from asymdistill.parallel import Item
 from asymdistill.progress import Progress
 from asymdistill.teachers import PRECISIONS, Teacher, load_teacher
 from asymdistill.training import Recipe, distil, steps_per_epoch
@@ -126,9 +127,8 @@ class Experiment:
         made = {arm: students.build(arm.width, self.teacher.embedding_dim, arm.seed) for arm in missing}
         targets = self.encode(None, "train")
         steps = self.settings.epochs * steps_per_epoch(len(self.train), self.settings.batch_size)
-        # What a step costs grows a little faster than the width; the progress shown counts that.
-        cost = {arm: round(2 * arm.width**1.3) + 1 for arm in missing}
-        workers = 1 if self.device.type == "cuda" else self.settings.workers or manifest.cores()
+        # What a step costs grows faster than the width; the progress shown counts that.
+        cost = {arm: max(1, round(4 * arm.width**1.5)) for arm in missing}
         with (
             self.timed("train students"),
             Progress(steps * sum(cost.values()), f"training {len(missing)} students") as progress,
@@ -141,7 +141,16 @@ class Experiment:
 
                 self._train(arm, made.pop(arm), targets, step)
 
-            parallel.side_by_side(work, missing, workers=min(workers, len(missing)))
+            self.side_by_side(work, missing)
+
+    def side_by_side(self, work: Callable[[Item, Callable[[], None]], None], items: Sequence[Item]) -> None:
+        """Do independent work on as many items at a time as there are cores, or on one where there is a GPU.
+
+        See ``parallel.side_by_side``.
+        """
+        workers = 1 if self.device.type == "cuda" else self.settings.workers or manifest.cores()
+        if items:
+            parallel.side_by_side(work, items, workers=min(workers, len(items)))
 
     def encode(self, model: Model, split: data.Split, noise: GaussianNoise | None = None) -> Tensor:
         """Embeddings of a split, N x d, float32 on the CPU, each of length 1.

@@ -43,14 +43,18 @@ def beside_paper(table: pd.DataFrame, published: pd.DataFrame, by: list[str], va
 def summary(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """The two tables that a run ends with: effective ranks, and accuracies under noise."""
     spectrum, robustness = tables["spectrum"], tables["robustness"]
-    ranks = _per_seed(spectrum)
-    ranks = mean_and_spread(ranks, ["model", "quantity"])
-    ranks["shown"] = [_number(m, s if n > 1 else None, 2) for m, s, n in _triples(ranks)]
-    accuracy = mean_and_spread(robustness, ["model", "noise_space", "sigma"], "accuracy")
-    accuracy["shown"] = [_number(m, s if n > 1 else None, 2) for m, s, n in _triples(accuracy)]
+    accuracies = [
+        measures(own, list(own["sigma"].unique()), column="sigma", value="accuracy", digits=1).assign(space=space)
+        for space, own in robustness.groupby("noise_space", sort=False)
+    ]
+    accuracy = pd.concat(accuracies)
     return {
-        "Spectrum of the test embeddings (mean ± standard deviation over seeds)": _wide(ranks, "quantity"),
-        "Probe accuracy in % by noise space and sigma": _wide(accuracy, ["noise_space", "sigma"]),
+        "Spectrum of the test embeddings (mean ± standard deviation over seeds)": measures(
+            _per_seed(spectrum), list(spectrum["quantity"].unique()), digits=2
+        ),
+        "Probe accuracy in %, by standard deviation of the noise": accuracy[
+            ["model", "space", *accuracy.columns.drop(["model", "space"])]
+        ],
     }
 
 
@@ -255,10 +259,6 @@ def _triples(table: pd.DataFrame) -> Any:
     return zip(table["mean"], table["spread"], table["seeds"], strict=True)
 
 
-def _wide(table: pd.DataFrame, columns: str | list[str]) -> pd.DataFrame:
-    names = [columns] if isinstance(columns, str) else columns
-    column = table[names].astype(str).agg(" ".join, axis=1)
-    wide = table.assign(column=column).pivot_table(
-        index="model", columns="column", values="shown", aggfunc="first", sort=False
-    )
+def _wide(table: pd.DataFrame, column: str) -> pd.DataFrame:
+    wide = table.pivot_table(index="model", columns=column, values="shown", aggfunc="first", sort=False)
     return wide.reset_index().rename_axis(columns=None)

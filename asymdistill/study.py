@@ -232,14 +232,18 @@ class Study:
 
     def _noise_rows(self, models: Sequence[Model]) -> Rows:
         setting, run = self.settings, self.experiment
+        run.train_students()
+        found: dict[Model, list[dict[str, Any]]] = {}
         with Progress(len(models) * (1 + len(setting.noise_spaces)), "probing under noise") as progress:
-            for model in models:
+
+            def measure(model: Model, check: Callable[[], None]) -> None:
                 probe = probing.fit_probe(run.encode(model, "train"), run.train.labels, max_iter=setting.probe_max_iter)
-                encode = partial(run.encode, model, "test")
                 progress.advance()
+                rows = []
                 for space in setting.noise_spaces:
+                    check()
                     accuracy = noise_sweep(
-                        encode,
+                        partial(run.encode, model, "test"),
                         probe,
                         run.test.labels,
                         levels=setting.noise_levels,
@@ -247,8 +251,13 @@ class Study:
                         seed=setting.noise_seed,
                     )
                     for sigma, value in accuracy.items():
-                        yield identity(model) | {"noise_space": space, "sigma": sigma, "accuracy": value}
+                        rows.append(identity(model) | {"noise_space": space, "sigma": sigma, "accuracy": value})
                     progress.advance()
+                found[model] = rows
+
+            run.side_by_side(measure, models)
+        for model in models:
+            yield from found[model]
 
 
 def _listed(values: Sequence[float]) -> str:
