@@ -6,6 +6,7 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 import torch
+from threadpoolctl import threadpool_limits
 
 Item = TypeVar("Item")
 
@@ -39,7 +40,8 @@ def side_by_side(work: Callable[[Item, Callable[[], None]], None], items: Sequen
     # Threads that start from here on take this number; the calling thread gets its own back at the end.
     torch.set_num_threads(1)
     try:
-        with ThreadPoolExecutor(workers) as pool:
+        # scikit-learn's threads too: on small problems they spend their time waiting for each other.
+        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(workers) as pool:
             try:
                 futures = [pool.submit(work, item, check) for item in items]
                 done, _ = wait(futures, return_when=FIRST_EXCEPTION)

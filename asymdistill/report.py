@@ -40,6 +40,13 @@ def beside_paper(table: pd.DataFrame, published: pd.DataFrame, by: list[str], va
     return shown
 
 
+def for_readers(table: pd.DataFrame) -> pd.DataFrame:
+    """A table as it is shown: the first column in place of row numbers, a dash where there is nothing."""
+    shown = table.astype(object).where(table.notna(), "–")
+    first = shown.columns[0]
+    return shown.set_index(first).rename_axis(index=None, columns=first)
+
+
 def summary(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """The two tables that a run ends with: effective ranks, and accuracies under noise."""
     spectrum, robustness = tables["spectrum"], tables["robustness"]
@@ -59,14 +66,15 @@ def summary(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
 
 
 def estimators(spectrum: pd.DataFrame) -> pd.DataFrame:
-    """Each student's effective rank by estimator: mean of the seeds' ranks, rank of the mean spectrum, amplitude."""
+    """Effective rank by estimator, one row each and one column a model."""
     table = spectrum[spectrum["quantity"].isin(["effective_rank", "effective_rank_amplitude"])]
     means = table.groupby(["model", "quantity", "estimator"], sort=False)["value"].mean().reset_index()
     spectra = means["quantity"].map({"effective_rank": "variance", "effective_rank_amplitude": "amplitude"})
-    averages = means["estimator"].map({"per seed": "mean of ranks", "mean spectrum": "rank of mean spectrum"})
-    means["column"] = spectra + ", " + averages
+    averages = means["estimator"].map({"per seed": "mean of the ranks", "mean spectrum": "rank of the mean spectrum"})
+    means["estimator"] = spectra + ": " + averages
     means["shown"] = [_number(value, None, 2) for value in means["value"]]
-    return _wide(means, "column").fillna("–")
+    wide = means.pivot_table(index="estimator", columns="model", values="shown", aggfunc="first", sort=False)
+    return wide.reset_index().rename_axis(columns=None)
 
 
 def alignment_table(table: pd.DataFrame) -> pd.DataFrame:

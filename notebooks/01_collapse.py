@@ -52,7 +52,7 @@ _ = figures.gallery(test.images, test.labels, test.class_names)
 
 # %%
 # NBVAL_CHECK_OUTPUT
-study.models()[["model", "width", "parameters", "embedding_dim"]]
+report.for_readers(study.models()[["model", "width", "parameters", "embedding_dim"]])
 
 # %% [markdown]
 # ## Did the students learn?
@@ -76,6 +76,7 @@ per_seed = spectrum[spectrum["estimator"] == "per seed"]
 paper = claims.published("effective_rank")
 ranks = per_seed[per_seed["quantity"] == "effective_rank"]
 table = report.beside_paper(ranks, paper, ["model"], "value", digits=2)
+table = report.for_readers(table)
 glue("table_collapse", table, display=False)
 table
 
@@ -85,7 +86,7 @@ glue("fig_ranks", figure, display=False)
 
 # %%
 dims = per_seed[per_seed["quantity"] == "dims_for_90"]
-report.beside_paper(dims, claims.published("dims_for_90"), ["model"], "value", digits=1)
+report.for_readers(report.beside_paper(dims, claims.published("dims_for_90"), ["model"], "value", digits=1))
 
 # %% [markdown]
 # ## The spectra behind the ranks
@@ -106,7 +107,7 @@ glue("fig_spectrum", figure, display=False)
 # larger.
 
 # %%
-report.estimators(spectrum)
+report.for_readers(report.estimators(spectrum))
 
 # %% [markdown]
 # ## What it means

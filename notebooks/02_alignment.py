@@ -49,7 +49,7 @@ glue("fig_alignment", figure, display=False)
 # ## In numbers
 
 # %%
-report.alignment_table(table)
+report.for_readers(report.alignment_table(table))
 
 # %% [markdown]
 # ## What it means

@@ -47,12 +47,13 @@ published = {quantity: claims.published(quantity) for quantity in ("info_nce", "
 # %%
 infonce = students[students["quantity"] == "info_nce"]
 infonce_table = report.beside_paper(infonce, published["info_nce"], ["model"], "value", digits=4)
+infonce_table = report.for_readers(infonce_table)
 glue("table_infonce", infonce_table, display=False)
 infonce_table
 
 # %%
 uniformity = students[students["quantity"] == "uniformity"]
-report.beside_paper(uniformity, published["uniformity"], ["model"], "value", digits=4)
+report.for_readers(report.beside_paper(uniformity, published["uniformity"], ["model"], "value", digits=4))
 
 # %% mystnb={"image": {"alt": "InfoNCE and uniformity loss of each student, one dot a seed"}}
 figure = figures.information(table)
@@ -67,7 +68,11 @@ glue("fig_infonce", figure, display=False)
 # self-pairs, and over all pairs of the test set, it reads:
 
 # %%
-report.measures(table, ["mutual_information_bound", "uniformity", "uniformity_without_self", "uniformity_all_pairs"])
+report.for_readers(
+    report.measures(
+        table, ["mutual_information_bound", "uniformity", "uniformity_without_self", "uniformity_all_pairs"]
+    )
+)
 
 # %% [markdown]
 # ## What it means

@@ -61,6 +61,7 @@ glue("fig_robustness", figure, display=False)
 space = study.settings.noise_spaces[0]
 shown = table[table["noise_space"] == space]
 robustness_table = report.beside_paper(shown, paper, ["model", "sigma"], "accuracy", digits=2)
+robustness_table = report.for_readers(robustness_table)
 glue("table_robustness", robustness_table, display=False)
 robustness_table
 
@@ -78,7 +79,8 @@ Markdown(reading["reading_robustness"])
 # own means and spreads, Welch's test for S against L at $\sigma = 0.1$ gives:
 
 # %%
-report.welch_from_paper(paper, "S", "L", sigma=0.1)
+# NBVAL_CHECK_OUTPUT
+report.for_readers(report.welch_from_paper(paper, "S", "L", sigma=0.1))
 
 # %% [markdown]
 # A lower rank and a lower robustness that appear together need not be cause and effect: a student differs from its

@@ -13,9 +13,9 @@
 # Train it again on randomly shifted and mirrored images: does it withstand noise better?
 #
 # **What the paper says** {cite:p}`thayani2026v1`. No: augmentation fails to restore robustness, which proves the
-# fragility geometric. The notebook's numbers for the largest student, one seed, are 69.34 % on clean images and 49.49
-# % at $\sigma = 0.1$ *(paper's notebook)*, against 72.94 ± 0.43 % and 43.76 ± 6.10 % without augmentation *(paper)*.
-# At that noise level the augmented student is ahead.
+# fragility geometric. The notebook's numbers for the largest student, one seed, are 69.34 % on clean images and
+# 49.49 % at $\sigma = 0.1$ *(paper's notebook)*, against 72.94 ± 0.43 % and 43.76 ± 6.10 % without augmentation
+# *(paper)*. At that noise level the augmented student is ahead.
 
 # %% tags=["parameters"]
 profile = "embedded"
@@ -49,7 +49,7 @@ glue("fig_augmentation", figure, display=False)
 space = study.settings.noise_spaces[0]
 shown = table[table["noise_space"] == space]
 paper = claims.published("accuracy")
-report.beside_paper(shown, paper, ["model", "augmented", "sigma"], "accuracy", digits=2)
+report.for_readers(report.beside_paper(shown, paper, ["model", "augmented", "sigma"], "accuracy", digits=2))
 
 # %% [markdown]
 # ## What it means

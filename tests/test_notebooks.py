@@ -11,6 +11,9 @@ import jupytext
 import nbformat
 import pytest
 
+from asymdistill import report
+from asymdistill.study import Study
+
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 NAMES = [path.stem for path in NOTEBOOKS]
@@ -64,6 +67,12 @@ def test_no_algorithm_in_a_notebook(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
+def test_no_line_of_prose_is_lost_as_a_comment(path: Path) -> None:
+    prose = [cell.source for cell in nbformat.read(path, 4).cells if cell.cell_type == "markdown"]
+    assert not [line for text in prose for line in text.splitlines() if line.lstrip().startswith("%")]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
 def test_stored_outputs_are_whole_and_say_what_made_them(path: Path) -> None:
     notebook = nbformat.read(path, 4)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
@@ -74,6 +83,34 @@ def test_stored_outputs_are_whole_and_say_what_made_them(path: Path) -> None:
     assert re.search(r"\*\*Profile `embedded`\*\*.* at commit `[0-9a-f]{10}", text)
     assert str(Path.home()) not in json.dumps(notebook)
     assert str(ROOT) not in json.dumps(notebook)
+
+
+def glued_numbers(path: Path) -> dict[str, float]:
+    """Numbers that an executed notebook hands to the prose of the book."""
+    outputs = [output for cell in nbformat.read(path, 4).cells for output in cell.get("outputs", [])]
+    records = [
+        (output.metadata["scrapbook"]["name"], output.data.get("application/papermill.record/text/plain", ""))
+        for output in outputs
+        if "scrapbook" in output.metadata
+    ]
+    return {name: float(text) for name, text in records if re.fullmatch(r"-?\d+(\.\d+)?(e-?\d+)?", text)}
+
+
+@pytest.mark.slow
+def test_stored_numbers_come_out_again() -> None:
+    # The run is left where nbval, which comes after the tests, finds it.
+    study = Study.from_profile("embedded", runs_dir=ROOT / "runs")
+    stored = {name: value for path in NOTEBOOKS for name, value in glued_numbers(path).items()}
+    fresh = {
+        **report.collapse(study.spectrum()),
+        **report.alignment(study.alignment()),
+        **report.robustness(study.robustness()),
+    }
+    # Another processor adds floats in another order, and training amplifies that: less than seeds do, more than ulps.
+    tolerance = {"er_teacher": 1e-3, "acc_teacher_clean": 1e-3, "dims90_teacher": 0.1}
+    assert set(tolerance) < set(stored)
+    for name in stored.keys() - {"er_gap"}:
+        assert stored[name] == pytest.approx(fresh[name], rel=tolerance.get(name, 0.1)), name
 
 
 @pytest.mark.slow

@@ -96,11 +96,12 @@ def test_accuracies_beside_the_paper_keep_the_augmented_student_apart() -> None:
 
 
 def test_estimators_stand_side_by_side() -> None:
-    shown = report.estimators(spectrum({1: [10.0, 20.0]})).set_index("model")
-    assert shown.loc["S", "variance, mean of ranks"] == "15.00"
-    assert shown.loc["S", "variance, rank of mean spectrum"] == "30.00"
-    assert shown.loc["S", "amplitude, mean of ranks"] == "45.00"
-    assert shown.loc["teacher", "variance, rank of mean spectrum"] == "–"
+    shown = report.estimators(spectrum({1: [10.0, 20.0]})).set_index("estimator")
+    assert shown.loc["variance: mean of the ranks", "S"] == "15.00"
+    assert shown.loc["variance: rank of the mean spectrum", "S"] == "30.00"
+    assert shown.loc["amplitude: mean of the ranks", "S"] == "45.00"
+    teacher = report.for_readers(shown.reset_index())["teacher"]
+    assert teacher["variance: rank of the mean spectrum"] == "–"
 
 
 def test_a_run_ends_with_ranks_and_accuracies(small_study: Study) -> None:
