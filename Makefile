@@ -43,7 +43,8 @@ serve:
 
 notebooks: $(READY)
 	$(BIN)/jupytext --update --to ipynb notebooks/*.py
-	$(BIN)/jupyter nbconvert --to notebook --execute --inplace notebooks/*.ipynb
+	$(BIN)/asymdistill run --profile embedded
+	$(BIN)/jupyter execute --inplace notebooks/*.ipynb
 	$(BIN)/python book/readme.py
 
 pins:
