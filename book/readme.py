@@ -21,16 +21,17 @@ def results(study: Study) -> str:
     spectrum, robustness = study.spectrum(), study.robustness()
     ranks = spectrum[(spectrum["estimator"] == "per seed") & (spectrum["quantity"] == "effective_rank")]
     paper = claims.published("accuracy").query("not augmented")
-    rows = [_column(report.beside_paper(ranks, claims.published("effective_rank"), ["model"], "value", 1), "rank")]
+    rows = [_column(report.beside_paper(ranks, claims.published("effective_rank"), ["model"], "value", 2), "rank")]
     for sigma in (0.0, 0.1):
         at = robustness[(robustness["noise_space"] == "normalised") & (robustness["sigma"] == sigma)]
-        table = report.beside_paper(at, paper[paper["sigma"] == sigma], ["model"], "accuracy", 1)
+        table = report.beside_paper(at, paper[paper["sigma"] == sigma], ["model"], "accuracy", 2)
         rows.append(_column(table, "probe %, clean" if sigma == 0 else f"probe %, σ = {sigma:g}"))
     table = pd.concat(rows, axis=1)
     header = f"| model | {' | '.join(table.columns)} |"
     lines = [f"| {model} | {' | '.join(values)} |" for model, values in zip(table.index, table.to_numpy(), strict=True)]
     rule = "| --- |" + " ---: |" * len(table.columns)
-    return "\n".join([study.description(), "", header, rule, *lines])
+    what = "Mean ± standard deviation over seeds (ddof = 0): effective rank, and accuracy of a linear probe."
+    return "\n".join([study.description(), "", header, rule, *lines, "", what])
 
 
 def _column(table: pd.DataFrame, name: str) -> pd.DataFrame:
