@@ -44,7 +44,7 @@ serve:
 notebooks: $(READY)
 	$(BIN)/jupytext --update --to ipynb notebooks/*.py
 	$(BIN)/asymdistill run --profile embedded
-	$(BIN)/jupyter execute --inplace notebooks/*.ipynb
+	PYTHONWARNINGS="ignore:IProgress not found" $(BIN)/jupyter execute --inplace notebooks/*.ipynb
 	$(BIN)/python book/readme.py
 
 pins:

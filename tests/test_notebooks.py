@@ -88,12 +88,12 @@ def test_stored_outputs_are_whole_and_say_what_made_them(path: Path) -> None:
 def glued_numbers(path: Path) -> dict[str, float]:
     """Numbers that an executed notebook hands to the prose of the book."""
     outputs = [output for cell in nbformat.read(path, 4).cells for output in cell.get("outputs", [])]
-    records = [
-        (output.metadata["scrapbook"]["name"], output.data.get("application/papermill.record/text/plain", ""))
-        for output in outputs
-        if "scrapbook" in output.metadata
-    ]
-    return {name: float(text) for name, text in records if re.fullmatch(r"-?\d+(\.\d+)?(e-?\d+)?", text)}
+    glued = [output for output in outputs if "scrapbook" in output.get("metadata", {})]
+    records = {
+        output.metadata["scrapbook"]["name"]: output.data.get("application/papermill.record/text/plain", "")
+        for output in glued
+    }
+    return {name: float(text) for name, text in records.items() if re.fullmatch(r"-?\d+(\.\d+)?(e-?\d+)?", text)}
 
 
 @pytest.mark.slow
