@@ -25,6 +25,7 @@ from asymdistill.encoding import GaussianNoise, View, see
 from asymdistill.study import TEACHER
 
 WIDTH = 6.4  # inches
+Colour = tuple[float, float, float]
 _PALETTE = sns.color_palette("colorblind")
 # The widths that the first paper runs, and those that have the sizes it states.
 _FIXED = {
@@ -45,7 +46,7 @@ _STYLE: Any = {
 PAPER: Any = {"markerfacecolor": "white", "linestyle": "none", "markersize": 10, "markeredgewidth": 1.8}
 
 
-def style(models: Iterable[str]) -> dict[str, tuple[tuple[float, float, float], str]]:
+def style(models: Iterable[str]) -> dict[str, tuple[Colour, str]]:
     """Colour and marker of each model, the same in every figure."""
     others = [model for model in dict.fromkeys(models) if model not in _FIXED]
     spare = {model: _SPARE[index % len(_SPARE)] for index, model in enumerate(others)}
@@ -74,23 +75,25 @@ def noisy_gallery(test: ImageSet, settings: Settings, *, shown: int = 3) -> Figu
     Noise of the normalised space is drawn at the images' own resolution and shown back in pixels, clipped.
     """
     view = View(test.images.shape[1])
-    rows = [(index, space) for space in settings.noise_spaces for index in range(min(shown, len(test)))]
+    images = test.images[:shown]
+    height = len(images) * len(settings.noise_spaces)
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in (view.mean, view.std))
     with plt.rc_context(_STYLE):
-        figure, axes = plt.subplots(
-            len(rows), len(settings.noise_levels), figsize=(WIDTH, 1.55 * len(rows) + 0.4), squeeze=False
-        )
-        for (index, space), line in zip(rows, axes, strict=True):
-            for sigma, axis in zip(settings.noise_levels, line, strict=True):
-                noise = GaussianNoise(sigma, space, settings.noise_seed)
-                seen = see(test.images[: len(rows)], view, noise)[index] * std + mean
-                axis.imshow(seen.clamp(0, 1).permute(1, 2, 0).numpy(), interpolation="nearest")
-                axis.set(xticks=[], yticks=[])
-                axis.grid(visible=False)
-            line[0].set_ylabel(space, fontsize=10)
+        size = (WIDTH, 1.55 * height + 0.4)
+        figure, axes = plt.subplots(height, len(settings.noise_levels), figsize=size, squeeze=False)
+        for block, space in enumerate(settings.noise_spaces):
+            lines = axes[block * len(images) : (block + 1) * len(images)]
+            for sigma, column in zip(settings.noise_levels, lines.T, strict=True):
+                seen = see(images, view, GaussianNoise(sigma, space, settings.noise_seed)) * std + mean
+                for image, axis in zip(seen.clamp(0, 1).permute(0, 2, 3, 1).numpy(), column, strict=True):
+                    axis.imshow(image, interpolation="nearest")
+                    axis.set(xticks=[], yticks=[])
+                    axis.grid(visible=False)
+            for axis in lines[:, 0]:
+                axis.set_ylabel(space, fontsize=10)
         for sigma, axis in zip(settings.noise_levels, axes[0], strict=True):
             axis.set_title(f"σ = {sigma:g}", fontsize=12)
-        figure.subplots_adjust(wspace=0.05, hspace=0.05, left=0.06, right=0.99, bottom=0.01, top=1 - 0.35 / len(rows))
+        figure.subplots_adjust(wspace=0.05, hspace=0.05, left=0.06, right=0.99, bottom=0.01, top=1 - 0.35 / height)
     return figure
 
 
@@ -100,14 +103,11 @@ def ranks(spectrum: pd.DataFrame, published: pd.DataFrame) -> Figure:
     looks = style(table["model"])
     with plt.rc_context(_STYLE):
         figure, axis = plt.subplots(figsize=(WIDTH, 0.62 * len(looks) + 1.4), layout="constrained")
+        _dots(axis, table)
         for row, (model, (colour, marker)) in enumerate(looks.items()):
-            values = table.loc[table["model"] == model, "value"]
-            axis.plot(values, np.full(len(values), row), marker, color=colour, markersize=8, alpha=0.75)
             for value in published.loc[published["model"] == model, "value"]:
                 axis.plot([value], [row], marker, markeredgecolor=colour, **PAPER)
-        axis.set(xscale="log", xlabel="effective rank (dimensions, log scale)", yticks=range(len(looks)))
-        axis.set_yticklabels([_title(model) for model in looks])
-        axis.set_ylim(len(looks) - 0.5, -0.5)
+        axis.set(xscale="log", xlabel="effective rank (dimensions, log scale)")
         _plain_log_ticks(axis)
         handles = [_handle("0.3", "o", "this run, one seed each"), _handle("0.3", "o", "paper", hollow=True)]
         axis.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.45, 1.22), ncols=2)
@@ -162,16 +162,12 @@ def information(table: pd.DataFrame) -> Figure:
     """InfoNCE and uniformity of each student: one dot a seed."""
     panels = {"info_nce": "InfoNCE loss (nats)", "uniformity": "uniformity loss (log of a mean)"}
     students = table[table["model"] != TEACHER]
-    looks = style(students["model"])
+    height = 1.1 * students["model"].nunique() + 2.2
     with plt.rc_context(_STYLE):
-        figure, axes = plt.subplots(2, 1, figsize=(WIDTH, 1.1 * len(looks) + 2.2), layout="constrained")
+        figure, axes = plt.subplots(2, 1, figsize=(WIDTH, height), layout="constrained")
         for axis, (quantity, label) in zip(axes, panels.items(), strict=True):
-            for row, (model, (colour, marker)) in enumerate(looks.items()):
-                chosen = (students["model"] == model) & (students["quantity"] == quantity)
-                values = students.loc[chosen, "value"]
-                axis.plot(values, np.full(len(values), row), marker, color=colour, markersize=8, alpha=0.75)
-            axis.set(xlabel=label, yticks=range(len(looks)), ylim=(len(looks) - 0.5, -0.5))
-            axis.set_yticklabels([_title(model) for model in looks])
+            _dots(axis, students[students["quantity"] == quantity])
+            axis.set_xlabel(label)
     return figure
 
 
@@ -203,11 +199,9 @@ def augmentation(table: pd.DataFrame) -> Figure:
         for space, axis in panels.items():
             for augmented, dashes in ((False, "-"), (True, "--")):
                 own = table[(table["noise_space"] == space) & (table["augmented"] == augmented)]
-                spread = own.groupby("sigma")["accuracy"].agg(["mean", "min", "max"])
                 label = "with augmentation" if augmented else "without"
                 face = "white" if augmented else colour
-                axis.plot(spread.index, spread["mean"], dashes, marker=marker, color=colour, mfc=face, label=label)
-                axis.fill_between(spread.index, spread["min"], spread["max"], color=colour, alpha=0.12, linewidth=0)
+                _band(axis, own, "sigma", "accuracy", colour, linestyle=dashes, marker=marker, mfc=face, label=label)
         figure.legend(*axis.get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure
 
@@ -227,9 +221,25 @@ def _noise_panels(table: pd.DataFrame) -> tuple[Figure, dict[str, Axes]]:
 def _lines(axis: Axes, table: pd.DataFrame, x: str, y: str, *, marks: bool = False) -> None:
     """One line a model, the mean over its seeds, within a band from the least to the greatest."""
     for model, (colour, marker) in style(table["model"]).items():
-        spread = table[table["model"] == model].groupby(x)[y].agg(["mean", "min", "max"])
-        axis.plot(spread.index, spread["mean"], color=colour, marker=marker if marks else None, label=_title(model))
-        axis.fill_between(spread.index, spread["min"], spread["max"], color=colour, alpha=0.15, linewidth=0)
+        own = table[table["model"] == model]
+        _band(axis, own, x, y, colour, marker=marker if marks else None, label=_title(model))
+
+
+def _band(axis: Axes, table: pd.DataFrame, x: str, y: str, colour: Colour, **line: Any) -> None:
+    """The mean over the seeds as a line, within a band from the least to the greatest."""
+    spread = table.groupby(x)[y].agg(["mean", "min", "max"])
+    axis.plot(spread.index, spread["mean"], color=colour, **line)
+    axis.fill_between(spread.index, spread["min"], spread["max"], color=colour, alpha=0.15, linewidth=0)
+
+
+def _dots(axis: Axes, table: pd.DataFrame) -> None:
+    """One row a model, one dot a seed."""
+    looks = style(table["model"])
+    for row, (model, (colour, marker)) in enumerate(looks.items()):
+        values = table.loc[table["model"] == model, "value"]
+        axis.plot(values, np.full(len(values), row), marker, color=colour, markersize=8, alpha=0.75)
+    axis.set(yticks=range(len(looks)), ylim=(len(looks) - 0.5, -0.5))
+    axis.set_yticklabels([_title(model) for model in looks])
 
 
 def _title(model: str) -> str:

@@ -14,6 +14,13 @@ from asymdistill.parallel import Stopped, side_by_side
 WAIT = 20.0
 
 
+def work_until_stopped(check: Callable[[], None]) -> None:
+    deadline = time.monotonic() + WAIT
+    while time.monotonic() < deadline:
+        check()
+        time.sleep(0.001)
+
+
 @pytest.mark.parametrize("workers", [1, 2, 5])
 def test_every_item_is_worked_on_once(workers: int) -> None:
     done: list[int] = []
@@ -70,11 +77,8 @@ def test_an_exception_stops_the_others_and_comes_out() -> None:
             assert started.wait(WAIT)
             raise ZeroDivisionError("the first")
         started.set()
-        deadline = time.monotonic() + WAIT
         try:
-            while time.monotonic() < deadline:
-                check()
-                time.sleep(0.001)
+            work_until_stopped(check)
         except Stopped:
             stopped.append(item)
             raise
@@ -95,11 +99,8 @@ def test_an_interrupt_stops_the_work_at_its_next_check(delay: float) -> None:
         if item == 0:
             time.sleep(delay)
             os.kill(os.getpid(), signal.SIGINT)
-        deadline = time.monotonic() + WAIT
         try:
-            while time.monotonic() < deadline:
-                check()
-                time.sleep(0.001)
+            work_until_stopped(check)
         except Stopped:
             stopped.set()
             raise
