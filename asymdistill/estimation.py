@@ -69,8 +69,10 @@ def bootstrap_interval(
     N images are drawn from the N with replacement, again and again. With r the rank of the embeddings and q the
     quantiles of the ranks of the draws, the interval is (2 r - q_upper, 2 r - q_lower): Davison & Hinkley, "Bootstrap
     Methods and their Application", 1997, section 5.2. A draw repeats images, which lowers its rank as a smaller sample
-    would. The percentile interval (q_lower, q_upper) would therefore lie too low, often below r itself, twice as far
-    from the truth; the basic interval takes the fall from r to the draws as an estimate of the fall from truth to r.
+    would: the percentile interval (q_lower, q_upper) lies too low, mostly below r itself. The basic interval takes the
+    fall from r to the draws for the fall from the truth to r. That holds while N is many times the rank; with fewer
+    images this interval lies too low as well (El Karoui & Purdom, "The non-parametric bootstrap and spectral analysis
+    in moderate and high-dimension", AISTATS 2019).
 
     Args:
         embeddings: N x d, N >= 10.
@@ -127,12 +129,11 @@ def factor_embeddings(
     for name in names:
         check_option("names", name, INDEPENDENT_FACTORS)
         size = len(scenes.FACTORS[name])
-        if len(torch.unique(factors[name])) != size:
-            raise InputError(f"factors[{name!r}] must take all of its {size} values, else its code is another")
+        if torch.unique(factors[name]).tolist() != [*range(size)]:
+            raise InputError(f"factors[{name!r}] must take all of its {size} values, 0 to {size - 1}")
         codes.append(F.one_hot(factors[name], size).double() - 1 / size)
-    eigenvalues = torch.cat(
-        [torch.full((code.shape[1] - 1,), 1 / code.shape[1], dtype=torch.float64) for code in codes]
-    )
+    sizes = torch.tensor([code.shape[1] for code in codes])
+    eigenvalues = (1 / sizes.double()).repeat_interleave(sizes - 1)
     return torch.cat(codes, dim=1), effective_rank_of(eigenvalues.sqrt(), spectrum=spectrum)
 
 
