@@ -12,7 +12,7 @@ from contextlib import suppress
 from datetime import date, time
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -23,6 +23,10 @@ Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Sigma = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 NoiseSpace = Literal["normalised", "pixel"]
+Control = Literal[
+    "underfitting", "classes", "truncation", "capacity", "objective", "noise", "estimators", "crossmodal", "statistics"
+]
+CONTROLS: tuple[Control, ...] = get_args(Control)
 
 PATH_SETTINGS = ("dataset_root", "teacher_weights")
 
@@ -87,12 +91,25 @@ class Settings(BaseModel):
     )
     probe_max_iter: Count = Field(2000, description="Iterations allowed to the linear probe.")
 
+    controls: tuple[Control, ...] = Field(CONTROLS, description="The controls to run; none of them: `[]`.")
+    control_epochs: Count = Field(40, description="Passes over the images of the control that trains for long.")
+    control_widths: tuple[Positive, ...] = Field(
+        (0.5, 3, 10), description="Further widths: by default those that have the sizes that the first paper states."
+    )
+    control_resolution: Count = Field(32, description="Side of the other input that the narrowest student is given.")
+    control_dilation: Count = Field(3, description="Dilation of the convolutions that widens the receptive field.")
+    control_noise: Sigma = Field(0.1, description="Noise on the input of students that are trained with noise.")
+    class_counts: tuple[Annotated[int, Field(ge=2)], ...] = Field(
+        (2, 5, 10), description="Numbers of classes for the control that varies them."
+    )
+    statistics_seeds: Count = Field(10, description="Seeds for the comparison of the narrowest and widest student.")
+
     device: str = Field("auto", description="`auto`, `cpu`, `cuda` or `cuda:<index>`.")
     workers: Count | None = Field(
         None, description="Students trained side by side on a CPU; none: one a core. Changes no result."
     )
 
-    @field_validator("widths", "seeds", "noise_levels", "noise_spaces")
+    @field_validator("widths", "seeds", "noise_levels", "noise_spaces", "controls", "control_widths", "class_counts")
     @classmethod
     def _distinct(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
         if len(set(values)) != len(values):

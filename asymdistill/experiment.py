@@ -4,50 +4,28 @@ Data flows one way: settings, images, teacher embeddings, students, embeddings.
 """
 
 import json
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from asymdistill import artifacts, data, manifest, parallel, students, towers
+from asymdistill import arms, artifacts, data, objectives, spectrum, students
+from asymdistill.arms import UNTRAINED, Arm, Model
 from asymdistill.checks import InputError
 from asymdistill.config import Settings
 from asymdistill.encoding import Encoder, GaussianNoise, View, embed
-from asymdistill.parallel import Item
 from asymdistill.progress import Progress
+from asymdistill.run import Row, Run
 from asymdistill.teachers import PRECISIONS, Teacher, load_teacher
-from asymdistill.training import Recipe, distil, steps_per_epoch
+from asymdistill.training import Objective, Recipe, distil, steps_per_epoch
 
-# Settings that change no result, or that enter the hash in another form.
-NOT_HASHED = {"description", "workers", "device", "download", "dataset_root", "teacher_weights"}
-
-
-@dataclass(frozen=True)
-class Arm:
-    """One student of an experiment: what tells it from the others."""
-
-    width: float
-    seed: int
-    objective: str = "cosine"
-    augmented: bool = False
-
-    @property
-    def name(self) -> str:
-        """Name of its file."""
-        return f"w{self.width:g}-s{self.seed}-{self.objective}" + ("-augmented" if self.augmented else "")
+# Epochs after which a long training is looked at: about evenly spaced on a logarithmic scale.
+WATCHED = (1, 2, 3, 5, 7, 10, 14, 20, 28, 40, 56, 80, 113, 160, 226, 320, 453, 640, 905)
 
 
-Model = Arm | None  # None is the teacher
-
-
-class Experiment:
+class Experiment(Run):
     """The models of one set of settings, each computed once and stored.
 
     Args:
@@ -60,22 +38,31 @@ class Experiment:
     """
 
     def __init__(self, profile: str, settings: Settings, runs_dir: str | Path) -> None:
-        self.profile = profile
-        self.settings = settings
-        self.device = manifest.resolve_device(settings.device)
-        self.folder = Path(runs_dir) / f"{profile}-{self._key()}"
-        self._encoded: dict[tuple[Model, data.Split], Tensor] = {}
-        self._nested = 0.0
+        super().__init__(profile, settings, runs_dir)
+        self._images: dict[tuple[data.Split, int | None], data.ImageSet] = {}
+        self._encoded: dict[tuple[Model, data.Split, int | None], Tensor] = {}
 
-    @cached_property
+    @property
     def train(self) -> data.ImageSet:
         """The training images."""
-        return self._images("train", self.settings.train_limit)
+        return self.images("train")
 
-    @cached_property
+    @property
     def test(self) -> data.ImageSet:
         """The test images, on which every metric is computed."""
-        return self._images("test", self.settings.test_limit)
+        return self.images("test")
+
+    def images(self, split: data.Split, classes: int | None = None) -> data.ImageSet:
+        """The images of a split, or some from its first so many classes: as many whatever that number is."""
+        if (split, classes) not in self._images:
+            limit = self.settings.train_limit if split == "train" else self.settings.test_limit
+            if classes is not None and self.settings.dataset == "scenes":
+                limit = len(self.images(split))  # any number of scenes can be drawn
+            elif classes is not None:
+                whole = self.images(split)
+                limit = min(whole.labels.bincount().tolist()) * min(self.settings.class_counts)
+            self._images[split, classes] = self._load(split, limit, classes)
+        return self._images[split, classes]
 
     @cached_property
     def teacher(self) -> Teacher:
@@ -87,51 +74,61 @@ class Experiment:
             precision=self.settings.teacher_precision,
         )
 
-    @cached_property
-    def view(self) -> View:
-        """What the students see: by default the teacher's own input."""
+    def view(self, model: Model) -> View:
+        """What a model sees: a student by default the teacher's own input."""
         seen = self.teacher.view
-        return View(self.settings.resolution or seen.resolution, seen.mean, seen.std)
+        if model is None:
+            return seen
+        return View(model.resolution or self.settings.resolution or seen.resolution, seen.mean, seen.std)
 
     def arms(self) -> list[Arm]:
         """The students of the paper's grid: one a width and seed."""
-        return [Arm(width, seed) for width in self.settings.widths for seed in self.settings.seeds]
+        return arms.grid(self.settings)
 
     def augmented_arms(self) -> list[Arm]:
         """The largest student again, trained on cropped and flipped images."""
-        seeds = self.settings.seeds[: self.settings.augmentation_seeds]
-        return [Arm(self.settings.largest_width, seed, augmented=True) for seed in seeds]
+        return arms.augmented(self.settings)
+
+    def control_arms(self) -> list[Arm]:
+        """What the controls train beside them."""
+        return arms.controls(self.settings, len(self.test.class_names))
 
     def student(self, arm: Arm) -> students.ScalableCNN:
-        """A trained student, in eval mode on the device; it is trained with the whole grid where it is missing."""
-        student = students.ScalableCNN(arm.width, self.teacher.embedding_dim)
+        """A trained student, in eval mode on the device; where it is missing, all that are missing are trained."""
+        student = students.ScalableCNN(arm.width, self.teacher.embedding_dim, arm.dilation)
         student.load_state_dict(self._stored_student(arm)[0])
         student.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         return student.eval()
 
     def losses(self, arm: Arm) -> list[float]:
         """Mean loss of each epoch of a student's training."""
-        losses: list[float] = json.loads(self._stored_student(arm)[1]["losses"])
+        losses: list[float] = self._stored_record(arm)["losses"]
         return losses
+
+    def history(self, arm: Arm) -> list[Row]:
+        """What was measured during a long training, by epoch; empty for the others."""
+        history: list[Row] = self._stored_record(arm)["history"]
+        return history
 
     def train_students(self) -> None:
         """Train every student that is not stored yet; what is done survives an interruption."""
-        arms = [*self.arms(), *self.augmented_arms()]
-        missing = [arm for arm in arms if not artifacts.is_whole(self._student_path(arm))]
+        wanted = dict.fromkeys([*self.arms(), *self.augmented_arms(), *self.control_arms()])
+        missing = [arm for arm in wanted if not artifacts.is_whole(self._student_path(arm))]
         if not missing:
             return
         self._check_images()
+        cost = {arm: self._cost(arm) for arm in missing}
+        total = {arm: cost[arm] * self._steps(arm) for arm in missing}
         # The longest first, so that no core idles at the end.
-        missing.sort(key=lambda arm: (arm.augmented, arm.width), reverse=True)
+        missing.sort(key=lambda arm: total[arm], reverse=True)
         # Made here one by one, because making a student sets the global seed.
-        made = {arm: students.build(arm.width, self.teacher.embedding_dim, arm.seed) for arm in missing}
-        targets = self.encode(None, "train")
-        steps = self.settings.epochs * steps_per_epoch(len(self.train), self.settings.batch_size)
-        # What a step costs grows faster than the width; the progress shown counts that.
-        cost = {arm: max(1, round(4 * arm.width**1.5)) for arm in missing}
+        dim = self.teacher.embedding_dim
+        made = {arm: students.build(arm.width, dim, arm.seed, arm.dilation) for arm in missing}
+        for classes in {arm.classes for arm in missing}:
+            self.encode(None, "train", classes=classes)
         with (
             self.timed("train students"),
-            Progress(steps * sum(cost.values()), f"training {len(missing)} students") as progress,
+            Progress(sum(total.values()), f"training {len(missing)} students") as progress,
         ):
 
             def work(arm: Arm, check: Callable[[], None]) -> None:
@@ -139,68 +136,41 @@ class Experiment:
                     check()
                     progress.advance(cost[arm])
 
-                self._train(arm, made.pop(arm), targets, step)
+                self._train(arm, made.pop(arm), step)
 
             self.side_by_side(work, missing)
 
-    def side_by_side(self, work: Callable[[Item, Callable[[], None]], None], items: Sequence[Item]) -> None:
-        """Do independent work on as many items at a time as there are cores, or on one where there is a GPU.
-
-        See ``parallel.side_by_side``.
-        """
-        workers = 1 if self.device.type == "cuda" else self.settings.workers or manifest.cores()
-        if items:
-            parallel.side_by_side(work, items, workers=min(workers, len(items)))
-
-    def encode(self, model: Model, split: data.Split, noise: GaussianNoise | None = None) -> Tensor:
+    def encode(
+        self,
+        model: Model,
+        split: data.Split,
+        noise: GaussianNoise | None = None,
+        *,
+        classes: int | None = None,
+        encoder: Encoder | None = None,
+    ) -> Tensor:
         """Embeddings of a split, N x d, float32 on the CPU, each of length 1.
 
         Args:
             model: a student, or None for the teacher.
             split: ``train`` or ``test``.
             noise: added to what the model sees; see ``encoding.GaussianNoise``.
+            classes: for the teacher, of images of so many classes only; a student has its own number.
+            encoder: used in the model's place, on the same view.
         """
-        if noise is not None and noise.sigma > 0:
-            return self._embed(model, split, noise)
-        if (model, split) not in self._encoded:
-            self._encoded[model, split] = (
-                self._teacher_embeddings(split) if model is None else self._embed(model, split)
-            )
-        return self._encoded[model, split]
+        classes = classes if model is None else model.classes
+        if encoder is not None or (noise is not None and noise.sigma > 0):
+            return self._embed(model, split, classes, noise, encoder)
+        key = (model, split, classes)
+        if key in self._encoded:
+            return self._encoded[key]
+        own = self._embed(model, split, classes) if model is not None else self._teacher_embeddings(split, classes)
+        # Kept only where several tables need them: embeddings of all students would fill the memory.
+        if model is None or (split == "test" and model in self.arms()):
+            self._encoded[key] = own
+        return own
 
-    @contextmanager
-    def timed(self, step: str) -> Iterator[None]:
-        """Add the seconds that a step took to the run's manifest, less those of the steps timed within it."""
-        start, outer, self._nested = time.perf_counter(), self._nested, 0.0
-        yield
-        elapsed = time.perf_counter() - start
-        record = self.manifest()
-        record["seconds"][step] = round(record["seconds"].get(step, 0) + elapsed - self._nested, 2)
-        self._nested = outer + elapsed
-        artifacts.write_json(self.folder / "manifest.json", record)
-
-    def manifest(self) -> dict[str, Any]:
-        """What made this run: settings, versions, device, commit, and seconds a step."""
-        stored = artifacts.read_json(self.folder / "manifest.json")
-        return stored or {
-            "profile": self.profile,
-            "run": self.folder.name,
-            "commit": manifest.commit(),
-            "device": manifest.describe_device(self.device),
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "versions": manifest.versions(),
-            "settings": self.settings.model_dump(mode="json", exclude={"workers"}),
-            "seconds": {},
-        }
-
-    def _key(self) -> str:
-        setting = self.settings
-        weights = setting.teacher_weights or (towers.embedded_path() if setting.teacher == "embedded" else None)
-        files = [weights] if weights and weights.is_file() else []
-        extra = [data.fingerprint(setting.dataset, setting.image_size)]
-        return manifest.run_key(setting.model_dump(mode="json", exclude=NOT_HASHED), self.device, files, extra)
-
-    def _images(self, split: data.Split, limit: int | None) -> data.ImageSet:
+    def _load(self, split: data.Split, limit: int | None, classes: int | None) -> data.ImageSet:
         setting = self.settings
         return data.load(
             setting.dataset,
@@ -210,12 +180,12 @@ class Experiment:
             limit=limit,
             seed=setting.data_seed,
             image_size=setting.image_size,
+            classes=classes,
         )
 
     def _check_images(self) -> None:
         """Find images that no table could be made of now, not after hours of training."""
-        if len(self.train) < self.settings.batch_size:
-            raise InputError(f"{len(self.train)} training images do not fill one batch of {self.settings.batch_size}")
+        steps_per_epoch(len(self.train), self.settings.batch_size)
         if len(self.train.labels.unique()) < 2:
             raise InputError("the training images are all of one class; a probe needs at least two")
         if len(self.test) < 2:
@@ -233,41 +203,95 @@ class Experiment:
             raise KeyError(f"{arm} is none of this experiment's students")
         return stored
 
-    def _train(self, arm: Arm, student: students.ScalableCNN, targets: Tensor, step: Callable[[int], None]) -> None:
+    def _cost(self, arm: Arm) -> int:
+        """What a step of a student's training costs beside others: for order and progress, so roughly."""
+        upscaling = (self.view(arm).resolution / self.view(Arm(arm.width, arm.seed)).resolution) ** 2
+        return int(max(1, round(4 * arm.width**1.5 * max(1, upscaling))) * (1 + (arm.dilation > 1 or arm.augmented)))
+
+    def _steps(self, arm: Arm) -> int:
+        if arm.objective == UNTRAINED:
+            return 0
+        images = len(self.images("train", arm.classes))
+        return (arm.epochs or self.settings.epochs) * steps_per_epoch(images, self.settings.batch_size)
+
+    def _stored_record(self, arm: Arm) -> Row:
+        record: Row = json.loads(self._stored_student(arm)[1]["record"])
+        return record
+
+    def _train(self, arm: Arm, student: students.ScalableCNN, step: Callable[[int], None]) -> None:
         setting = self.settings
+        images = self.images("train", arm.classes)
+        targets, objective = self._task(arm, images)
         recipe = Recipe(
-            epochs=setting.epochs,
+            epochs=0 if arm.objective == UNTRAINED else arm.epochs or setting.epochs,
             batch_size=setting.batch_size,
             learning_rate=setting.learning_rate,
+            objective=objective,
             precision=torch.float32 if setting.autocast == "off" else PRECISIONS[setting.autocast],
+            schedule=arm.schedule,
+            noise=GaussianNoise(arm.noise, seed=arm.seed) if arm.noise else None,
         )
+        history: list[Row] = []
+
+        def watch(epoch: int, current: students.ScalableCNN) -> None:
+            if arm.epochs and (epoch in WATCHED or epoch == arm.epochs):
+                history.append({"epoch": epoch, **self._progress_of(arm, current)})
+
         result = distil(
             student,
-            self.train.images,
-            self.teacher.encode if arm.augmented else targets,
-            self.view,
+            images.images,
+            targets,
+            self.view(arm),
             recipe,
             seed=arm.seed,
             device=self.device,
             progress=step,
+            watch=watch,
         )
-        artifacts.write_tensors(
-            self._student_path(arm), result.student.state_dict(), {"losses": json.dumps(result.losses)}
-        )
+        # One entry, because safetensors writes several in no fixed order, and a student's file is to be reproducible.
+        record = {"record": json.dumps({"losses": result.losses, "history": history})}
+        artifacts.write_tensors(self._student_path(arm), result.student.state_dict(), record)
 
-    def _teacher_embeddings(self, split: data.Split) -> Tensor:
-        path = self.folder / "teacher" / f"{split}.safetensors"
+    def _task(self, arm: Arm, images: data.ImageSet) -> tuple[Tensor | Encoder, Objective]:
+        """What a student is trained towards, and how the distance to it is measured."""
+        if arm.augmented:
+            return self.teacher.encode, objectives.cosine_distance
+        if arm.objective == "labels":
+            dim = self.teacher.embedding_dim
+            return images.labels, objectives.LabelLoss(dim, len(images.class_names), arm.seed)
+        targets = self.encode(None, "train", classes=arm.classes)
+        if arm.objective == "whitened":
+            return objectives.whitened(targets), objectives.cosine_distance
+        return targets, objectives.cosine_distance
+
+    def _progress_of(self, arm: Arm, student: students.ScalableCNN) -> Row:
+        train, test = (self.encode(arm, split, encoder=student) for split in ("train", "test"))
+        return {
+            "epoch_rank": spectrum.effective_rank(test),
+            "epoch_rank_train": spectrum.effective_rank(train),
+            "epoch_distance": float(objectives.cosine_distance(test, self.encode(None, "test"))),
+        }
+
+    def _teacher_embeddings(self, split: data.Split, classes: int | None) -> Tensor:
+        suffix = "" if classes is None else f"-classes{classes}"
+        path = self.folder / "teacher" / f"{split}{suffix}.safetensors"
         stored = artifacts.read_tensors(path)
         if stored is None:
             with self.timed("teacher embeddings"):
-                embeddings = self._embed(None, split)
+                embeddings = self._embed(None, split, classes)
                 artifacts.write_tensors(path, {"embeddings": embeddings})
             return embeddings
         return stored[0]["embeddings"]
 
-    def _embed(self, model: Model, split: data.Split, noise: GaussianNoise | None = None) -> Tensor:
-        images = (self.train if split == "train" else self.test).images
-        encoder: Encoder = self.teacher if model is None else self.student(model)
-        view = self.teacher.view if model is None else self.view
+    def _embed(
+        self,
+        model: Model,
+        split: data.Split,
+        classes: int | None,
+        noise: GaussianNoise | None = None,
+        encoder: Encoder | None = None,
+    ) -> Tensor:
+        images = self.images(split, classes).images
+        encoder = encoder or (self.teacher if model is None else self.student(model))
         precision = self.teacher.precision if model is None else PRECISIONS.get(self.settings.autocast, torch.float32)
-        return embed(encoder, images, view, device=self.device, noise=noise, precision=precision).cpu()
+        return embed(encoder, images, self.view(model), device=self.device, noise=noise, precision=precision).cpu()

@@ -19,7 +19,10 @@ from asymdistill.checks import InputError
 PACKAGE = Path(__file__).parent
 LIBRARIES = ("asymdistill", "torch", "torchvision", "open_clip_torch", "timm", "numpy", "scikit-learn", "pandas")
 # Editing these changes how results are shown, not what they are.
-PRESENTATION = {"cli.py", "book.py", "figures.py", "claims.py", "report.py", "pretrain.py", "progress.py"}
+PRESENTATION = {
+    *("book.py", "claims.py", "cli.py", "control_figures.py", "control_report.py", "doctor.py", "figures.py"),
+    *("pretrain.py", "progress.py", "quantities.py", "recorded.py", "report.py", "scorecard.py"),
+}
 
 
 def resolve_device(device: str) -> torch.device:

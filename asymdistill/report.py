@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import scipy.stats
 
-from asymdistill.study import TEACHER
+from asymdistill.arms import TEACHER
 
 Reading = dict[str, Any]
 SHARE_COMPONENTS = 20  # the paper's Figure 1 speaks of the teacher's top 20

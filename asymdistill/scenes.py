@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from asymdistill.checks import InputError
+from asymdistill.checks import InputError, check_option
 
 Floats = NDArray[np.float64]
 
@@ -81,27 +81,29 @@ class Scenes:
         return len(self.images)
 
 
-def generate(count: int, *, seed: int, side: int = 32) -> Scenes:
+def generate(count: int, *, seed: int, side: int = 32, classes: int = len(SHAPES)) -> Scenes:
     """Draw ``count`` scenes; scene i depends on nothing but ``seed``, ``side`` and i.
 
-    Every block of ten scenes holds each shape once, in shuffled order, so any prefix is balanced to within one image a
-    class. The shape's colour, the ground and the tint are three different colours of ``PALETTE``.
+    Every block of ``classes`` scenes holds each shape once, in shuffled order: any prefix is balanced to within one
+    image a class. The shape's colour, the ground and the tint are three different colours of ``PALETTE``.
 
     Args:
         count: Number of scenes, at least 1.
         seed: Non-negative seed.
         side: Width and height in pixels, at least 16.
+        classes: Only the first so many of ``SHAPES``.
 
     Returns:
         The images and their factors.
 
     Raises:
-        InputError: For a count, seed or side out of range.
+        InputError: For a count, seed, side or number of classes out of range.
     """
     for name, value, least in (("count", count, 1), ("seed", seed, 0), ("side", side, 16)):
         if value < least:
             raise InputError(f"{name} is {value}; it must be at least {least}")
-    factors = _draw_factors(count, seed)
+    check_option("classes", classes, range(1, len(SHAPES) + 1))
+    factors = _draw_factors(count, seed, classes)
     # One row a scene: a longer matrix from the same generator begins with the same rows.
     rows = np.random.default_rng([seed, len(FACTORS)]).random((count, 20))
     images = np.empty((count, side, side, 3), dtype=np.uint8)
@@ -159,11 +161,11 @@ def _value(factors: Mapping[str, int], name: str) -> str:
     return values[index]
 
 
-def _draw_factors(count: int, seed: int) -> dict[str, NDArray[np.int64]]:
+def _draw_factors(count: int, seed: int, classes: int) -> dict[str, NDArray[np.int64]]:
     drawn = {}
     for stream, (name, values) in enumerate(FACTORS.items()):
         # How many values are open: the ground must differ from the colour, the tint from both.
-        open_values = len(values) - {"ground": 1, "tint": 2}.get(name, 0)
+        open_values = classes if name == "shape" else len(values) - {"ground": 1, "tint": 2}.get(name, 0)
         blocks = np.random.default_rng([seed, stream]).random((-(-count // open_values), open_values))
         drawn[name] = blocks.argsort(axis=1).ravel()[:count].astype(np.int64)
     hues = len(PALETTE)

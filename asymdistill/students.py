@@ -17,24 +17,26 @@ class ScalableCNN(nn.Module):
     Args:
         width: width factor; fractions are allowed as long as each block keeps at least one channel.
         embedding_dim: dimensions of the output, those of the teacher.
+        dilation: of the convolutions; above 1 it widens the receptive field and leaves the weights' number as it is.
 
     Raises:
-        InputError: a width or dimension that is not positive.
+        InputError: a width, dimension or dilation that is not positive.
     """
 
-    def __init__(self, width: float, embedding_dim: int = 512) -> None:
+    def __init__(self, width: float, embedding_dim: int = 512, dilation: int = 1) -> None:
         super().__init__()
         check_positive("width", width)
         check_positive("embedding_dim", embedding_dim)
+        check_positive("dilation", dilation)
         first, second, third = (int(channels * width) for channels in (16, 32, 64))
         if first < 1:
             raise InputError(f"width is {width}; it must be at least 1/16, one channel in the first block")
         self.features = nn.Sequential(
-            *_block(3, first),
+            *_block(3, first, dilation),
             nn.MaxPool2d(2),
-            *_block(first, second),
+            *_block(first, second, dilation),
             nn.MaxPool2d(2),
-            *_block(second, third),
+            *_block(second, third, dilation),
             nn.AdaptiveAvgPool2d(4),
         )
         self.head = nn.Sequential(
@@ -47,14 +49,14 @@ class ScalableCNN(nn.Module):
         return embeddings
 
 
-def build(width: float, embedding_dim: int, seed: int) -> ScalableCNN:
+def build(width: float, embedding_dim: int, seed: int, dilation: int = 1) -> ScalableCNN:
     """Build a student whose initial weights are those that ``torch.manual_seed(seed)`` gives.
 
     The global generator is left as it was found. Not to be called from several threads at once.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return ScalableCNN(width, embedding_dim)
+        return ScalableCNN(width, embedding_dim, dilation)
 
 
 def parameter_count(width: float, embedding_dim: int = 512) -> int:
@@ -63,10 +65,20 @@ def parameter_count(width: float, embedding_dim: int = 512) -> int:
         return sum(parameter.numel() for parameter in ScalableCNN(width, embedding_dim).parameters())
 
 
+def receptive_field(dilation: int = 1) -> int:
+    """Side in pixels of the part of the input that one feature before the last pooling depends on, for any width."""
+    side, step = 1, 1
+    for pooled in (True, True, False):
+        side += 2 * dilation * step + (step if pooled else 0)
+        step *= 2 if pooled else 1
+    return side
+
+
 def label(width: float) -> str:
     """Name of a student: the paper's S, M and L for widths 1, 2 and 4, else the width itself."""
     return {1.0: "S", 2.0: "M", 4.0: "L"}.get(float(width), f"w={width:g}")
 
 
-def _block(inputs: int, outputs: int) -> list[nn.Module]:
-    return [nn.Conv2d(inputs, outputs, 3, padding=1), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
+def _block(inputs: int, outputs: int, dilation: int) -> list[nn.Module]:
+    convolution = nn.Conv2d(inputs, outputs, 3, padding=dilation, dilation=dilation)
+    return [convolution, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]

@@ -8,28 +8,18 @@ from typing import Any, Self
 import pandas as pd
 import torch
 
-from asymdistill import artifacts, information, probing, spectrum, students
+from asymdistill import artifacts, information, sceptic, spectrum, students
+from asymdistill.arms import IDENTITY, Arm, Model, identity
+from asymdistill.checks import check_option
 from asymdistill.config import Settings, load_settings
-from asymdistill.experiment import Arm, Experiment, Model
-from asymdistill.progress import Progress
-from asymdistill.robustness import noise_sweep
+from asymdistill.evaluation import under_noise
+from asymdistill.experiment import Experiment
 
-TEACHER = "teacher"
-IDENTITY = ("model", "width", "seed", "objective", "augmented")
 Rows = Iterator[dict[str, Any]]
-
-
-def identity(model: Model) -> dict[str, Any]:
-    """The columns that tell a model, a student or the teacher (None), from the others in every table."""
-    if model is None:
-        return {"model": TEACHER, "width": None, "seed": None, "objective": None, "augmented": False}
-    return {
-        "model": students.label(model.width),
-        "width": model.width,
-        "seed": model.seed,
-        "objective": model.objective,
-        "augmented": model.augmented,
-    }
+TABLES = (
+    *("training", "models", "singular_values", "spectrum", "alignment", "information", "robustness", "augmentation"),
+    "controls",
+)
 
 
 def default_runs_dir() -> Path:
@@ -100,14 +90,17 @@ class Study:
 
     def models(self) -> pd.DataFrame:
         """The models and their sizes: columns parameters, embedding_dim, one row a width."""
-        teacher = self.experiment.teacher
-        dim = teacher.embedding_dim
-        size = sum(parameter.numel() for parameter in teacher.image_tower.parameters())
-        rows = [identity(None) | {"parameters": size, "embedding_dim": dim}]
-        for width in self.settings.widths:
-            row = identity(Arm(width, 0)) | {"seed": None}
-            rows.append(row | {"parameters": students.parameter_count(width, dim), "embedding_dim": dim})
-        return pd.DataFrame(rows)
+
+        def compute() -> Rows:
+            teacher = self.experiment.teacher
+            dim = teacher.embedding_dim
+            size = sum(parameter.numel() for parameter in teacher.image_tower.parameters())
+            yield identity(None) | {"parameters": size, "embedding_dim": dim}
+            for width in self.settings.widths:
+                row = identity(Arm(width, 0)) | {"seed": None}
+                yield row | {"parameters": students.parameter_count(width, dim), "embedding_dim": dim}
+
+        return self._table("models", compute)
 
     def training(self) -> pd.DataFrame:
         """Mean cosine distance of each epoch: columns epoch, loss."""
@@ -205,18 +198,30 @@ class Study:
 
         return self._table("augmentation", compute, (*IDENTITY, "noise_space", "sigma", "accuracy", "effective_rank"))
 
+    def controls(self) -> pd.DataFrame:
+        """The controls that the settings name, one after the other: columns as in ``sceptic.COLUMNS``."""
+        found = [self._control(name) for name in self.settings.controls]
+        return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=list(sceptic.COLUMNS))
+
+    def table(self, name: str) -> pd.DataFrame:
+        """A table by its name, one of ``TABLES``.
+
+        Raises:
+            InputError: there is none of that name.
+        """
+        check_option("name", name, TABLES)
+        table: pd.DataFrame = getattr(self, name)()
+        return table
+
     def compute(self) -> dict[str, pd.DataFrame]:
         """Compute, or read, every table."""
-        tables = (
-            self.training,
-            self.singular_values,
-            self.spectrum,
-            self.alignment,
-            self.information,
-            self.robustness,
-            self.augmentation,
-        )
-        return {table.__name__: table() for table in tables}
+        return {name: self.table(name) for name in TABLES}
+
+    def _control(self, name: str) -> pd.DataFrame:
+        def compute() -> Rows:
+            return sceptic.rows_of(name, self.experiment, self.robustness())
+
+        return self._table(f"control-{name}", compute, sceptic.COLUMNS)
 
     def _models(self) -> list[Model]:
         return [None, *self.experiment.arms()]
@@ -231,33 +236,9 @@ class Study:
         return artifacts.stored_table(self.folder / "tables" / f"{name}.csv", timed)
 
     def _noise_rows(self, models: Sequence[Model]) -> Rows:
-        setting, run = self.settings, self.experiment
+        run = self.experiment
         run.train_students()
-        found: dict[Model, list[dict[str, Any]]] = {}
-        with Progress(len(models) * (1 + len(setting.noise_spaces)), "probing under noise") as progress:
-
-            def measure(model: Model, check: Callable[[], None]) -> None:
-                probe = probing.fit_probe(run.encode(model, "train"), run.train.labels, max_iter=setting.probe_max_iter)
-                progress.advance()
-                rows = []
-                for space in setting.noise_spaces:
-                    check()
-                    accuracy = noise_sweep(
-                        partial(run.encode, model, "test"),
-                        probe,
-                        run.test.labels,
-                        levels=setting.noise_levels,
-                        space=space,
-                        seed=setting.noise_seed,
-                    )
-                    for sigma, value in accuracy.items():
-                        rows.append(identity(model) | {"noise_space": space, "sigma": sigma, "accuracy": value})
-                    progress.advance()
-                found[model] = rows
-
-            run.side_by_side(measure, models)
-        for model in models:
-            yield from found[model]
+        return run.gather(partial(under_noise, run), models, "probing under noise")
 
 
 def _listed(values: Sequence[float]) -> str:

@@ -4,15 +4,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from asymdistill import students
-from asymdistill.checks import InputError, check_embeddings, check_images
-from asymdistill.encoding import View
+from asymdistill.checks import InputError, check_embeddings, check_images, check_option
+from asymdistill.encoding import GaussianNoise, View, see
 from asymdistill.objectives import cosine_distance
 from asymdistill.preprocess import random_crop_flip
 
 Objective = Callable[[Tensor, Tensor], Tensor]
+SCHEDULES = ("constant", "cosine")
 
 
 @dataclass(frozen=True)
@@ -22,9 +23,12 @@ class Recipe:
     Attributes:
         epochs: passes over the images.
         batch_size: images a step; the last partial batch of an epoch is dropped.
-        learning_rate: Adam's, constant.
-        objective: maps student and teacher embeddings, both N x d, to a scalar loss.
+        learning_rate: Adam's, at the beginning.
+        objective: maps student embeddings, N x d, and targets to a scalar loss. The parameters of a module are trained
+            along with the student's.
         precision: type of the forward pass under autocast; the loss is float32 whatever it is.
+        schedule: ``constant``, or ``cosine``, which anneals the learning rate to zero, step by step.
+        noise: on what the student sees; None: none.
     """
 
     epochs: int = 5
@@ -32,6 +36,11 @@ class Recipe:
     learning_rate: float = 1e-3
     objective: Objective = field(default=cosine_distance)
     precision: torch.dtype = torch.float32
+    schedule: str = "constant"
+    noise: GaussianNoise | None = None
+
+    def __post_init__(self) -> None:
+        check_option("schedule", self.schedule, SCHEDULES)
 
 
 @dataclass(frozen=True)
@@ -52,6 +61,7 @@ def distil(
     seed: int,
     device: torch.device | str = "cpu",
     progress: Callable[[int], None] = lambda steps: None,
+    watch: Callable[[int, students.ScalableCNN], None] = lambda epoch, student: None,
 ) -> Distilled:
     """Train a student on a frozen teacher's embeddings.
 
@@ -65,12 +75,14 @@ def distil(
     Args:
         student: initialised; it is moved to ``device`` and trained in place.
         images: uint8, N x H x W x 3.
-        targets: N x d, or a function from uint8 images to embeddings, which turns augmentation on.
+        targets: N x d; or whatever else the objective takes, one an image; or a function from uint8 images to
+            embeddings, which turns augmentation on.
         view: what the student sees.
-        recipe: epochs, batch size, learning rate, objective, precision.
-        seed: of the order of the images and of the augmentation.
+        recipe: epochs, batch size, learning rate, objective, precision, schedule, noise.
+        seed: of the order of the images, the augmentation and the noise.
         device: where to train.
         progress: called after each step with the steps done so far; an exception in it stops the training.
+        watch: called after each epoch with its number, from 1, and the student in eval mode.
 
     Returns:
         The student in eval mode, and its losses.
@@ -79,38 +91,59 @@ def distil(
         InputError: shapes that do not match, or fewer images than one batch.
     """
     check_images("images", images)
-    if len(images) < recipe.batch_size:
-        raise InputError(f"{len(images)} training images do not fill one batch of {recipe.batch_size}")
+    steps = steps_per_epoch(len(images), recipe.batch_size)
     if isinstance(targets, Tensor):
-        check_embeddings("targets", targets)
+        if targets.is_floating_point():
+            check_embeddings("targets", targets)
         if len(targets) != len(images):
             raise InputError(f"targets have {len(targets)} rows for {len(images)} images")
         targets = targets.to(device)
     images = images.to(device)
-    student = student.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    optimiser = torch.optim.Adam(student.parameters(), lr=recipe.learning_rate)
-    generator = torch.Generator().manual_seed(seed)
+    student = student.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimiser, schedule = _optimiser(student, recipe, steps)
+    generator, draws = torch.Generator().manual_seed(seed), torch.Generator(images.device).manual_seed(seed)
     losses, step = [], 0
-    for _ in range(recipe.epochs):
+    for epoch in range(1, recipe.epochs + 1):
+        student.train()
         total = torch.zeros((), device=device)
         for batch, wanted in _batches(images, targets, recipe.batch_size, generator):
-            inputs = view(batch).contiguous(memory_format=torch.channels_last)
+            inputs = see(batch, view, recipe.noise, draws).contiguous(memory_format=torch.channels_last)
             with torch.autocast(inputs.device.type, torch.bfloat16, enabled=recipe.precision != torch.float32):
                 embeddings = student(inputs)
             loss = recipe.objective(embeddings.float(), wanted)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()
+            schedule.step()
             total += loss.detach()
             step += 1
             progress(step)
-        losses.append(float(total) / steps_per_epoch(len(images), recipe.batch_size))
+        losses.append(float(total) / steps)
+        watch(epoch, student.eval())
     return Distilled(student.eval(), losses)
 
 
 def steps_per_epoch(images: int, batch_size: int) -> int:
-    """Optimiser steps an epoch: whole batches only."""
+    """Optimiser steps an epoch: whole batches only.
+
+    Raises:
+        InputError: there is not one.
+    """
+    if images < batch_size:
+        raise InputError(f"{images} training images do not fill one batch of {batch_size}")
     return images // batch_size
+
+
+def _optimiser(
+    student: students.ScalableCNN, recipe: Recipe, steps: int
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    parameters = list(student.parameters())
+    if isinstance(recipe.objective, nn.Module):
+        parameters += recipe.objective.to(next(student.parameters()).device).parameters()
+    optimiser = torch.optim.Adam(parameters, lr=recipe.learning_rate)
+    if recipe.schedule == "cosine":
+        return optimiser, torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, recipe.epochs * steps)
+    return optimiser, torch.optim.lr_scheduler.ConstantLR(optimiser, factor=1.0)
 
 
 def _batches(

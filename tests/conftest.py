@@ -26,6 +26,7 @@ SMALL = {
     "noise_levels": [0.0, 0.2],
     "noise_spaces": ["normalised", "pixel"],
     "metric_batch_size": 32,
+    "controls": [],
     "device": "cpu",
 }
 

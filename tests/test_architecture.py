@@ -16,12 +16,15 @@ PACKAGE = Path(asymdistill.__file__).parent
 FLOORS = {
     0: {"__init__", "checks"},
     1: {
-        *("artifacts", "config", "data", "encoding", "information", "manifest", "parallel", "preprocess", "progress"),
-        *("scenes", "spectrum", "towers"),
+        *("artifacts", "config", "data", "encoding", "information", "manifest", "network", "parallel", "preprocess"),
+        *("progress", "scenes", "spectrum", "towers"),
     },
     2: {"objectives", "students", "teachers"},
-    3: {"pretrain", "probing", "robustness", "training"},
-    4: {"claims", "experiment", "figures", "report", "study"},
+    3: {"controls", "crossmodal", "estimation", "pretrain", "probing", "robustness", "training"},
+    4: {
+        *("arms", "claims", "control_figures", "control_report", "doctor", "evaluation", "experiment"),
+        *("figures", "quantities", "recorded", "report", "run", "sceptic", "scorecard", "study", "text_space"),
+    },
     5: {"__main__", "book", "cli"},
 }
 FLOOR = {name: floor for floor, names in FLOORS.items() for name in names}

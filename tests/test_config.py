@@ -69,9 +69,9 @@ def test_the_papers_profile_is_the_protocol() -> None:
     assert {name: settings[name] for name in PAPER} == PAPER
 
 
-def test_the_profile_of_the_stated_sizes_differs_in_the_widths_alone() -> None:
+def test_the_profile_of_the_stated_sizes_differs_in_its_widths_and_runs_no_controls() -> None:
     ran, stated = (load_settings(name)[1].model_dump() for name in ("cifar10-clip", "cifar10-clip-stated"))
-    assert {name for name in ran if ran[name] != stated[name]} == {"widths", "description"}
+    assert {name for name in ran if ran[name] != stated[name]} == {"widths", "description", "controls"}
     assert stated["widths"] == (0.5, 3.0, 10.0)
 
 

@@ -15,11 +15,13 @@ import torch
 from conftest import SMALL, make_teacher
 
 from asymdistill import experiment, students
+from asymdistill import run as run_module
+from asymdistill.arms import Arm
 from asymdistill.artifacts import DamagedFileWarning
 from asymdistill.checks import InputError
 from asymdistill.config import load_settings
 from asymdistill.encoding import GaussianNoise, embed
-from asymdistill.experiment import Arm, Experiment
+from asymdistill.experiment import Experiment
 from asymdistill.study import Study
 from asymdistill.training import Recipe, distil
 
@@ -57,7 +59,8 @@ def test_the_grid_and_its_augmented_students() -> None:
 
 
 def test_a_finished_run_holds_what_it_should_and_nothing_else(small_study: Study) -> None:
-    tables = ["alignment", "augmentation", "information", "robustness", "singular_values", "spectrum", "training"]
+    tables = ["alignment", "augmentation", "information", "models", "robustness", "singular_values", "spectrum"]
+    tables.append("training")
     files = ["manifest.json", "teacher/test.safetensors", "teacher/train.safetensors"]
     files += [f"students/{name}.safetensors" for name in NAMES] + [f"tables/{name}.csv" for name in tables]
     expected = sorted([*files, *(f"{name}.sha256" for name in files)])
@@ -78,7 +81,7 @@ def test_the_manifest_says_what_made_the_run(small_study: Study) -> None:
 
 def test_seconds_of_a_step_leave_out_those_of_the_steps_within(copied: Study, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr(experiment.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(run_module.time, "perf_counter", lambda: now[0])
     run = copied.experiment
     with run.timed("outer"):
         now[0] += 1
@@ -101,7 +104,7 @@ def test_students_are_those_that_training_alone_gives(small_study: Study) -> Non
         recipe = Recipe(epochs=2, batch_size=40)
         student = students.build(arm.width, 128, arm.seed)
         targets = run.teacher.encode if arm.augmented else run.encode(None, "train")
-        result = distil(student, run.train.images, targets, run.view, recipe, seed=arm.seed)
+        result = distil(student, run.train.images, targets, run.view(arm), recipe, seed=arm.seed)
         stored = run.student(arm)
         assert not stored.training
         for name, tensor in result.student.state_dict().items():
@@ -114,12 +117,12 @@ def test_embeddings_are_those_of_the_models(small_study: Study) -> None:
     arm = Arm(1, 42)
     teacher = run.teacher.encode(run.test.images)
     assert torch.allclose(run.encode(None, "test"), teacher, atol=1e-5)
-    own = embed(run.student(arm), run.test.images, run.view)
+    own = embed(run.student(arm), run.test.images, run.view(arm))
     assert torch.equal(run.encode(arm, "test"), own)
     assert torch.equal(run.encode(arm, "test", GaussianNoise(0.0, "pixel")), own)
     noise = GaussianNoise(0.2, "pixel", 3)
     noisy = run.encode(arm, "test", noise)
-    assert torch.equal(noisy, embed(run.student(arm), run.test.images, run.view, noise=noise))
+    assert torch.equal(noisy, embed(run.student(arm), run.test.images, run.view(arm), noise=noise))
     assert not torch.equal(noisy, own)
     assert len(run.encode(arm, "train")) == SMALL["train_limit"]
 
@@ -127,9 +130,10 @@ def test_embeddings_are_those_of_the_models(small_study: Study) -> None:
 def test_a_student_sees_its_own_resolution_with_the_teachers_normalisation(teacher_file: Path, tmp_path: Path) -> None:
     settings = load_settings("smoke", {"teacher_weights": teacher_file, "resolution": 24, "device": "cpu"})[1]
     run = Experiment("smoke", settings, tmp_path)
-    assert run.view.resolution == 24
+    seen = run.view(run.arms()[0])
+    assert seen.resolution == 24
     assert run.teacher.view.resolution == 32
-    assert (run.view.mean, run.view.std) == (run.teacher.view.mean, run.teacher.view.std)
+    assert (seen.mean, seen.std) == (run.teacher.view.mean, run.teacher.view.std)
 
 
 def test_what_is_stored_is_not_computed_again(copied: Study, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,8 @@ import torch
 from asymdistill import manifest
 from asymdistill.checks import InputError
 from asymdistill.config import Settings, load_settings
-from asymdistill.experiment import NOT_HASHED, Experiment
+from asymdistill.experiment import Experiment
+from asymdistill.run import NOT_HASHED
 
 CHANGED = {
     "train_limit": 64,
@@ -36,8 +37,22 @@ CHANGED = {
     "infonce_temperature": 0.2,
     "metric_batch_size": 32,
     "probe_max_iter": 100,
+    "control_epochs": 3,
+    "control_widths": (0.25,),
+    "control_resolution": 48,
+    "control_dilation": 2,
+    "control_noise": 0.2,
+    "class_counts": (3,),
+    "statistics_seeds": 3,
 }
-UNCHANGED = {"description": "other words", "workers": 1, "device": "cpu", "download": False, "dataset_root": "/other"}
+UNCHANGED = {
+    "description": "other words",
+    "workers": 1,
+    "device": "cpu",
+    "download": False,
+    "dataset_root": "/other",
+    "controls": [],
+}
 
 
 def folder(runs: Path, weights: Path, **overrides: object) -> str:

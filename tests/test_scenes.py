@@ -43,7 +43,7 @@ def test_a_longer_run_begins_with_the_shorter(count: int, more: int, seed: int) 
 @given(count=st.integers(1, 300), seed=st.integers(0, 2**40))
 @settings(max_examples=30, deadline=None)
 def test_any_prefix_is_balanced_and_colours_differ(count: int, seed: int) -> None:
-    factors = scenes._draw_factors(count, seed)
+    factors = scenes._draw_factors(count, seed, len(SHAPES))
     for name in ("shape", "colour", "size", "outline", "position", "pattern"):
         numbers = np.bincount(factors[name], minlength=len(FACTORS[name]))
         assert numbers.max() - numbers.min() <= 1, name

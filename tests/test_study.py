@@ -12,9 +12,9 @@ from conftest import SMALL
 from sklearn.linear_model import LogisticRegression
 
 from asymdistill import students, study
+from asymdistill.arms import Arm, identity
 from asymdistill.checks import InputError
-from asymdistill.experiment import Arm
-from asymdistill.study import Study, identity
+from asymdistill.study import Study
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -44,7 +44,8 @@ def embeddings(small_study: Study, width: float | None, seed: int = 0, split: st
     if width is None:
         output = run.teacher(run.teacher.view(images))
     else:
-        output = run.student(Arm(width, seed))(run.view(images).contiguous(memory_format=torch.channels_last))
+        arm = Arm(width, seed)
+        output = run.student(arm)(run.view(arm)(images).contiguous(memory_format=torch.channels_last))
     rows = output.detach().double().numpy()
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
@@ -93,7 +94,7 @@ def test_every_table_is_in_long_form(tables: dict[str, pd.DataFrame], name: str)
 
 
 def test_compute_gives_every_table(tables: dict[str, pd.DataFrame]) -> None:
-    assert tables.keys() == SHAPES.keys()
+    assert tables.keys() == {*SHAPES, "models", "controls"}
 
 
 def test_models_are_told_apart() -> None:
@@ -190,7 +191,7 @@ def test_accuracy_is_that_of_the_clean_probe_under_noise(small_study: Study, tab
     fitted = embeddings(small_study, 1, 42, "train")
     probe = LogisticRegression(max_iter=2000).fit(fitted.astype(np.float32), run.train.labels.numpy())
     student = run.student(Arm(1, 42))
-    clean = run.view(run.test.images)
+    clean = run.view(run.arms()[0])(run.test.images)
     draw = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
     own = table[(table["width"] == 1) & (table["seed"] == 42) & (table["noise_space"] == "normalised")]
     for sigma, accuracy in zip(own["sigma"], own["accuracy"], strict=True):

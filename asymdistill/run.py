@@ -1,0 +1,96 @@
+"""The folder of a run: what made it, how long its steps took, and work done side by side."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from asymdistill import artifacts, data, manifest, parallel, towers
+from asymdistill.arms import Model
+from asymdistill.config import Settings
+from asymdistill.parallel import Item
+from asymdistill.progress import Progress
+
+# Settings that change no result, or that enter the hash in another form.
+NOT_HASHED = {"description", "workers", "device", "download", "dataset_root", "teacher_weights", "controls"}
+Row = dict[str, Any]
+
+
+class Run:
+    """One run of some settings on one device.
+
+    Args:
+        profile: name of the profile, for the folder and the reader.
+        settings: validated settings.
+        runs_dir: where the folders of runs lie; this one's name holds a hash of all that changes a result.
+
+    Raises:
+        InputError: a device, or a file of weights or images, that is not there.
+    """
+
+    def __init__(self, profile: str, settings: Settings, runs_dir: str | Path) -> None:
+        self.profile = profile
+        self.settings = settings
+        self.device = manifest.resolve_device(settings.device)
+        self.folder = Path(runs_dir) / f"{profile}-{self._key()}"
+        self._nested = 0.0
+
+    def side_by_side(self, work: Callable[[Item, Callable[[], None]], None], items: Sequence[Item]) -> None:
+        """Do independent work on as many items at a time as there are cores, or on one where there is a GPU.
+
+        See ``parallel.side_by_side``.
+        """
+        workers = 1 if self.device.type == "cuda" else self.settings.workers or manifest.cores()
+        if items:
+            parallel.side_by_side(work, items, workers=min(workers, len(items)))
+
+    def gather(
+        self, work: Callable[[Model, Callable[[], None]], Sequence[Row]], models: Sequence[Model], title: str
+    ) -> Iterator[Row]:
+        """The rows that ``work(model, check)`` gives for each model, side by side, in the order of the models."""
+        found: dict[Model, Sequence[Row]] = {}
+        with Progress(len(models), title) as progress:
+
+            def measure(model: Model, check: Callable[[], None]) -> None:
+                found[model] = work(model, check)
+                progress.advance()
+
+            self.side_by_side(measure, models)
+        for model in models:
+            yield from found[model]
+
+    @contextmanager
+    def timed(self, step: str) -> Iterator[None]:
+        """Add the seconds that a step took to the run's manifest, less those of the steps timed within it."""
+        start, outer, self._nested = time.perf_counter(), self._nested, 0.0
+        yield
+        elapsed = time.perf_counter() - start
+        record = self.manifest()
+        record["seconds"][step] = round(record["seconds"].get(step, 0) + elapsed - self._nested, 2)
+        self._nested = outer + elapsed
+        artifacts.write_json(self.folder / "manifest.json", record)
+
+    def manifest(self) -> dict[str, Any]:
+        """What made this run: settings, versions, device, commit, and seconds a step."""
+        stored = artifacts.read_json(self.folder / "manifest.json")
+        return stored or {
+            "profile": self.profile,
+            "run": self.folder.name,
+            "commit": manifest.commit(),
+            "device": manifest.describe_device(self.device),
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "versions": manifest.versions(),
+            "settings": self.settings.model_dump(mode="json", exclude={"workers"}),
+            "seconds": {},
+        }
+
+    def _key(self) -> str:
+        setting = self.settings
+        weights = setting.teacher_weights
+        if weights is None and setting.teacher == "embedded":
+            weights = towers.embedded_path()
+        files = [weights] if weights and weights.is_file() else []
+        extra = [data.fingerprint(setting.dataset, setting.image_size)]
+        return manifest.run_key(setting.model_dump(mode="json", exclude=NOT_HASHED), self.device, files, extra)
