@@ -24,7 +24,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from asymdistill import manifest
+from asymdistill import manifest, scorecard
 from asymdistill.checks import InputError
 from asymdistill.config import PATH_SETTINGS, Settings, load_settings, profile_names
 
@@ -44,6 +44,7 @@ def build(
     out: Path,
     provenance: Mapping[str, str],
     overrides: Mapping[str, Any] | None = None,
+    verdicts: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Path:
     """Run the notebooks on a profile, side by side, and build the book from them.
 
@@ -55,13 +56,15 @@ def build(
         out: the folder for what is built.
         provenance: what the footer of every page says, names and values.
         overrides: settings that replace those of the profile.
+        verdicts: verdict and reason of each claim, as ``scorecard.verdicts`` gives them, for pages that name one.
 
     Returns:
         The folder of the finished HTML, ``out/html``.
 
     Raises:
-        InputError: a missing extra, an unknown profile, setting, notebook or parameter, a notebook that fails, or a
-            page that does not build. Then a book that stood in ``out`` before is still whole.
+        InputError: a missing extra, an unknown profile, setting, notebook or parameter, prose that names a verdict by
+            itself, a notebook that fails, or a page that does not build. Then a book that stood in ``out`` before is
+            still whole.
     """
     check(source)
     name, settings = load_settings(profile, overrides)
@@ -79,7 +82,9 @@ def build(
                 notebook.result()
         finally:
             pool.shutdown(cancel_futures=True)
-    _write_generated(stage / "book" / "_generated", name, settings, overrides or {})
+    generated = stage / "book" / "_generated"
+    _write_generated(generated, name, settings, overrides or {})
+    (generated / "verdicts.json").write_text(json.dumps(verdicts or {}), "utf-8")
     _write_footer(stage / "_config.yml", provenance)
     return _publish(_make_html(stage, out), out / "html")
 
@@ -92,6 +97,7 @@ def check(source: Path) -> None:
     for required in ("_config.yml", "_toc.yml", "book", "notebooks"):
         if not (source / required).exists():
             raise InputError(f"{source.resolve()} holds no book: {required} is missing")
+    scorecard.check_prose(source)
 
 
 def _absolute(overrides: Mapping[str, Any]) -> dict[str, Any]:

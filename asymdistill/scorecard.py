@@ -1,0 +1,270 @@
+"""What readers see of the ledger: a summary, a table to filter, a forest plot, and prose held to the verdicts."""
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from html import escape
+from importlib import resources
+from pathlib import Path
+from string import Template
+from textwrap import fill
+from typing import Any
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
+
+from asymdistill import figures
+from asymdistill.checks import InputError
+
+Claim = dict[str, Any]
+_PALETTE = sns.color_palette("colorblind")
+# Colour, marker and sign of each verdict: three shapes, for readers and printers who see no colours.
+LOOKS = {
+    "reproduced": (_PALETTE[2], "o", "●"),
+    "not reproduced": (_PALETTE[3], "X", "✕"),
+    "not testable here": (_PALETTE[7], "s", "□"),
+}
+UNTESTED = "not testable here"
+ELSEWHERE = "another setting"
+GROUNDS = {
+    "static": "facts that need no run",
+    "same setting": "the paper's own setting",
+    ELSEWHERE: "another setting",
+}
+_OPEN: Any = {**figures.PAPER, "markerfacecolor": "none", "markersize": 8}
+ROWS = 8  # claims in one figure, so that it fits a screen
+_NAMED = re.compile(r"\b(not\s+)?reproduced\b|\bnot\s+testable\s+here\b", re.IGNORECASE)
+
+
+def verdicts(ledger: pd.DataFrame) -> dict[str, dict[str, str]]:
+    """Verdict and reason of each claim by its id: what a build hands to the pages that name one."""
+    return {str(row["id"]): {"verdict": row["verdict"], "reason": row["reason"]} for row in ledger.to_dict("records")}
+
+
+def summary(ledger: pd.DataFrame) -> dict[str, Any]:
+    """How many claims got which verdict: the counts, and a sentence that says them.
+
+    Returns:
+        ``claims``, ``claims_reproduced``, ``claims_not_reproduced``, ``claims_not_testable_here``, and
+        ``scorecard_summary``.
+    """
+    found = {verdict: int((ledger["verdict"] == verdict).sum()) for verdict in LOOKS}
+    tested = ledger[ledger["verdict"] != UNTESTED]
+    papers = " and ".join(f"{count} of {paper}" for paper, count in ledger["paper"].value_counts(sort=False).items())
+    grounds = ", ".join(f"{words} ({int((tested['evidence'] == name).sum())})" for name, words in GROUNDS.items())
+    text = (
+        f"Of {len(ledger)} claims ({papers}), {found['reproduced']} are reproduced, {found['not reproduced']} are not, "
+        f"and {found[UNTESTED]} cannot be tested in this run. The {len(tested)} tested ones were tested on {grounds}."
+    )
+    numbers = {f"claims_{verdict.replace(' ', '_')}": count for verdict, count in found.items()}
+    return {"claims": len(ledger), **numbers, "scorecard_summary": text}
+
+
+def counts(ledger: pd.DataFrame) -> pd.DataFrame:
+    """Number of claims by paper and evidence, one row each, and by verdict, one column each."""
+    kinds = ledger["paper"] + ", " + ledger["evidence"]
+    found = pd.crosstab(kinds, ledger["verdict"], margins=True, margins_name="all")
+    return found.reindex(columns=[*LOOKS, "all"], fill_value=0).rename_axis(index="claims", columns=None).reset_index()
+
+
+def table(ledger: pd.DataFrame) -> str:
+    """HTML of a table with one row a claim, which a few lines of script filter by paper, verdict, evidence and words.
+
+    It holds all it needs, so it works without a network, in the book and in a notebook. Each row can be linked to, as
+    ``#claim-<id>``. Without scripts the table is whole, and in a narrow column each row becomes a card.
+    """
+    template = Template((resources.files("asymdistill") / "scorecard.html").read_text("utf-8"))
+    names = ("claim", "paper", "measured", "verdict", "evidence", "why")
+    facets = ("paper", "verdict", "evidence")
+    return template.substitute(
+        filters="\n".join(_filter(facet, list(dict.fromkeys(ledger[facet]))) for facet in facets),
+        count=len(ledger),
+        header="".join(f'<th role="columnheader" scope="col" data-name="{name}">{name}</th>' for name in names),
+        rows="\n".join(_row(claim, facets) for claim in ordered(ledger).to_dict("records")),
+    )
+
+
+def ordered(ledger: pd.DataFrame) -> pd.DataFrame:
+    """Claims by paper, and within it by section: abstract, sections, tables, figures, the rest."""
+    places = ("abstract", "Section", "Table", "Figure")
+    place = [next((i for i, word in enumerate(places) if s.startswith(word)), len(places)) for s in ledger["source"]]
+    return ledger.assign(place=place).sort_values(["paper", "place", "source"], kind="stable").drop(columns="place")
+
+
+def forest(ledger: pd.DataFrame) -> list[Figure]:
+    """The paper's value of each claim as an open diamond, and what was measured with its 95 % interval.
+
+    One panel a quantity, so that an axis has one unit; as many figures as it takes to keep each on a screen. Pale
+    marks and dashed intervals are measurements in another setting than the paper's.
+
+    Args:
+        ledger: evaluated claims; those without a value of the paper or without a measured one are left out.
+    """
+    shown = ledger[ledger["paper_value"].notna() & ledger["measured"].notna()]
+    panels = [
+        (str(quantity), own.iloc[start : start + ROWS])
+        for quantity, own in shown.groupby("quantity", sort=False)
+        for start in range(0, len(own), ROWS)
+    ]
+    drawn: list[list[tuple[str, pd.DataFrame]]] = []
+    for panel in panels:
+        if drawn and sum(len(own) for _, own in [*drawn[-1], panel]) <= ROWS:
+            drawn[-1].append(panel)
+        else:
+            drawn.append([panel])
+    return [_forest(group) for group in drawn] or [figures.placeholder("no claim has both values in this run")]
+
+
+def _forest(panels: list[tuple[str, pd.DataFrame]]) -> Figure:
+    heights = [0.62 * len(own) + 0.75 for _, own in panels]
+    with plt.rc_context(figures.STYLE):
+        size = (figures.WIDTH, sum(heights) + 0.9)
+        figure, axes = plt.subplots(
+            len(panels), 1, figsize=size, height_ratios=heights, layout="constrained", squeeze=False
+        )
+        for axis, (quantity, own) in zip(axes.flat, panels, strict=True):
+            for row, claim in enumerate(own.to_dict("records")):
+                _interval(axis, row, claim)
+            _scale(axis, pd.concat([own["paper_value"], own["measured"]]))
+            axis.set(xlabel=quantity.replace("_", " "), yticks=[], ylim=(len(own) - 0.5, -0.75))
+            axis.spines["left"].set_visible(False)
+        figure.legend(handles=_legend(), loc="outside upper left", ncols=2, columnspacing=1.2)
+    return figure
+
+
+def _interval(axis: Axes, row: int, claim: Claim) -> None:
+    """One claim: its sentence, and below it the measured interval and the paper's value."""
+    colour, marker, _ = LOOKS[claim["verdict"]]
+    elsewhere = claim["evidence"] == ELSEWHERE
+    pale = sns.light_palette(colour, 3)[1] if elsewhere else colour
+    words = fill(claim["statement"], 74).split("\n")
+    label = words[0] + (" …" if len(words) > 1 else "")
+    axis.text(0, row - 0.22, label, transform=axis.get_yaxis_transform(), fontsize=11, va="bottom")
+    if not math.isnan(claim["low"]):
+        axis.plot([claim["low"], claim["high"]], [row, row], color=colour, linewidth=2.5, linestyle=_dashes(elsewhere))
+    axis.plot(
+        claim["measured"], row, marker, color=colour, markerfacecolor=pale, markersize=9, markeredgewidth=1.4, zorder=3
+    )
+    axis.plot(claim["paper_value"], row, "D", markeredgecolor="0.1", zorder=4, **_OPEN)
+
+
+def _scale(axis: Axes, both: pd.Series) -> None:
+    """Spread values of several sizes evenly, with ticks as people write them: 20, 500k, 2M."""
+    axis.margins(x=0.06)
+    if both.min() > 0 and both.max() / both.min() > 5:
+        axis.set_xscale("log")
+        axis.xaxis.set_major_locator(LogLocator(subs=(1,) if both.max() / both.min() > 100 else (1, 2, 5)))
+        axis.xaxis.set_minor_formatter(NullFormatter())
+    if both.max() > 1000 or axis.get_xscale() == "log":
+        axis.xaxis.set_major_formatter(EngFormatter(sep=""))
+
+
+def _dashes(elsewhere: bool) -> Any:
+    return (0, (2, 1)) if elsewhere else "-"
+
+
+def _legend() -> list[Any]:
+    handles = [figures.handle("0.1", "D", "the paper's value", hollow=True)]
+    handles += [figures.handle(colour, marker, verdict) for verdict, (colour, marker, _) in LOOKS.items()]
+    line: Any = {"color": "0.3", "marker": "o", "markersize": 8, "linewidth": 2.5}
+    own = Line2D([], [], **line, label="the paper's setting, or no run")
+    other = Line2D([], [], **line, markerfacecolor="0.85", linestyle=_dashes(True), label=ELSEWHERE)
+    return [*handles, own, other]
+
+
+def _filter(name: str, values: list[str]) -> str:
+    options = "".join(f"<option>{escape(value)}</option>" for value in values)
+    return f'<label>{name} <select name="{name}"><option value="">all</option>{options}</select></label>'
+
+
+def _row(claim: Claim, facets: tuple[str, ...]) -> str:
+    data = " ".join(f'data-{facet}="{escape(claim[facet])}"' for facet in facets)
+    name = escape(claim["id"])
+    where = f'<small>{escape(claim["paper"])}, {escape(claim["source"])} · <a href="#claim-{name}">{name}</a></small>'
+    paper, measured = values(claim)
+    colour, _, sign = LOOKS[claim["verdict"]]
+    cells = {
+        "paper": paper,
+        "measured": measured,
+        "verdict": f'<b aria-hidden="true" style="color: {to_hex(colour)}">{sign}</b> {claim["verdict"]}',
+        "evidence": claim["evidence"],
+        "why": escape(claim["reason"]),
+    }
+    others = "".join(f'<td role="cell" data-name="{column}">{shown}</td>' for column, shown in cells.items())
+    first = f'<th role="rowheader" scope="row">{escape(claim["statement"])} {where}</th>'
+    return f'<tr role="row" id="claim-{name}" {data}>{first}{others}</tr>'
+
+
+def values(claim: Claim) -> tuple[str, str]:
+    """What the paper and this run say, as text: ``16.62 ± 0.40`` and ``12.31 [11.87, 12.75]``, a dash for nothing.
+
+    Measured values have the paper's decimals, or as many as three digits take.
+    """
+    paper, spread = claim["paper_value"], claim["paper_spread"]
+    typed = _decimals(paper)
+    digits = max(typed, 0 if float(claim["measured"]).is_integer() else _three_digits(claim["measured"]))
+    theirs = _number(paper, typed) + ("" if pd.isna(spread) else f" ± {_number(spread, _decimals(spread))}")
+    interval = ""
+    if not pd.isna(claim["low"]):
+        interval = f" [{_number(claim['low'], digits)}, {_number(claim['high'], digits)}]"
+    return theirs, _number(claim["measured"], digits) + interval
+
+
+def _number(value: float, digits: int) -> str:
+    return "–" if pd.isna(value) else f"{value:,.{digits}f}".replace("-", "−")
+
+
+def _decimals(value: float) -> int:
+    """Decimals of a number as it was typed."""
+    return len(f"{value:.6f}".rstrip("0").partition(".")[2])
+
+
+def _three_digits(value: float) -> int:
+    return 2 if pd.isna(value) or value == 0 else max(2 - math.floor(math.log10(abs(value))), 0)
+
+
+def check_prose(source: Path) -> None:
+    """Refuse prose that names a verdict by itself, where no run can correct it.
+
+    Read are the pages in ``book/`` and the Markdown cells in ``notebooks/``. Words in code are free: the role
+    ``{verdict}`` is checked by the build, and ``reproduced`` in code is the word, not a verdict.
+
+    Args:
+        source: the folder that holds ``book/`` and ``notebooks/``.
+
+    Raises:
+        InputError: a page names a verdict; the message has the page and the words around it.
+    """
+    texts = [(path.name, path.read_text("utf-8")) for path in sorted((source / "book").rglob("*.md"))]
+    for path in sorted((source / "notebooks").glob("*.ipynb")):
+        cells = json.loads(path.read_text("utf-8"))["cells"]
+        texts += [(path.name, "".join(cell["source"])) for cell in cells if cell["cell_type"] == "markdown"]
+    for name, text in texts:
+        for prose in _prose(text):
+            if found := _NAMED.search(prose):
+                around = " ".join(prose[max(found.start() - 30, 0) : found.end() + 20].split())
+                said = " ".join(found[0].lower().split())
+                raise InputError(
+                    f"{name} names a verdict in {around!r}; allowed: {{verdict}}`claim = {said}`, or the word in code"
+                )
+
+
+def _prose(text: str) -> Iterator[str]:
+    """The paragraphs, headings, tables and HTML of a page, each without what is set as code."""
+    from markdown_it import MarkdownIt
+
+    breaks = {"code_inline": " ", "softbreak": " ", "hardbreak": " "}
+    for token in MarkdownIt("commonmark").parse(text):
+        if token.type == "inline":
+            yield "".join(breaks.get(part.type, part.content) for part in token.children or [])
+        elif token.type == "html_block":
+            yield token.content
+        elif token.type == "fence" and re.match(r"\{(?!code|raw|math)", token.info):  # a directive holds prose again
+            yield from _prose(token.content)

@@ -1,0 +1,180 @@
+"""Verdicts in prose: shown by a role that knows the run, checked by the build, and refused where typed by hand."""
+
+import io
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from asymdistill import book, scorecard
+from asymdistill.checks import InputError
+
+nbformat = pytest.importorskip("nbformat")
+pytest.importorskip("papermill")
+pytest.importorskip("jupyter_book")
+application = pytest.importorskip("sphinx.application")
+docutils = pytest.importorskip("sphinx.util.docutils")
+
+ROOT = Path(__file__).parent.parent
+LEDGER = {
+    "v1-inversion-0.1": {"verdict": "not reproduced", "reason": 'The interval holds "0" & more.'},
+    "v1-rank-s": {"verdict": "reproduced", "reason": "Within the tolerance."},
+}
+SCORECARD = {"notebooks/09_scorecard.md": "# Scorecard\n"}
+
+
+def notebook(text: str) -> str:
+    return str(nbformat.writes(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text)])))
+
+
+def built(folder: Path, pages: dict[str, str], ledger: object = LEDGER) -> tuple[dict[str, str], str]:
+    """Build pages with Sphinx and the role alone; return their HTML and the warnings."""
+    source, out = folder / "source", folder / "out"
+    toc = "".join(f"{name.rsplit('.', 1)[0]}\n" for name in pages)
+    contents = {"index.md": f"# Front\n\n```{{toctree}}\n{toc}```\n", **pages}
+    if ledger is not None:
+        contents["book/_generated/verdicts.json"] = json.dumps(ledger)
+    for name, text in contents.items():
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_text(text, "utf-8")
+    warnings = io.StringIO()
+    settings = {"extensions": ["myst_nb", "verdicts"], "nb_execution_mode": "off", "html_theme": "basic"}
+    with docutils.patch_docutils(), docutils.docutils_namespace():
+        places = (source, None, out, folder / "doctrees")
+        application.Sphinx(*places, "html", settings, status=None, warning=warnings).build()
+    html = {name: (out / name).with_suffix(".html").read_text("utf-8") for name in pages}
+    return html, re.sub(r"\x1b\[[0-9;]*m", "", warnings.getvalue())
+
+
+@pytest.fixture(autouse=True)
+def extension(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "book" / "_ext"))
+
+
+def test_the_role_shows_this_runs_verdict_with_its_reason_and_leads_to_the_scorecard(tmp_path: Path) -> None:
+    text = "# Page\n\nThe inversion is {verdict}`v1-inversion-0.1` and the rank {verdict}`v1-rank-s = reproduced`.\n"
+    html, warnings = built(tmp_path, {**SCORECARD, "book/page.md": text, "notebooks/one.ipynb": notebook(text)})
+    assert warnings == ""
+    for page, link in (
+        ("book/page.md", "../notebooks/09_scorecard.html"),
+        ("notebooks/one.ipynb", "09_scorecard.html"),
+    ):
+        found = re.findall(
+            r'<a class="verdict[^"]*" href="([^"]*)"><abbr title="([^"]*)">([^<]*)</abbr></a>', html[page]
+        )
+        assert found == [
+            (f"{link}#claim-v1-inversion-0.1", "The interval holds &quot;0&quot; &amp; more.", "not reproduced"),
+            (f"{link}#claim-v1-rank-s", "Within the tolerance.", "reproduced"),
+        ]
+
+
+@pytest.mark.parametrize("name", ["book/page.md", "notebooks/one.ipynb"])
+@pytest.mark.parametrize(
+    ("role", "warning"),
+    [
+        (
+            "v1-inversion-0.1 = reproduced",
+            "claim 'v1-inversion-0.1' is 'not reproduced' in this run, and the prose says 'reproduced'",
+        ),
+        ("v1-inversion-1", "the ledger has no claim 'v1-inversion-1'; allowed: v1-inversion-0.1"),
+        ("nonsense = reproduced", "the ledger has no claim 'nonsense'; allowed: one of 2"),
+    ],
+)
+def test_a_wrong_verdict_and_an_unknown_claim_are_warned_of(name: str, role: str, warning: str, tmp_path: Path) -> None:
+    text = f"# Page\n\nIt is {{verdict}}`{role}`.\n"
+    _, warnings = built(tmp_path, {name: text if name.endswith(".md") else notebook(text)})
+    assert len(warnings.splitlines()) == 1
+    assert re.search(rf"{name}:\d+: WARNING: {re.escape(warning)}", warnings)
+
+
+def test_without_a_run_no_verdict_is_known(tmp_path: Path) -> None:
+    _, warnings = built(tmp_path, {"book/page.md": "# Page\n\nIt is {verdict}`v1-rank-s`.\n"}, ledger=None)
+    assert "the ledger has no claim 'v1-rank-s'; allowed: one of 0" in warnings
+
+
+PAGE = "# Page\n\nThe words:\n\n{}\n"
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    for folder in ("book", "notebooks"):
+        (tmp_path / folder).mkdir()
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", ["book/page.md", "book/parts/page.md", "notebooks/one.ipynb"])
+@pytest.mark.parametrize(
+    ("prose", "said"),
+    [
+        ("The collapse was reproduced.", "reproduced"),
+        ("A claim **not**\nReproduced by us.", "not reproduced"),
+        ("| claim | verdict |\n| - | - |\n| `a` | not testable\there |", "not testable here"),
+        (":::{note}\nIt is [reproduced](x.md).\n:::", "reproduced"),
+        ("```{admonition} Result\nIt is reproduced.\n```", "reproduced"),
+        ("<p>reproduced</p>", "reproduced"),
+        ("- {verdict}`a = reproduced`, so the rest is reproduced too", "reproduced"),
+    ],
+)
+def test_prose_that_names_a_verdict_by_itself_is_refused(page: str, prose: str, said: str, source: Path) -> None:
+    text = PAGE.format(prose)
+    (source / page).parent.mkdir(exist_ok=True)
+    (source / page).write_text(notebook(text) if page.endswith("ipynb") else text, "utf-8")
+    with pytest.raises(InputError, match=rf"^{Path(page).name} names a verdict in '.*`claim = {said}`") as refused:
+        scorecard.check_prose(source)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "prose",
+    [
+        "It is {verdict}`a = not reproduced`, which `reproduced` and ``not testable here`` would not be.",
+        "```python\nprint('reproduced')\n```\n\n    not reproduced\n",
+        "```{code-block} toml\nverdict = 'reproduced'\n```",
+        "Anyone can reproduce this: it is reproducible, and a reproduction is testable here.",
+        "See [the code](https://example.org/reproduced).",
+    ],
+)
+def test_words_in_code_and_other_words_are_free(prose: str, source: Path) -> None:
+    (source / "book" / "page.md").write_text(PAGE.format(prose), "utf-8")
+    code = nbformat.v4.new_code_cell(
+        "print('not reproduced')", outputs=[nbformat.v4.new_output("stream", text="reproduced")]
+    )
+    cells = [nbformat.v4.new_markdown_cell(PAGE.format(prose)), code]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), source / "notebooks" / "one.ipynb")
+    scorecard.check_prose(source)
+
+
+def test_the_books_own_prose_names_no_verdict_by_itself() -> None:
+    scorecard.check_prose(ROOT)
+
+
+CONFIG = """
+title: A small book
+only_build_toc_files: true
+execute: {execute_notebooks: "off"}
+sphinx: {local_extensions: {verdicts: book/_ext}}
+"""
+
+
+def test_a_book_is_refused_before_anything_runs_and_when_the_ledger_says_otherwise(source: Path) -> None:
+    (source / "_config.yml").write_text(CONFIG, "utf-8")
+    (source / "_toc.yml").write_text("{format: jb-book, root: book/index}", "utf-8")
+    shutil.copytree(ROOT / "book" / "_ext", source / "book" / "_ext")
+    page = source / "book" / "index.md"
+
+    def build() -> Path:
+        folders = {"runs_dir": source / "runs", "source": source, "out": source / "out"}
+        return book.build("smoke", provenance={}, verdicts=LEDGER, **folders)
+
+    page.write_text("# Front\n\nThe rank is {verdict}`v1-rank-s = reproduced`.\n", "utf-8")
+    assert "Within the tolerance." in (build() / "book" / "index.html").read_text("utf-8")
+    page.write_text("# Front\n\nThe rank is {verdict}`v1-rank-s = not reproduced`.\n", "utf-8")
+    with pytest.raises(
+        InputError, match=r"does not build: book/index\.md:3: .*'v1-rank-s' is 'reproduced' in this run"
+    ):
+        build()
+    page.write_text("# Front\n\nThe rank is reproduced.\n", "utf-8")
+    with pytest.raises(InputError, match=r"^index\.md names a verdict"):
+        book.check(source)
