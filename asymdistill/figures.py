@@ -22,7 +22,7 @@ from torch import Tensor
 from asymdistill.config import Settings
 from asymdistill.data import ImageSet
 from asymdistill.encoding import GaussianNoise, View, see
-from asymdistill.study import TEACHER
+from asymdistill.arms import TEACHER
 
 WIDTH = 6.4  # inches
 Colour = tuple[float, float, float]
