@@ -1,5 +1,6 @@
 """Frozen teachers: the embedded mini-CLIP, and any of open_clip's or timm's by name, downloaded or from a file."""
 
+import logging
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,6 +14,8 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from asymdistill import towers
+from asymdistill.checkpoints import fetch, published
+from asymdistill.checkpoints import find_weights as find_weights
 from asymdistill.checks import InputError
 from asymdistill.encoding import View, embed
 
@@ -109,7 +112,8 @@ def load_teacher(
     Args:
         name: ``embedded``; ``open_clip:<model>/<pretrained tag>``, say ``open_clip:ViT-B-32-quickgelu/openai``; or
             ``timm:<model>``, say ``timm:vit_small_patch14_dinov2.lvd142m``.
-        weights: a safetensors file to read instead of the library's own download.
+        weights: a safetensors file to read. None: what ``find_weights`` finds; else the shipped file for the embedded
+            teacher, and for others what their library publishes, from the hub's cache or the network.
         device: where to put it; None: the CPU.
         precision: ``float32``, ``float16`` or ``bfloat16``, its arithmetic on a GPU.
 
@@ -117,22 +121,40 @@ def load_teacher(
         InputError: no such model, an activation function that does not fit the weights, weights that can't be had, or
             a file that is missing, damaged or of another architecture.
     """
-    path = _check_weights(weights)
+    source, path = published(name), find_weights(name, weights)
     if precision not in PRECISIONS:
         raise InputError(f"precision is {precision!r}; allowed: {', '.join(PRECISIONS)}")
-    library, _, model = name.partition(":")
-    loaders = {"embedded": _load_embedded, "open_clip": _load_open_clip, "timm": _load_timm}
-    if library not in loaders or (library != "embedded") != bool(model):
-        raise InputError(
-            f"no teacher {name!r}; allowed: 'embedded', 'open_clip:<model>/<pretrained tag>', 'timm:<model>'"
-        )
+    if path is None and name != "embedded":
+        path = fetch(name, source)
     try:
-        teacher = loaders[library](model, path)
+        teacher = _build(name, path)
     except (SafetensorError, RuntimeError, KeyError, OSError) as error:
-        raise InputError(_explain(name, path, error)) from None
-    teacher.name = name
+        reason = " ".join(str(error).split())[:300]
+        raise InputError(f"{path} does not hold the weights of teacher {name!r} ({reason})") from None
     teacher.precision = PRECISIONS[precision]
     return teacher.to(device or "cpu")
+
+
+def untrained_teacher(name: str) -> Teacher:
+    """A teacher's architecture with random weights, of its size and speed; the embedded one as it is shipped.
+
+    Raises:
+        InputError: no such model.
+    """
+    published(name)
+    silenced = logging.root.manager.disable
+    logging.disable(logging.WARNING)  # open_clip warns that there are no weights
+    try:
+        return _build(name, None)
+    finally:
+        logging.disable(silenced)
+
+
+def _build(name: str, path: Path | None) -> Teacher:
+    library, _, model = name.partition(":")
+    teacher = LOADERS[library](model, path)
+    teacher.name = name
+    return teacher
 
 
 def _load_embedded(_: str, path: Path | None) -> Teacher:
@@ -143,16 +165,13 @@ def _load_embedded(_: str, path: Path | None) -> Teacher:
 
 def _load_open_clip(model: str, path: Path | None) -> Teacher:
     architecture, _, tag = model.partition("/")
-    if architecture not in open_clip.list_models():
-        raise InputError(f"open_clip has no model {architecture!r}; see open_clip.list_models()")
-    tags = open_clip.list_pretrained_tags_by_model(architecture)
-    if tag not in tags:
-        raise InputError(f"open_clip has no weights {tag!r} for {architecture}; allowed: {', '.join(tags)}")
-    _check_activation(architecture, tag)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
-        clip: Any = open_clip.create_model(architecture, pretrained=str(path) if path else tag, precision="fp32")
-    tokenizer = open_clip.get_tokenizer(architecture)
+        clip: Any = open_clip.create_model(architecture, pretrained=path and str(path), precision="fp32")
+    try:
+        tokenizer = open_clip.get_tokenizer(architecture)
+    except ImportError as error:
+        raise InputError(f"open_clip needs another package for the texts of {architecture}: {error}") from None
 
     def encode_captions(captions: Sequence[str]) -> Tensor:
         tokens = tokenizer(list(captions)).to(next(clip.parameters()).device)
@@ -160,60 +179,31 @@ def _load_open_clip(model: str, path: Path | None) -> Teacher:
         return embeddings
 
     # The tag says how its weights were trained to see an image; a file of the same weights is no different.
-    published = open_clip.get_pretrained_cfg(architecture, tag)
+    config = open_clip.get_pretrained_cfg(architecture, tag)
     size = clip.visual.image_size
     view = View(
         size[0] if isinstance(size, tuple) else size,
-        tuple(published.get("mean") or open_clip.OPENAI_DATASET_MEAN),
-        tuple(published.get("std") or open_clip.OPENAI_DATASET_STD),
+        tuple(config.get("mean") or open_clip.OPENAI_DATASET_MEAN),
+        tuple(config.get("std") or open_clip.OPENAI_DATASET_STD),
     )
     return Teacher(model, clip.visual, view, text_tower=clip, encode_captions=encode_captions)
 
 
-def _check_activation(architecture: str, tag: str) -> None:
-    # open_clip only warns here, and the embeddings are then silently wrong.
-    needs = bool(open_clip.get_pretrained_cfg(architecture, tag).get("quick_gelu", False))
-    has = bool((open_clip.get_model_config(architecture) or {}).get("quick_gelu", False))
-    if needs != has:
-        right = f"{architecture}-quickgelu" if needs else architecture.removesuffix("-quickgelu")
-        raise InputError(
-            f"weights {tag!r} were trained {'with' if needs else 'without'} QuickGELU and {architecture} is "
-            f"{'without' if needs else 'with'} it; use open_clip:{right}/{tag}"
-        )
-
-
 def _load_timm(model: str, path: Path | None) -> Teacher:
-    if not timm.is_model(model.partition(".")[0]):
-        raise InputError(f"timm has no model {model!r}; see timm.list_models()")
-    published = timm.models.get_pretrained_cfg(model)
-    if published is None:
-        raise InputError(f"timm has no weights for {model!r}; see timm.list_pretrained()")
+    config: Any = timm.models.get_pretrained_cfg(model)
     # Transformers fix their resolution when they are made; the positions are then interpolated from the weights'.
-    sized: dict[str, Any] = {"img_size": TIMM_RESOLUTION} if published.fixed_input_size else {}
-    overlay = {"file": str(path)} if path else None
-    network: Any = timm.create_model(model, pretrained=True, pretrained_cfg_overlay=overlay, **sized)
+    sized: dict[str, Any] = {"img_size": TIMM_RESOLUTION} if config.fixed_input_size else {}
+    # Some weights were first published as arrays with names of their own; as safetensors they have timm's names.
+    overlay = {"file": str(path), "custom_load": False} if path else None
+    network: Any = timm.create_model(model, pretrained=path is not None, pretrained_cfg_overlay=overlay, **sized)
     # Only now, because timm doesn't insist that all weights are there when it makes a model without its classifier.
     network.reset_classifier(0)
     view = View(TIMM_RESOLUTION, tuple(network.pretrained_cfg["mean"]), tuple(network.pretrained_cfg["std"]))
     return Teacher(model, network, view)
 
 
-def _check_weights(weights: Path | str | None) -> Path | None:
-    if weights is None:
-        return None
-    path = Path(weights).expanduser()
-    if path.suffix != ".safetensors":
-        raise InputError(f"teacher_weights is {path}; only .safetensors files are read, since others can run code")
-    if not path.is_file():
-        raise InputError(f"teacher_weights {path} does not exist")
-    return path
-
-
-def _explain(name: str, path: Path | None, error: Exception) -> str:
-    reason = " ".join(str(error).split())[:300]
-    if path is None:
-        return (
-            f"the weights of teacher {name!r} could not be fetched; set teacher_weights to a .safetensors file of them "
-            f"({reason})"
-        )
-    return f"teacher_weights {path} does not hold the weights of {name!r} ({reason})"
+LOADERS: dict[str, Callable[[str, Path | None], Teacher]] = {
+    "embedded": _load_embedded,
+    "open_clip": _load_open_clip,
+    "timm": _load_timm,
+}

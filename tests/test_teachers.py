@@ -1,9 +1,13 @@
 """Teachers: frozen, equal to their own library's result, and refused in one line where something does not fit."""
 
 import json
-import time
+import os
+import pickle
+import subprocess
+import sys
 from pathlib import Path
 
+import fake_hub
 import numpy as np
 import open_clip
 import pytest
@@ -14,13 +18,14 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from asymdistill import scenes, towers
+from asymdistill import network, scenes, towers
+from asymdistill.checkpoints import VARIABLE
 from asymdistill.checks import InputError
 from asymdistill.encoding import View
 from asymdistill.preprocess import IMAGENET_MEAN, IMAGENET_STD
-from asymdistill.teachers import Teacher, load_teacher
+from asymdistill.teachers import Teacher, load_teacher, untrained_teacher
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "unnamed")
 
 DINO = "vit_small_patch14_dinov2.lvd142m"
 TINY = {
@@ -44,6 +49,19 @@ def save(model: nn.Module, path: Path) -> Path:
     return path
 
 
+@pytest.fixture
+def unnamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No file of weights is named in the environment, whatever it is outside the tests."""
+    monkeypatch.delenv(VARIABLE, raising=False)
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The hub's cache, empty, and no network."""
+    fake_hub.use(monkeypatch, tmp_path / "hub", fake_hub.refusing())
+    return tmp_path / "hub"
+
+
 @pytest.fixture(scope="module")
 def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Register a tiny CLIP with and without QuickGELU, each with weights trained the one way and the other."""
@@ -57,7 +75,7 @@ def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def tiny(tiny_clip: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The weights of the tiny CLIP, which the tag ``openai`` stands for."""
-    quick = {"openai": registry._pcfg("https://nowhere.invalid/openai.pt", quick_gelu=True)}
+    quick = {"openai": registry._pcfg("https://nowhere.invalid/openai.pt", hf_hub="someone/tiny/", quick_gelu=True)}
     plain = {"plain": registry._pcfg("https://nowhere.invalid/plain.pt", mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))}
     for name in ("tiny-quickgelu", "tiny", "Tiny-quickgelu", "Tiny"):
         monkeypatch.setitem(registry._PRETRAINED, name, quick | plain)
@@ -164,11 +182,12 @@ def test_openais_weights_are_refused_without_quickgelu_before_anything_is_fetche
 
 
 @pytest.mark.slow
-def test_the_papers_teacher_from_a_file(tmp_path: Path) -> None:
+def test_the_papers_teacher_from_the_hubs_cache(cache: Path) -> None:
     torch.manual_seed(0)
     model = open_clip.create_model("ViT-B-32-quickgelu")
-    path = save(model, tmp_path / "clip.safetensors")
-    teacher = load_teacher("open_clip:ViT-B-32-quickgelu/openai", weights=path)
+    content = save(model, cache.with_name("clip.safetensors")).read_bytes()
+    fake_hub.store(cache, "timm/vit_base_patch32_clip_224.openai", "open_clip_model.safetensors", content)
+    teacher = load_teacher("open_clip:ViT-B-32-quickgelu/openai")
     assert (teacher.embedding_dim, teacher.resolution) == (512, 224)
     # 151.3M in all, 87.8M in the image encoder that is used, not the 500M that the paper states
     assert sum(parameter.numel() for parameter in model.parameters()) == 151_277_313
@@ -258,7 +277,7 @@ def test_unknown_teachers_are_named_beside_the_allowed_ones(name: str) -> None:
         ("open_clip:ViT-B-32-quickgelu", "no weights '' for ViT-B-32-quickgelu; allowed: .*openai"),
         ("open_clip:ViT-B-32-quickgelu/mine", "no weights 'mine' for ViT-B-32-quickgelu; allowed: .*openai"),
         ("timm:vit_enormous", "timm has no model 'vit_enormous'"),
-        (f"timm:{DINO}x", "timm:vit_small_patch14_dinov2.lvd142mx"),
+        (f"timm:{DINO}x", "timm has no weights for 'vit_small_patch14_dinov2.lvd142mx'"),
     ],
 )
 def test_unknown_models_and_weights_are_named(name: str, message: str) -> None:
@@ -278,18 +297,121 @@ def test_only_safetensors_are_read(tmp_path: Path) -> None:
         load_teacher("embedded", precision="int8")
 
 
+# Where weights come from
+
+
+def same(first: nn.Module, second: nn.Module) -> bool:
+    one, other = first.state_dict(), second.state_dict()
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_open_clips_own_download_gives_the_same_weights(
+    tiny: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with fake_hub.serving({"/someone/tiny/resolve/main/open_clip_model.safetensors": tiny.read_bytes()}) as url:
+        fake_hub.use(monkeypatch, cache, url)
+        downloaded = load_teacher("open_clip:Tiny-quickgelu/openai")
+    fake_hub.use(monkeypatch, cache, fake_hub.refusing())
+    again = load_teacher("open_clip:Tiny-quickgelu/openai")
+    own = open_clip.create_model("Tiny-quickgelu", pretrained="openai")
+    assert same(downloaded.text_tower, own)
+    assert same(again.text_tower, own)
+    assert not same(untrained_teacher("open_clip:Tiny-quickgelu/openai").text_tower, own)
+
+
+@pytest.mark.parametrize("name", [DINO, "test_vit.r160_in1k", "vit_tiny_r_s16_p8_224.augreg_in21k"])
+def test_timms_own_download_gives_the_same_weights(name: str, cache: Path) -> None:
+    torch.manual_seed(0)
+    content = save(timm.create_model(name, pretrained=False), cache.with_name("timm.safetensors")).read_bytes()
+    fake_hub.store(cache, f"timm/{name}", "model.safetensors", content)
+    teacher = load_teacher(f"timm:{name}")
+    own = timm.create_model(name, pretrained=True, img_size=224)
+    own.reset_classifier(0)
+    assert same(teacher.image_tower, own)
+    assert not same(untrained_teacher(f"timm:{name}").image_tower, own)
+
+
+def test_a_file_named_in_the_environment_is_read(tiny: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = load_teacher("open_clip:Tiny-quickgelu/openai", weights=tiny)
+    monkeypatch.setenv(VARIABLE, str(tiny))
+    assert same(load_teacher("open_clip:Tiny-quickgelu/openai"), expected)
+    monkeypatch.setenv(VARIABLE, str(tiny.with_suffix(".pt")))
+    with pytest.raises(InputError, match=rf"{VARIABLE} is .*tiny\.pt; only \.safetensors files are read"):
+        load_teacher("open_clip:Tiny-quickgelu/openai")
+
+
+class Trap:
+    sprung = False
+
+    def __reduce__(self) -> tuple[object, tuple[str, ...]]:
+        return Trap.spring, ()
+
+    @staticmethod
+    def spring() -> dict[str, Tensor]:
+        Trap.sprung = True
+        return {}
+
+
+@pytest.mark.parametrize(
+    ("name", "project", "file"),
+    [
+        ("open_clip:Tiny-quickgelu/openai", "someone/tiny", "open_clip_pytorch_model.bin"),
+        ("timm:test_vit.r160_in1k", "timm/test_vit.r160_in1k", "pytorch_model.bin"),
+    ],
+)
+def test_a_pickled_file_in_the_hubs_cache_is_never_read(
+    name: str, project: str, file: str, tiny: Path, cache: Path
+) -> None:
+    fake_hub.store(cache, project, file, pickle.dumps(Trap()))
+    with pytest.raises(InputError, match=r"could not be fetched .*download \w+\.safetensors of"):
+        load_teacher(name)
+    assert not Trap.sprung
+
+
+def test_a_damaged_file_in_the_hubs_cache_is_named(tiny: Path, cache: Path) -> None:
+    link = fake_hub.store(cache, "someone/tiny", "open_clip_model.safetensors", tiny.read_bytes()[:-100])
+    with pytest.raises(InputError, match="does not hold the weights of teacher 'open_clip:Tiny") as caught:
+        load_teacher("open_clip:Tiny-quickgelu/openai")
+    assert str(link) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("name", [f"timm:{DINO}", "open_clip:ViT-B-32-quickgelu/openai"])
 def test_weights_that_cannot_be_fetched_are_one_line_that_says_what_to_do(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def unreachable(*_: object, **__: object) -> None:
-        raise OSError("no route to host")
-
-    for target in ("huggingface_hub.constants.HF_HUB_CACHE", "huggingface_hub.constants.HF_HUB_OFFLINE"):
-        monkeypatch.setattr(target, True if target.endswith("OFFLINE") else str(tmp_path))
-    monkeypatch.setattr("socket.create_connection", unreachable)
-    start = time.monotonic()
-    with pytest.raises(InputError, match=r"could not be fetched; set teacher_weights to a \.safetensors") as caught:
+    monkeypatch.setattr(network, "PATIENCE", 0.5)
+    with pytest.raises(InputError, match=r"could not be fetched .* --set teacher_weights=FILE or ") as caught:
         load_teacher(name)
     assert "\n" not in str(caught.value)
-    assert time.monotonic() - start < 20
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [f"timm:{DINO}", "open_clip:ViT-B-32-quickgelu/openai"])
+@pytest.mark.parametrize("silent", [True, False])
+def test_without_a_network_the_line_comes_within_ten_seconds(name: str, silent: bool, tmp_path: Path) -> None:
+    program = (
+        "import sys, time; from asymdistill.teachers import load_teacher; start = time.monotonic()\n"
+        "try: load_teacher(sys.argv[1])\n"
+        "except ValueError as error: print(time.monotonic() - start, error)"
+    )
+    with fake_hub.black_hole() as hole:
+        endpoint = hole if silent else fake_hub.refusing()
+        environment = os.environ | {"HF_ENDPOINT": endpoint, "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "0"}
+        command = [sys.executable, "-c", program, name]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+    seconds, _, line = done.stdout.strip().partition(" ")
+    assert "no answer" in line if silent else "refused" in line
+    assert ".safetensors of the project timm/vit_" in line
+    assert float(seconds) < 10
+    assert done.stderr == ""
+
+
+def test_an_untrained_teacher_has_the_architecture_and_says_nothing(
+    tiny: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("embedded", "open_clip:Tiny-quickgelu/openai", "timm:test_vit.r160_in1k"):
+        assert untrained_teacher(name).name == name
+    assert capfd.readouterr() == ("", "")
+    with pytest.raises(InputError, match="timm has no model"):
+        untrained_teacher("timm:vit_enormous")
