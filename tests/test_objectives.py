@@ -2,13 +2,15 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
 from asymdistill.checks import InputError
-from asymdistill.objectives import cosine_distance
+from asymdistill.objectives import LabelLoss, cosine_distance, whitened
 
 
 def rows(seed: int, count: int = 6, dim: int = 5) -> torch.Tensor:
@@ -62,3 +64,55 @@ def test_shapes_that_differ_are_refused(shape: tuple[int, ...]) -> None:
         cosine_distance(rows(1), torch.zeros(shape))
     with pytest.raises(InputError, match=r"student .* must both be N x d"):
         cosine_distance(torch.zeros(5), torch.zeros(5))
+
+
+def test_the_label_loss_is_the_cross_entropy_of_a_linear_classifier() -> None:
+    state = torch.get_rng_state()
+    loss, again = LabelLoss(5, 3, seed=7), LabelLoss(5, 3, seed=7)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.equal(loss.classifier.weight, again.classifier.weight)
+    student, labels = rows(0).double(), torch.tensor([0, 1, 2, 2, 1, 0])
+    logits = (
+        student.numpy() @ loss.classifier.weight.double().detach().numpy().T + loss.classifier.bias.detach().numpy()
+    )
+    chosen = logits[range(6), labels.numpy()]
+    expected = (np.log(np.exp(logits).sum(1)) - chosen).mean()
+    assert loss(student, labels).item() == pytest.approx(expected, rel=1e-5)
+    nn.init.zeros_(loss.classifier.weight)
+    nn.init.zeros_(loss.classifier.bias)
+    assert loss(student, labels).item() == pytest.approx(math.log(3), rel=1e-6)
+
+
+def stretched(count: int = 400) -> torch.Tensor:
+    scales = torch.tensor([10.0, 3.0, 1.0, 0.1], dtype=torch.float64)
+    return torch.randn(count, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64) * scales + 5
+
+
+def test_without_a_ridge_whitened_targets_have_the_identity_for_covariance() -> None:
+    white = whitened(stretched(), ridge=0).numpy()
+    assert np.allclose(white.mean(0), 0, atol=1e-9)
+    assert np.allclose(np.cov(white.T, ddof=0), np.eye(4), atol=1e-6)
+
+
+def test_a_ridge_shrinks_each_variance_as_its_equation_says() -> None:
+    targets = stretched()
+    values, directions = np.linalg.eigh(np.cov(targets.numpy().T, ddof=0))
+    own = np.cov(whitened(targets, ridge=0.05).numpy().T, ddof=0)
+    expected = values / (values + 0.05 * values.mean())
+    assert np.allclose(directions.T @ own @ directions, np.diag(expected), atol=1e-6)
+    assert whitened(targets.float()).dtype == torch.float32
+
+
+def test_targets_that_lie_in_a_plane_are_whitened_within_it() -> None:
+    flat = stretched()
+    flat[:, 3] = 2 * flat[:, 0]
+    white = whitened(flat, ridge=0)
+    assert torch.isfinite(white).all()
+    assert np.linalg.matrix_rank(np.cov(white.numpy().T), tol=1e-3) == 3
+
+
+def test_targets_without_directions_are_refused() -> None:
+    with pytest.raises(InputError, match="targets are all equal"):
+        whitened(torch.ones(5, 3))
+    with pytest.raises(InputError, match="targets contains NaN"):
+        whitened(torch.full((5, 3), torch.nan))

@@ -184,3 +184,14 @@ def test_generate_refuses(name: str, arguments: tuple[int, int, int]) -> None:
     count, seed, side = arguments
     with pytest.raises(InputError, match=f"{name} is"):
         generate(count, seed=seed, side=side)
+
+
+@pytest.mark.parametrize("classes", [1, 2, 5])
+def test_some_classes_only(classes: int) -> None:
+    some = generate(60, seed=3, classes=classes)
+    assert some.labels.bincount(minlength=classes).tolist() == [60 // classes] * classes
+    every = generate(60, seed=3)
+    assert torch.equal(some.factors["colour"], every.factors["colour"])
+    assert torch.equal(generate(30, seed=3, classes=classes).images, some.images[:30])
+    with pytest.raises(InputError, match="classes is 11; allowed: 1, 2"):
+        generate(10, seed=3, classes=11)

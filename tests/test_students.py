@@ -100,3 +100,33 @@ def test_a_bad_dimension_is_named() -> None:
 )
 def test_labels(width: float, name: str) -> None:
     assert students.label(width) == name
+
+
+@pytest.mark.parametrize("dilation", [1, 2, 3])
+def test_the_receptive_field_is_what_a_feature_depends_on(dilation: int) -> None:
+    student = students.ScalableCNN(0.25, 8, dilation).eval()
+    image = torch.zeros(1, 3, 96, 96, requires_grad=True)
+    convolutions = [layer for layer in student.features if isinstance(layer, nn.Conv2d)]
+    for layer in convolutions:
+        nn.init.ones_(layer.weight)
+        nn.init.ones_(layer.bias)
+    # An average in place of each maximum: its gradient reaches every pixel that the maximum could come from.
+    layers = [nn.AvgPool2d(2) if isinstance(layer, nn.MaxPool2d) else layer for layer in student.features[:-1]]
+    for layer in layers:
+        if isinstance(layer, nn.ReLU):
+            layer.inplace = False
+    features = nn.Sequential(*layers)(image)
+    features[0, :, 12, 12].sum().backward()
+    columns = image.grad.abs().sum((0, 1, 2)).nonzero().flatten()
+    assert int(columns.max() - columns.min()) + 1 == students.receptive_field(dilation)
+
+
+def test_dilation_changes_what_is_seen_and_not_the_number_or_start_of_the_weights() -> None:
+    plain, dilated = students.build(1, 16, 42), students.build(1, 16, 42, dilation=3)
+    pairs = zip(plain.state_dict().values(), dilated.state_dict().values(), strict=True)
+    assert all(torch.equal(one, other) for one, other in pairs)
+    images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    assert dilated.features(images).shape == plain.features(images).shape
+    assert not torch.allclose(dilated(images), plain(images))
+    with pytest.raises(InputError, match="dilation is 0"):
+        students.ScalableCNN(1, 8, 0)

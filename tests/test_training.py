@@ -1,5 +1,7 @@
 """Distillation, held against the same loop written plainly, to the bit where the arithmetic is the same."""
 
+import dataclasses
+import math
 import threading
 
 import pytest
@@ -8,7 +10,8 @@ from torch import Tensor, nn
 
 from asymdistill import students
 from asymdistill.checks import InputError
-from asymdistill.encoding import View
+from asymdistill.encoding import GaussianNoise, View
+from asymdistill.objectives import LabelLoss, cosine_distance
 from asymdistill.preprocess import random_crop_flip
 from asymdistill.training import Distilled, Recipe, distil, steps_per_epoch
 
@@ -216,3 +219,68 @@ def test_inputs_that_do_not_fit_are_refused() -> None:
         distil(student, images.float(), targets, VIEW, recipe, seed=1)
     with pytest.raises(InputError, match="must both be N x d"):
         distil(student, images, targets[:, :3], VIEW, recipe, seed=1)
+
+
+def test_a_cosine_schedule_anneals_the_rate_of_every_step() -> None:
+    images, targets = examples(16)
+    student = students.build(0.25, DIM, 3)
+    result = distil(student, images, targets, VIEW, Recipe(epochs=3, batch_size=8, schedule="cosine"), seed=3)
+    torch.manual_seed(3)
+    plain = students.ScalableCNN(0.25, DIM).to(memory_format=torch.channels_last)
+    order, optimiser = torch.Generator().manual_seed(3), torch.optim.Adam(plain.parameters())
+    for step in range(6):
+        if step % 2 == 0:
+            permutation = torch.randperm(16, generator=order)
+        optimiser.param_groups[0]["lr"] = 1e-3 * (1 + math.cos(math.pi * step / 6)) / 2
+        chosen = permutation[8 * (step % 2) : 8 * (step % 2) + 8]
+        outputs = plain(VIEW(images[chosen]).contiguous(memory_format=torch.channels_last))
+        optimiser.zero_grad()
+        cosine_distance(outputs, targets[chosen]).backward()
+        optimiser.step()
+    pairs = zip(result.student.parameters(), plain.parameters(), strict=True)
+    assert all(torch.allclose(one, other, atol=1e-5) for one, other in pairs)
+    assert not same(result.student, train(16, recipe=Recipe(epochs=3, batch_size=8)).student)
+    with pytest.raises(InputError, match="schedule is 'linear'; allowed: 'constant', 'cosine'"):
+        Recipe(schedule="linear")
+
+
+def test_noise_reaches_the_student_and_not_its_targets() -> None:
+    seen: list[Tensor] = []
+
+    def spy(student: Tensor, teacher: Tensor) -> Tensor:
+        seen.append(teacher)
+        return cosine_distance(student, teacher)
+
+    recipe = Recipe(epochs=1, batch_size=8, objective=spy)
+    noisy = dataclasses.replace(recipe, noise=GaussianNoise(0.5, seed=3))
+    clean, disturbed = train(16, recipe=recipe), train(16, recipe=noisy)
+    assert torch.equal(torch.stack(seen[:2]), torch.stack(seen[2:]))
+    assert clean.losses != disturbed.losses
+    assert disturbed.losses == train(16, recipe=noisy).losses
+    assert train(16, recipe=dataclasses.replace(recipe, noise=GaussianNoise(0.0))).losses == clean.losses
+
+
+def test_labels_are_learnt_with_a_classifier_that_is_trained_too() -> None:
+    images = torch.zeros(32, 16, 16, 3, dtype=torch.uint8)
+    labels = torch.arange(32) % 2
+    images[labels == 1] = 200
+    objective = LabelLoss(DIM, 2, seed=0)
+    before = objective.classifier.weight.clone()
+    recipe = Recipe(epochs=10, batch_size=8, learning_rate=1e-2, objective=objective)
+    result = distil(students.build(0.25, DIM, 3), images, labels, VIEW, recipe, seed=3)
+    assert result.losses[-1] < 0.1 < result.losses[0]
+    assert not torch.equal(objective.classifier.weight, before)
+    with pytest.raises(InputError, match="targets have 3 rows for 32 images"):
+        distil(students.build(0.25, DIM, 3), images, labels[:3], VIEW, recipe, seed=3)
+
+
+def test_watching_sees_each_epoch_in_eval_mode_and_changes_nothing() -> None:
+    modes: list[tuple[int, bool]] = []
+
+    def watch(epoch: int, student: students.ScalableCNN) -> None:
+        modes.append((epoch, student.training))
+        student(torch.randn(2, 3, 16, 16))
+
+    watched = train(watch=watch)
+    assert modes == [(1, False), (2, False)]
+    assert same(watched.student, train().student)
