@@ -38,6 +38,11 @@ GROUNDS = {
     "same setting": "the paper's own setting",
     ELSEWHERE: "another setting",
 }
+UNITS = {
+    "accuracy": "probe accuracy (%)",
+    "info_nce": "InfoNCE loss (nats)",
+    "uniformity": "uniformity loss (log of a mean)",
+}
 _OPEN: Any = {**figures.PAPER, "markerfacecolor": "none", "markersize": 8}
 ROWS = 8  # claims in one figure, so that it fits a screen
 _NAMED = re.compile(r"\b(not\s+)?reproduced\b|\bnot\s+testable\s+here\b", re.IGNORECASE)
@@ -58,10 +63,10 @@ def summary(ledger: pd.DataFrame) -> dict[str, Any]:
     found = {verdict: int((ledger["verdict"] == verdict).sum()) for verdict in LOOKS}
     tested = ledger[ledger["verdict"] != UNTESTED]
     papers = " and ".join(f"{count} of {paper}" for paper, count in ledger["paper"].value_counts(sort=False).items())
-    grounds = ", ".join(f"{words} ({int((tested['evidence'] == name).sum())})" for name, words in GROUNDS.items())
+    grounds = ", ".join(f"{int((tested['evidence'] == name).sum())} on {words}" for name, words in GROUNDS.items())
     text = (
         f"Of {len(ledger)} claims ({papers}), {found['reproduced']} are reproduced, {found['not reproduced']} are not, "
-        f"and {found[UNTESTED]} cannot be tested in this run. The {len(tested)} tested ones were tested on {grounds}."
+        f"and {found[UNTESTED]} cannot be tested in this run. The {len(tested)} verdicts rest: {grounds}."
     )
     numbers = {f"claims_{verdict.replace(' ', '_')}": count for verdict, count in found.items()}
     return {"claims": len(ledger), **numbers, "scorecard_summary": text}
@@ -115,7 +120,7 @@ def forest(ledger: pd.DataFrame) -> list[Figure]:
     ]
     drawn: list[list[tuple[str, pd.DataFrame]]] = []
     for panel in panels:
-        if drawn and sum(len(own) for _, own in [*drawn[-1], panel]) <= ROWS:
+        if drawn and sum(len(own) + 1 for _, own in [*drawn[-1], panel]) <= ROWS + 2:
             drawn[-1].append(panel)
         else:
             drawn.append([panel])
@@ -123,36 +128,36 @@ def forest(ledger: pd.DataFrame) -> list[Figure]:
 
 
 def _forest(panels: list[tuple[str, pd.DataFrame]]) -> Figure:
-    heights = [0.62 * len(own) + 0.75 for _, own in panels]
+    labels = [[fill(words, 74) for words in own["statement"]] for _, own in panels]
+    lines = [sum(label.count("\n") + 2.6 for label in own) for own in labels]  # of text, two to a mark
+    heights = [0.2 * count + 0.75 for count in lines]
     with plt.rc_context(figures.STYLE):
         size = (figures.WIDTH, sum(heights) + 0.9)
-        figure, axes = plt.subplots(
-            len(panels), 1, figsize=size, height_ratios=heights, layout="constrained", squeeze=False
-        )
-        for axis, (quantity, own) in zip(axes.flat, panels, strict=True):
-            for row, claim in enumerate(own.to_dict("records")):
-                _interval(axis, row, claim)
+        layout: Any = {"height_ratios": heights, "layout": "constrained", "squeeze": False}
+        figure: Figure
+        figure, axes = plt.subplots(len(panels), 1, figsize=size, **layout)
+        for axis, (quantity, own), words, end in zip(axes.flat, panels, labels, lines, strict=True):
+            top = 0.0
+            for claim, label in zip(own.to_dict("records"), words, strict=True):
+                axis.text(0, top, label, transform=axis.get_yaxis_transform(), fontsize=11, va="top")
+                top += label.count("\n") + 2.6
+                _interval(axis, top - 1, claim)
             _scale(axis, pd.concat([own["paper_value"], own["measured"]]))
-            axis.set(xlabel=quantity.replace("_", " "), yticks=[], ylim=(len(own) - 0.5, -0.75))
+            axis.set(xlabel=UNITS.get(quantity, quantity.replace("_", " ")), yticks=[], ylim=(end, -0.3))
             axis.spines["left"].set_visible(False)
         figure.legend(handles=_legend(), loc="outside upper left", ncols=2, columnspacing=1.2)
     return figure
 
 
-def _interval(axis: Axes, row: int, claim: Claim) -> None:
-    """One claim: its sentence, and below it the measured interval and the paper's value."""
+def _interval(axis: Axes, y: float, claim: Claim) -> None:
+    """The measured value and its interval, and the paper's value over both."""
     colour, marker, _ = LOOKS[claim["verdict"]]
     elsewhere = claim["evidence"] == ELSEWHERE
-    pale = sns.light_palette(colour, 3)[1] if elsewhere else colour
-    words = fill(claim["statement"], 74).split("\n")
-    label = words[0] + (" …" if len(words) > 1 else "")
-    axis.text(0, row - 0.22, label, transform=axis.get_yaxis_transform(), fontsize=11, va="bottom")
     if not math.isnan(claim["low"]):
-        axis.plot([claim["low"], claim["high"]], [row, row], color=colour, linewidth=2.5, linestyle=_dashes(elsewhere))
-    axis.plot(
-        claim["measured"], row, marker, color=colour, markerfacecolor=pale, markersize=9, markeredgewidth=1.4, zorder=3
-    )
-    axis.plot(claim["paper_value"], row, "D", markeredgecolor="0.1", zorder=4, **_OPEN)
+        axis.plot([claim["low"], claim["high"]], [y, y], color=colour, linewidth=2.5, linestyle=_dashes(elsewhere))
+    filling = sns.light_palette(colour, 3)[1] if elsewhere else colour
+    axis.plot(claim["measured"], y, marker, color=colour, markerfacecolor=filling, markersize=9, markeredgewidth=1.4)
+    axis.plot(claim["paper_value"], y, "D", markeredgecolor="0.1", **_OPEN)
 
 
 def _scale(axis: Axes, both: pd.Series) -> None:
