@@ -19,10 +19,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FormatStrFormatter, LogLocator, MaxNLocator, NullFormatter
 from torch import Tensor
 
+from asymdistill.arms import TEACHER
 from asymdistill.config import Settings
 from asymdistill.data import ImageSet
 from asymdistill.encoding import GaussianNoise, View, see
-from asymdistill.arms import TEACHER
 
 WIDTH = 6.4  # inches
 Colour = tuple[float, float, float]
@@ -252,7 +252,7 @@ def title(model: str) -> str:
     return "teacher" if model == TEACHER else f"student {model}"
 
 
-def handle(colour: str, marker: str, label: str, *, hollow: bool = False) -> Line2D:
+def handle(colour: Colour | str, marker: str, label: str, *, hollow: bool = False) -> Line2D:
     """A legend's entry: one mark and what it means."""
     return Line2D(
         [], [], linestyle="none", marker=marker, markersize=8, color=colour, label=label,
