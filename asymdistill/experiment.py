@@ -124,6 +124,7 @@ class Experiment(Run):
         # Made here one by one, because making a student sets the global seed.
         dim = self.teacher.embedding_dim
         made = {arm: students.build(arm.width, dim, arm.seed, arm.dilation) for arm in missing}
+        self.encode(None, "test")  # before the students ask for it side by side
         for classes in {arm.classes for arm in missing}:
             self.encode(None, "train", classes=classes)
         with (
