@@ -134,7 +134,7 @@ def test_the_effective_rank_of_either_spectrum(data: Data, kind: str, power: int
     assert np.allclose(spectrum.singular_values(tensor(data.student), center=center).numpy(), values, rtol=1e-9)
 
 
-def test_the_papers_rank_is_of_the_centred_variance_spectrum(data: Data) -> None:
+def test_the_papers_rank_is_of_centred_variance(data: Data) -> None:
     rows = tensor(data.student)
     assert spectrum.effective_rank(rows) == spectrum.effective_rank(rows, spectrum="variance", center=True)
 
@@ -149,7 +149,7 @@ def test_dimensions_for_90_percent(data: Data) -> None:
         assert expected not in {dims_for_90(np.sqrt(values)), dims_for_90(singular(rows, center=False))}
 
 
-def test_the_first_component_that_reaches_the_share_counts() -> None:
+def test_the_component_that_reaches_90_percent_counts() -> None:
     """Squares of 8, 1 and 1: the second reaches 0.9 exactly."""
     assert spectrum.dims_for_variance_of(torch.tensor([8.0, 1.0, 1.0]).double().sqrt()) == 2
 
@@ -161,7 +161,7 @@ def test_the_alignment_curve(data: Data) -> None:
     assert not np.allclose(measured, alignment(data.teacher, data.student), atol=0.05)  # the other way round
 
 
-def test_info_nce_is_a_mean_over_batches_the_last_of_which_is_smaller(data: Data) -> None:
+def test_info_nce_with_a_smaller_last_batch(data: Data) -> None:
     losses = info_nce_of_batches(data.student, data.teacher)
     sizes = [len(rows) for rows in batches(data.student, BATCH)]
     assert sizes == [64, 64, 22]
@@ -177,7 +177,7 @@ def test_info_nce_is_a_mean_over_batches_the_last_of_which_is_smaller(data: Data
         assert abs(measured - other) > 1e-3
 
 
-def test_uniformity_is_within_batches_and_pairs_each_point_with_itself(data: Data) -> None:
+def test_uniformity_pairs_each_point_with_itself(data: Data) -> None:
     values = uniformity_of_batches(data.student)
     measured = information.uniformity(tensor(data.student))
     assert measured == pytest.approx(np.mean(values), rel=1e-9)
@@ -189,7 +189,7 @@ def test_uniformity_is_within_batches_and_pairs_each_point_with_itself(data: Dat
         assert abs(measured - other) > 1e-3
 
 
-def test_the_probe_is_scikit_learns_on_normalised_rows(data: Data) -> None:
+def test_the_probe_is_scikit_learns(data: Data) -> None:
     first, rest = slice(0, 90), slice(90, 150)
     for rows in (data.student, data.teacher):
         measured = fit_probe(tensor(rows[first]), tensor(data.labels[first])).accuracy(
@@ -259,7 +259,7 @@ def test_the_spectrum_table_per_seed(study: Study) -> None:
         assert measured["dims_for_90"] == dims_for_90(values)
 
 
-def test_the_papers_average_is_of_singular_values_not_of_ranks(ragged_study: Study) -> None:
+def test_the_papers_average_is_of_singular_values(ragged_study: Study) -> None:
     own = [singular(rows) for model, rows in embeddings(ragged_study).items() if model]
     assert len(own) == 3
     table = ragged_study.spectrum()
@@ -296,7 +296,7 @@ def test_the_information_table(study: Study) -> None:
         assert measured["uniformity_all_pairs"] == pytest.approx(every, rel=1e-6)
 
 
-def test_the_clean_accuracies_of_the_robustness_table(study: Study) -> None:
+def test_the_clean_accuracies(study: Study) -> None:
     table = study.robustness()
     clean = table[(table["sigma"] == 0) & (table["noise_space"] == "normalised")]
     labels, test_labels = study.experiment.train.labels.numpy(), study.experiment.test.labels.numpy()
@@ -317,7 +317,7 @@ def test_the_augmented_student_is_probed_on_clean_images(small_study: Study) -> 
     assert own["effective_rank"] == pytest.approx(rank(singular(test) ** 2), rel=1e-6)
 
 
-def test_the_papers_profile_trains_nine_students_and_one_with_augmentation(tmp_path: Path) -> None:
+def test_the_papers_profile_trains_ten_students(tmp_path: Path) -> None:
     run = Study.from_profile("cifar10-clip", runs_dir=tmp_path, device="cpu").experiment
     pairs = [(arm.width, arm.seed) for arm in run.arms()]
     assert pairs == [(width, seed) for width in (1, 2, 4) for seed in (42, 123, 456)]
@@ -327,7 +327,7 @@ def test_the_papers_profile_trains_nine_students_and_one_with_augmentation(tmp_p
 # What the models see
 
 
-def test_students_and_teacher_see_pillows_resize_with_clips_normalisation() -> None:
+def test_what_students_and_teacher_see() -> None:
     pixels = np.random.default_rng(1).integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)
     resized = [np.asarray(Image.fromarray(image).resize((224, 224), Image.Resampling.BICUBIC)) for image in pixels]
     mean = np.array([0.48145466, 0.4578275, 0.40821073])
@@ -337,7 +337,7 @@ def test_students_and_teacher_see_pillows_resize_with_clips_normalisation() -> N
     assert torch.equal(View(224)(tensor(pixels)), clip_preprocess(tensor(pixels)))
 
 
-def test_a_batchs_teacher_embeddings_are_those_that_were_stored(small_study: Study) -> None:
+def test_stored_teacher_embeddings_are_those_of_a_batch(small_study: Study) -> None:
     """The notebook asks the teacher again in every batch; it is frozen and sees clean images, so this is the same."""
     run = small_study.experiment
     stored, chosen = run.encode(None, "train"), torch.randperm(128, generator=torch.Generator().manual_seed(1))[:64]
@@ -420,7 +420,7 @@ def numpy_student(student: students.ScalableCNN, inputs: np.ndarray, *, training
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_the_forward_pass_is_that_of_the_equations(training: bool) -> None:
+def test_the_forward_pass_is_its_equations(training: bool) -> None:
     student = students.build(1, 24, seed=42)
     inputs = np.random.default_rng(2).normal(size=(6, 3, 32, 32))
     student.train()(tensor(inputs).float())  # so that the running statistics are not those of the beginning
@@ -430,7 +430,7 @@ def test_the_forward_pass_is_that_of_the_equations(training: bool) -> None:
     assert not np.allclose(expected, other, atol=1e-2)
 
 
-def test_the_loss_is_the_mean_of_one_minus_the_cosine(data: Data) -> None:
+def test_the_loss_is_one_minus_the_cosine(data: Data) -> None:
     expected = np.mean(1 - (unit(data.student) * unit(data.teacher)).sum(1))
     measured = cosine_distance(tensor(data.student).float(), tensor(data.teacher).float())
     assert measured.item() == pytest.approx(expected, rel=1e-5)
@@ -506,7 +506,7 @@ def distance(steps: int, **changed: float) -> float:
     )
 
 
-def test_one_step_is_adams_to_the_precision_of_float32() -> None:
+def test_one_step_is_adams() -> None:
     assert distance(1) < 2e-7
     assert distance(1, rate=1.01e-3) > 5e-6
     assert distance(1, epsilon=1e-6) > 5e-6
@@ -530,7 +530,7 @@ def test_three_steps_are_adams() -> None:
 @pytest.mark.parametrize(
     "changed", [{"rate": 9.9e-4}, {"beta1": 0.85}, {"beta2": 0.99}, {"epsilon": 1e-6}, {"l2": 1e-4}, {"decay": 0.01}]
 )
-def test_three_steps_would_tell_another_optimiser(changed: dict[str, float]) -> None:
+def test_another_optimiser_would_be_seen(changed: dict[str, float]) -> None:
     assert distance(3, **changed) > 2e-5
 
 
@@ -544,7 +544,7 @@ def seen_in_training(count: int, epochs: int, seed: int) -> list[torch.Tensor]:
 
 
 @pytest.mark.parametrize("seed", [42, 123, 456])
-def test_an_epoch_is_a_permutation_by_the_runs_seed_without_its_last_partial_batch(seed: int) -> None:
+def test_an_epoch_is_a_seeded_permutation(seed: int) -> None:
     images, _ = examples(150)
     seen, generator = seen_in_training(150, 2, seed), torch.Generator().manual_seed(seed)
     assert [len(inputs) for inputs in seen] == [64] * 4
