@@ -174,6 +174,7 @@ def test_limits_are_ordered_belong_to_the_seed_and_ignore_rotation(seed, rows, d
     low, high = bootstrap_interval(x, draws=20, seed=seed)
     assert low < high
     assert bootstrap_interval(x, draws=20, seed=seed) == (low, high)
+    assert bootstrap_interval(x, draws=20, seed=seed + 1) != (low, high)
     assert bootstrap_interval(2 * x @ turn + 1, draws=20, seed=seed) == pytest.approx((low, high), rel=1e-6)
     narrow = bootstrap_interval(x, level=0.5, draws=20, seed=seed)
     assert low <= narrow[0] <= narrow[1] <= high
