@@ -54,3 +54,11 @@ def check_positive(name: str, value: float) -> None:
     """Raise ``InputError`` unless ``value`` is a finite number greater than zero."""
     if not 0 < value < float("inf"):
         raise InputError(f"{name} is {value}; it must be a finite number greater than 0")
+
+
+def check_labels(name: str, labels: Tensor, count: int) -> None:
+    """Raise ``InputError`` unless ``labels`` is a tensor of ``count`` integers."""
+    if not isinstance(labels, Tensor) or labels.is_floating_point() or labels.dtype == torch.bool:
+        raise InputError(f"{name} must be a tensor of integers")
+    if labels.shape != (count,):
+        raise InputError(f"{name} must have shape {(count,)}, one for each embedding, not {tuple(labels.shape)}")

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import update_bn
 
-from asymdistill.checks import InputError, check_embeddings, check_pair
-from asymdistill.spectrum import effective_rank, effective_rank_of, singular_values
+from asymdistill.checks import InputError, check_embeddings, check_labels, check_pair
+from asymdistill.spectrum import effective_rank, effective_rank_of, mean_embedding, singular_values
 from asymdistill.students import ScalableCNN
 
 # Below this share of the whole variance, float32 embeddings hold nothing but their rounding.
@@ -176,7 +176,7 @@ def principal_directions(embeddings: Tensor) -> tuple[Tensor, Tensor]:
     """
     check_embeddings("embeddings", embeddings)
     rows = _centred(embeddings)
-    return _mean(embeddings), torch.linalg.eigh(rows.T @ rows).eigenvectors.flip(1)
+    return mean_embedding(embeddings), torch.linalg.eigh(rows.T @ rows).eigenvectors.flip(1)
 
 
 def random_directions(dim: int, count: int, generator: torch.Generator) -> Tensor:
@@ -251,23 +251,8 @@ def with_batch_statistics(student: ScalableCNN, batches: Iterable[Tensor]) -> Sc
     return adapted.eval()
 
 
-def check_labels(name: str, labels: Tensor, count: int) -> None:
-    """Raise ``InputError`` unless ``labels`` is a tensor of ``count`` integers."""
-    if not isinstance(labels, Tensor) or labels.is_floating_point() or labels.dtype == torch.bool:
-        raise InputError(f"{name} must be a tensor of integers")
-    if labels.shape != (count,):
-        raise InputError(f"{name} must have shape {(count,)}, one for each embedding, not {tuple(labels.shape)}")
-
-
-def _mean(embeddings: Tensor) -> Tensor:
-    """Return the mean row in float64, taken relative to the first, so that equal rows have exactly that row as mean."""
-    origin = embeddings[0].double()
-    mean: Tensor = origin + (embeddings.double() - origin).mean(0)
-    return mean
-
-
 def _centred(embeddings: Tensor) -> Tensor:
-    return embeddings.double() - _mean(embeddings)
+    return embeddings.double() - mean_embedding(embeddings)
 
 
 def _group_means(rows: Tensor, groups: Tensor, counts: Tensor) -> Tensor:

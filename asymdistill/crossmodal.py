@@ -8,8 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from asymdistill.checks import InputError
-from asymdistill.controls import check_labels
+from asymdistill.checks import InputError, check_labels
 from asymdistill.information import unit_rows
 
 # Images compared with all captions at a time: 40 MB for 10,000 captions.

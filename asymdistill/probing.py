@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 from torch.nn import functional as F
 
-from asymdistill.checks import InputError, check_embeddings, check_positive
+from asymdistill.checks import InputError, check_embeddings, check_labels, check_positive
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,5 @@ def _features(embeddings: Tensor) -> NDArray[np.floating]:
 
 def _targets(labels: Tensor, count: int) -> NDArray[np.int64]:
     """Return ``count`` labels as int64 after checking them."""
-    if not isinstance(labels, Tensor) or labels.is_floating_point() or labels.dtype == torch.bool:
-        raise InputError("labels must be a tensor of integers")
-    if labels.shape != (count,):
-        raise InputError(f"labels must have shape {(count,)}, one for each embedding, not {tuple(labels.shape)}")
+    check_labels("labels", labels, count)
     return labels.cpu().numpy().astype(np.int64)

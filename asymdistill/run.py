@@ -9,6 +9,7 @@ from typing import Any
 
 from asymdistill import artifacts, data, manifest, parallel, towers
 from asymdistill.arms import Model
+from asymdistill.checkpoints import find_weights
 from asymdistill.config import Settings
 from asymdistill.parallel import Item
 from asymdistill.progress import Progress
@@ -88,9 +89,9 @@ class Run:
 
     def _key(self) -> str:
         setting = self.settings
-        weights = setting.teacher_weights
+        weights = find_weights(setting.teacher, setting.teacher_weights)
         if weights is None and setting.teacher == "embedded":
             weights = towers.embedded_path()
-        files = [weights] if weights and weights.is_file() else []
+        files = [] if weights is None else [weights]
         extra = [data.fingerprint(setting.dataset, setting.image_size)]
         return manifest.run_key(setting.model_dump(mode="json", exclude=NOT_HASHED), self.device, files, extra)

@@ -189,7 +189,9 @@ def _noise(run: Experiment, robustness: pd.DataFrame) -> Iterator[Row]:
             if noise.sigma == 0:  # the statistics of the training itself
                 return run.encode(model, "test")
             images = run.train.images[:BATCH_NORM_IMAGES].split(BATCH)
-            inputs = (see(batch.to(run.device), run.view(model), noise) for batch in images)
+            # Another draw than the test images', and not the same for every batch.
+            draws = torch.Generator(run.device).manual_seed(setting.noise_seed + 1)
+            inputs = (see(batch.to(run.device), run.view(model), noise, draws) for batch in images)
             student = controls.with_batch_statistics(run.student(model), inputs)
             return run.encode(model, "test", noise, encoder=student)
 

@@ -228,16 +228,18 @@ def _variance_roots(embeddings: Tensor, center: bool) -> Tensor:
     return _squared_singular_values(embeddings, _mean(embeddings, center)).sqrt()
 
 
-def _mean(embeddings: Tensor, center: bool) -> Tensor:
-    """Return the mean row in float64, or zeros if ``center`` is false.
-
-    Taken relative to the first row, so that equal rows have exactly that row as their mean.
-    """
-    if not center:
-        return torch.zeros(embeddings.shape[1], dtype=torch.float64, device=embeddings.device)
+def mean_embedding(embeddings: Tensor) -> Tensor:
+    """Return the mean row in float64, taken relative to the first row, so that equal rows have exactly that as mean."""
     origin = embeddings[0].double()
     offsets = [(rows.double() - origin).sum(0) for rows in torch.split(embeddings, _BLOCK_ROWS)]
     return origin + torch.stack(offsets).sum(0) / len(embeddings)
+
+
+def _mean(embeddings: Tensor, center: bool) -> Tensor:
+    """Return the mean row in float64, or zeros if ``center`` is false."""
+    if center:
+        return mean_embedding(embeddings)
+    return torch.zeros(embeddings.shape[1], dtype=torch.float64, device=embeddings.device)
 
 
 def _gram(embeddings: Tensor, mean: Tensor) -> Tensor:

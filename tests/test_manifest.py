@@ -212,3 +212,13 @@ def test_versions_are_those_of_the_running_libraries() -> None:
     assert versions["python"] == ".".join(map(str, sys.version_info[:3]))
     assert versions["torch"].split("+")[0] == torch.__version__.split("+")[0]
     json.dumps(versions)
+
+
+def test_weights_named_by_the_environment_count_as_those_of_the_setting(
+    tmp_path: Path, teacher_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = {"teacher": "open_clip:ViT-B-32-quickgelu/openai"}
+    named = folder(tmp_path, teacher_file, **other)
+    monkeypatch.setenv("ASYMDISTILL_TEACHER_WEIGHTS", str(teacher_file))
+    settings = load_settings("smoke", {"device": "cpu"} | other)[1]
+    assert Experiment("smoke", settings, tmp_path).folder.name == named
