@@ -41,12 +41,16 @@ def underfitting(rows: pd.DataFrame, epochs: int) -> Sentences:
     gap = (measured["value"] - teacher).abs().mean()
     enough = miss <= gap / 2
     held = paired(pick(students_of(rows), "effective_rank", variant="train"), measured)
+    known = pick(rows, "r_squared", variant="test").groupby("x")["value"].mean()
+    faint = known.index[known < 0.5]
+    fades = f"falls below 0.5 at component {faint[0]:g}" if len(faint) else "stays above 0.5"
     text = (
-        "From R² per component alone, shrinkage predicts for the students an effective rank of "
-        f"{level(predicted['value'])}. Measured is {level(measured['value'])}, and the teacher has {teacher:.1f}. On "
-        f"average the prediction misses by {miss:.1f}, the teacher's own rank by {gap:.1f}: what the students have not "
-        f"learned {'suffices' if enough else 'does not suffice'} to predict their rank. From training to test images "
-        f"their rank {moves(held)}."
+        f"On test images, the students' mean R² is {known.iloc[0]:.2f} for the teacher's first component, {fades} and "
+        f"is {known.iloc[-1]:.2f} for the last of {len(known)}. From R² per component alone, shrinkage predicts for "
+        f"the students an effective rank of {level(predicted['value'])}. Measured is {level(measured['value'])}, and "
+        f"the teacher has {teacher:.1f}. On average the prediction misses by {miss:.1f}, the teacher's own rank by "
+        f"{gap:.1f}: what the students have not learned {'suffices' if enough else 'does not suffice'} to predict "
+        f"their rank. From training to test images their rank {moves(held)}."
     )
     seen = (
         f"Shrinkage alone predicts a rank of {predicted['value'].mean():.1f} where {measured['value'].mean():.1f} is "

@@ -64,11 +64,11 @@ for key, value in reading.items():
 # be if each component were only shrunk by what is unknown of it: the teacher's variances $\lambda_k R^2_k$, and their
 # effective rank. That is the shrinkage null. It holds no geometry.
 #
-# | explanation | rank from $R^2_k$ alone | rank with longer training |
-# | :--- | :--- | :--- |
-# | geometric bottleneck | above the measured rank | stays |
-# | underfitting | at the measured rank | rises while the distance falls |
-# | overfitting | at the measured rank, which is lower on test than on training images | rises on training images only |
+# | explanation | $R^2_k$ along the components | rank from $R^2_k$ alone | rank with longer training |
+# | :--- | :--- | :--- | :--- |
+# | geometric bottleneck | high, then zero from some $k$ on | at the measured rank or above it | stays |
+# | underfitting | fades with the teacher's variance | at the measured rank | rises while the distance falls |
+# | overfitting | lower on test than on training images | at the measured rank | rises on training images only |
 
 # %% mystnb={"image": {"alt": "R squared by component, predicted against measured rank, and rank over the epochs"}}
 figure = control_figures.underfitting(controls, epochs=study.settings.epochs)
@@ -82,20 +82,22 @@ glue("fig_control_underfitting", figure, display=False)
 Markdown(f"**What was seen.** {reading['reading_underfitting']}")
 
 # %% [markdown]
-# **How sure are we?** The null is an upper limit for a student that only shrinks: if its errors are correlated between
-# components, its rank is lower still. A student above the null holds variance that does not follow the teacher, which
-# counts as rank and is not knowledge. We say that the null suffices when it misses the measured rank by at most half
-# of what the teacher's own rank misses it by; that line is ours, the numbers are in the sentence.
+# **How sure are we?** If the null suffices, the rank says what the students know of the teacher and nothing beyond;
+# whether they could know more, a bottleneck or not, is for longer training to show. The null is an upper limit for a
+# student that only shrinks: if its errors are correlated between components, its rank is lower still. A student above
+# the null holds variance that does not follow the teacher, which counts as rank and is not knowledge. We say that the
+# null suffices when it misses the measured rank by at most half of what the teacher's own rank misses it by; that line
+# is ours, the numbers are in the sentence.
 #
 # ## 2. Class structure
 #
 # Is the rank low because there are only ten classes? The variance of embeddings splits into that of the class means and
 # that within classes; both have an effective rank. The second experiment trains on fewer classes and as many images.
 #
-# | explanation | rank within classes | rank against the number of classes |
-# | :--- | :--- | :--- |
-# | geometric bottleneck | falls like the whole | the same |
-# | class structure | nearly untouched, but faint | grows with it |
+# | explanation | share of variance between classes | rank within classes | rank against the number of classes |
+# | :--- | :--- | :--- | :--- |
+# | geometric bottleneck | like the teacher's | falls like the whole | the same |
+# | class structure | far above the teacher's | need not fall | grows with it |
 
 # %% mystnb={"image": {"alt": "Effective rank in all, within classes and of class means; and by number of classes"}}
 figure = control_figures.classes(controls)

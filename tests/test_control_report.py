@@ -97,6 +97,15 @@ def test_longer_training_is_said_to_raise_or_to_lower_the_rank(late: float, move
     assert f"from epoch 5 to 40 the rank of S {moved}" in found["seen_underfitting"]
 
 
+def test_how_far_down_the_teachers_spectrum_the_students_know_it_is_said() -> None:
+    fades = said("underfitting", made.underfitting())  # R² of 0.9 / k^0.7
+    assert "mean R² is 0.90 for the teacher's first component, falls below 0.5 at component 3 and is 0.05" in fades
+    rows = [{**row, "value": 0.8} if row["quantity"] == "r_squared" else row for row in made.underfitting()]
+    assert "is 0.80 for the teacher's first component, stays above 0.5 and is 0.80 for the last of 64" in said(
+        "underfitting", rows
+    )
+
+
 def test_without_epochs_beyond_the_profiles_nothing_is_said_of_longer_training() -> None:
     for epochs in (40, 50):
         assert "constant rate" not in said("underfitting", made.underfitting(), epochs=epochs)
