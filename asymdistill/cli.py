@@ -1,4 +1,4 @@
-"""The command line: ``asymdistill run``, ``book`` and ``profiles``."""
+"""The command line: ``asymdistill run``, ``book``, ``claims`` and ``profiles``."""
 
 import logging
 import sys
@@ -11,8 +11,10 @@ from rich.table import Table
 
 from asymdistill import report
 from asymdistill.checks import InputError
+from asymdistill.claims import evaluate
 from asymdistill.config import Settings, load_settings, parse_assignments, profile_names
 from asymdistill.progress import duration
+from asymdistill.recorded import Recorded
 from asymdistill.study import Study
 
 app = typer.Typer(
@@ -57,14 +59,44 @@ def book(
 ) -> None:
     """Run every notebook on a profile and build the book."""
     from asymdistill.book import build, check  # need the extra "book", which the other commands do without
+    from asymdistill.scorecard import verdicts
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     overrides = parse_assignments(assignments or [])
     study = Study.open(profile, overrides, runs)
     check(source)
     study.compute()
-    pages = build(profile, overrides=overrides, runs_dir=runs, source=source, out=out, provenance=study.provenance())
+    pages = build(
+        profile,
+        overrides=overrides,
+        runs_dir=runs,
+        source=source,
+        out=out,
+        provenance=study.provenance(),
+        verdicts=verdicts(evaluate(study)),
+    )
     print(f"open {pages / 'index.html'}")
+
+
+@app.command()
+def claims(
+    run: Annotated[Path, typer.Argument(help="Folder of a run, such as runs/embedded-0123456789.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list, one object a claim.")] = False,
+) -> None:
+    """Judge every claim of the papers on what a run has stored, without computing anything."""
+    from asymdistill.scorecard import summary, values  # draws figures too, which takes a second to import
+
+    ledger = evaluate(Recorded(run))
+    if as_json:
+        print(ledger.to_json(orient="records", indent=2, force_ascii=False))
+        return
+    rows = [
+        [claim["id"], claim["verdict"], *values(claim), claim["evidence"], claim["reason"]]
+        for claim in ledger.to_dict("records")
+    ]
+    console = Console(markup=False, emoji=False)
+    console.print(_rich_table(str(run), ["claim", "verdict", "paper", "measured", "evidence", "reason"], rows))
+    console.print(summary(ledger)["scorecard_summary"], highlight=False)
 
 
 @app.command()
