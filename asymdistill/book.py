@@ -24,7 +24,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from asymdistill import manifest, scorecard
+from asymdistill import manifest, prose
 from asymdistill.checks import InputError
 from asymdistill.config import PATH_SETTINGS, Settings, load_settings, profile_names
 
@@ -97,7 +97,7 @@ def check(source: Path) -> None:
     for required in ("_config.yml", "_toc.yml", "book", "notebooks"):
         if not (source / required).exists():
             raise InputError(f"{source.resolve()} holds no book: {required} is missing")
-    scorecard.check_prose(source)
+    prose.check(source)
 
 
 def _absolute(overrides: Mapping[str, Any]) -> dict[str, Any]:

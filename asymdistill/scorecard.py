@@ -1,12 +1,10 @@
-"""What readers see of the ledger: a summary, a table to filter, a forest plot, and prose held to the verdicts."""
+"""What readers see of the ledger: a summary, a table to filter, and a forest plot."""
 
-import json
 import math
 import re
-from collections.abc import Iterator
+from functools import cache
 from html import escape
 from importlib import resources
-from pathlib import Path
 from string import Template
 from textwrap import fill
 from typing import Any
@@ -18,34 +16,33 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import EngFormatter, FormatStrFormatter, LogLocator, NullFormatter
 
 from asymdistill import figures
-from asymdistill.checks import InputError
+from asymdistill.claims import OTHER_SETTING, SAME_SETTING, STATIC
+from asymdistill.facts import FACTS
+from asymdistill.judging import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED
+from asymdistill.ledger import Claim as Entry
+from asymdistill.ledger import entries
+from asymdistill.quantities import QUANTITIES
 
 Claim = dict[str, Any]
 _PALETTE = sns.color_palette("colorblind")
 # Colour, marker and sign of each verdict: three shapes, for readers and printers who see no colours.
 LOOKS = {
-    "reproduced": (_PALETTE[2], "o", "●"),
-    "not reproduced": (_PALETTE[3], "X", "✕"),
-    "not testable here": (_PALETTE[7], "s", "□"),
+    REPRODUCED: (_PALETTE[2], "o", "●"),
+    NOT_REPRODUCED: (_PALETTE[3], "X", "✕"),
+    NOT_TESTABLE: (_PALETTE[7], "s", "□"),
 }
-UNTESTED = "not testable here"
-ELSEWHERE = "another setting"
 GROUNDS = {
-    "static": "facts that need no run",
-    "same setting": "the paper's own setting",
-    ELSEWHERE: "another setting",
+    STATIC: "facts that need no run",
+    SAME_SETTING: "the paper's own setting",
+    OTHER_SETTING: "another setting",
 }
-UNITS = {
-    "accuracy": "probe accuracy (%)",
-    "info_nce": "InfoNCE loss (nats)",
-    "uniformity": "uniformity loss (log of a mean)",
-}
+UNITS = {"accuracy": "%", "fall": "points", "info_nce": "nats", "uniformity": "log of a mean"}
+_TOLERANCE = "0.85"
 _OPEN: Any = {**figures.PAPER, "markerfacecolor": "none", "markersize": 8}
 ROWS = 8  # claims in one figure, so that it fits a screen
-_NAMED = re.compile(r"\b(not\s+)?reproduced\b|\bnot\s+testable\s+here\b", re.IGNORECASE)
 
 
 def verdicts(ledger: pd.DataFrame) -> dict[str, dict[str, str]]:
@@ -61,12 +58,12 @@ def summary(ledger: pd.DataFrame) -> dict[str, Any]:
         ``scorecard_summary``.
     """
     found = {verdict: int((ledger["verdict"] == verdict).sum()) for verdict in LOOKS}
-    tested = ledger[ledger["verdict"] != UNTESTED]
+    tested = ledger.loc[ledger["verdict"] != NOT_TESTABLE, "evidence"]
     papers = " and ".join(f"{count} of {paper}" for paper, count in ledger["paper"].value_counts(sort=False).items())
-    grounds = ", ".join(f"{int((tested['evidence'] == name).sum())} on {words}" for name, words in GROUNDS.items())
+    grounds = ", ".join(f"{int((tested == name).sum())} on {words}" for name, words in GROUNDS.items())
     text = (
-        f"Of {len(ledger)} claims ({papers}), {found['reproduced']} are reproduced, {found['not reproduced']} are not, "
-        f"and {found[UNTESTED]} cannot be tested in this run. The {len(tested)} verdicts rest: {grounds}."
+        f"Of {len(ledger)} claims ({papers}), {found[REPRODUCED]} came out as stated, {found[NOT_REPRODUCED]} did not, "
+        f"and {found[NOT_TESTABLE]} cannot be tested in this run. Of the {len(tested)} tested: {grounds}."
     )
     numbers = {f"claims_{verdict.replace(' ', '_')}": count for verdict, count in found.items()}
     return {"claims": len(ledger), **numbers, "scorecard_summary": text}
@@ -76,7 +73,27 @@ def counts(ledger: pd.DataFrame) -> pd.DataFrame:
     """Number of claims by paper and evidence, one row each, and by verdict, one column each."""
     kinds = ledger["paper"] + ", " + ledger["evidence"]
     found = pd.crosstab(kinds, ledger["verdict"], margins=True, margins_name="all")
-    return found.reindex(columns=[*LOOKS, "all"], fill_value=0).rename_axis(index="claims", columns=None).reset_index()
+    return found.reindex(columns=list(LOOKS), fill_value=0).rename_axis(index="claims", columns=None).reset_index()
+
+
+def static(ledger: pd.DataFrame) -> str:
+    """HTML of the claims that need no run: what the paper says, what is counted or computed, and the verdict."""
+    own = ledger[ledger["evidence"] == STATIC].to_dict("records")
+    rows = [[claim["statement"], *values(claim), claim["verdict"]] for claim in own]
+    return _words(pd.DataFrame(rows, columns=["claim", "paper", "computed", "verdict"]))
+
+
+def untested(ledger: pd.DataFrame) -> str:
+    """HTML of the reasons for which claims cannot be tested in this run, and how many each keeps."""
+    reasons = ledger.loc[ledger["verdict"] == NOT_TESTABLE, "reason"].value_counts()
+    return _words(pd.DataFrame({"claims": reasons.to_numpy(), "why": reasons.index}))
+
+
+def _words(rows: pd.DataFrame) -> str:
+    """A table of sentences, whose lines may break."""
+    cell = "font-weight: inherit; text-align: left; vertical-align: top; white-space: normal"
+    style = f"<style>.words table.dataframe :is(th, td) {{ {cell} }}</style>"
+    return f'<div class="words">{style}{rows.to_html(index=False, border=0)}</div>'
 
 
 def table(ledger: pd.DataFrame) -> str:
@@ -113,9 +130,10 @@ def forest(ledger: pd.DataFrame) -> list[Figure]:
         ledger: evaluated claims; those without a value of the paper or without a measured one are left out.
     """
     shown = ledger[ledger["paper_value"].notna() & ledger["measured"].notna()]
+    shown = shown.assign(axis=[_axis(claim) for claim in shown.to_dict("records")])
     panels = [
-        (str(quantity), own.iloc[start : start + ROWS])
-        for quantity, own in shown.groupby("quantity", sort=False)
+        (str(label), own.iloc[start : start + ROWS])
+        for label, own in shown.groupby("axis", sort=False)
         for start in range(0, len(own), ROWS)
     ]
     drawn: list[list[tuple[str, pd.DataFrame]]] = []
@@ -127,6 +145,22 @@ def forest(ledger: pd.DataFrame) -> list[Figure]:
     return [_forest(group) for group in drawn] or [figures.placeholder("no claim has both values in this run")]
 
 
+def _axis(claim: Claim) -> str:
+    """What an axis shows: the quantity in words with its unit, values and differences apart."""
+    known = QUANTITIES.get(claim["quantity"]) or FACTS.get(claim["quantity"])
+    words = known.words if known else claim["quantity"]
+    name = re.sub(r",? (closed by|of)( that of)? \{\}$", "", words).removeprefix("the ")
+    unit = f" ({UNITS[claim['quantity']]})" if claim["quantity"] in UNITS else ""
+    entry = _entries().get(claim["id"])
+    is_difference = claim["test"] in ("order", "same") or (entry is not None and entry.minus is not None)
+    return f"{'difference in ' if is_difference else ''}{name}{unit}"
+
+
+@cache
+def _entries() -> dict[str, Entry]:
+    return {entry.id: entry for entry in entries()}
+
+
 def _forest(panels: list[tuple[str, pd.DataFrame]]) -> Figure:
     labels = [[fill(words, 74) for words in own["statement"]] for _, own in panels]
     lines = [sum(label.count("\n") + 2.6 for label in own) for own in labels]  # of text, two to a mark
@@ -136,23 +170,27 @@ def _forest(panels: list[tuple[str, pd.DataFrame]]) -> Figure:
         layout: Any = {"height_ratios": heights, "layout": "constrained", "squeeze": False}
         figure: Figure
         figure, axes = plt.subplots(len(panels), 1, figsize=size, **layout)
-        for axis, (quantity, own), words, end in zip(axes.flat, panels, labels, lines, strict=True):
+        for axis, (unit, own), words, end in zip(axes.flat, panels, labels, lines, strict=True):
             top = 0.0
             for claim, label in zip(own.to_dict("records"), words, strict=True):
                 axis.text(0, top, label, transform=axis.get_yaxis_transform(), fontsize=11, va="top")
                 top += label.count("\n") + 2.6
                 _interval(axis, top - 1, claim)
             _scale(axis, pd.concat([own["paper_value"], own["measured"]]))
-            axis.set(xlabel=UNITS.get(quantity, quantity.replace("_", " ")), yticks=[], ylim=(end, -0.3))
+            axis.set(xlabel=unit, yticks=[], ylim=(end, -0.3))
             axis.spines["left"].set_visible(False)
         figure.legend(handles=_legend(), loc="outside upper left", ncols=2, columnspacing=1.2)
     return figure
 
 
 def _interval(axis: Axes, y: float, claim: Claim) -> None:
-    """The measured value and its interval, and the paper's value over both."""
+    """The tolerance as a grey band, on it the measured value and its interval, and the paper's value over all."""
     colour, marker, _ = LOOKS[claim["verdict"]]
-    elsewhere = claim["evidence"] == ELSEWHERE
+    elsewhere = claim["evidence"] == OTHER_SETTING
+    entry = _entries().get(claim["id"])
+    if entry is not None and entry.allowed is not None and claim["test"] in ("equal", "count"):
+        ends = claim["paper_value"] - entry.allowed, claim["paper_value"] + entry.allowed
+        axis.plot(ends, [y, y], color=_TOLERANCE, linewidth=11, solid_capstyle="butt")
     if not math.isnan(claim["low"]):
         axis.plot([claim["low"], claim["high"]], [y, y], color=colour, linewidth=2.5, linestyle=_dashes(elsewhere))
     filling = sns.light_palette(colour, 3)[1] if elsewhere else colour
@@ -161,14 +199,13 @@ def _interval(axis: Axes, y: float, claim: Claim) -> None:
 
 
 def _scale(axis: Axes, both: pd.Series) -> None:
-    """Spread values of several sizes evenly, with ticks as people write them: 20, 500k, 2M."""
+    """Spread values of several sizes evenly, with ticks as people write them: 0.5, 20, 2M."""
     axis.margins(x=0.06)
     if both.min() > 0 and both.max() / both.min() > 5:
         axis.set_xscale("log")
         axis.xaxis.set_major_locator(LogLocator(subs=(1,) if both.max() / both.min() > 100 else (1, 2, 5)))
         axis.xaxis.set_minor_formatter(NullFormatter())
-    if both.max() > 1000 or axis.get_xscale() == "log":
-        axis.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axis.xaxis.set_major_formatter(EngFormatter(sep="") if both.max() > 1000 else FormatStrFormatter("%g"))
 
 
 def _dashes(elsewhere: bool) -> Any:
@@ -177,10 +214,11 @@ def _dashes(elsewhere: bool) -> Any:
 
 def _legend() -> list[Any]:
     handles = [figures.handle("0.1", "D", "the paper's value", hollow=True)]
+    handles += [Line2D([], [], color=_TOLERANCE, linewidth=11, label="tolerance around it")]
     handles += [figures.handle(colour, marker, verdict) for verdict, (colour, marker, _) in LOOKS.items()]
     line: Any = {"color": "0.3", "marker": "o", "markersize": 8, "linewidth": 2.5}
     own = Line2D([], [], **line, label="the paper's setting, or no run")
-    other = Line2D([], [], **line, markerfacecolor="0.85", linestyle=_dashes(True), label=ELSEWHERE)
+    other = Line2D([], [], **line, markerfacecolor="0.85", linestyle=_dashes(True), label=OTHER_SETTING)
     return [*handles, own, other]
 
 
@@ -233,43 +271,3 @@ def _decimals(value: float) -> int:
 
 def _three_digits(value: float) -> int:
     return 2 if pd.isna(value) or value == 0 else max(2 - math.floor(math.log10(abs(value))), 0)
-
-
-def check_prose(source: Path) -> None:
-    """Refuse prose that names a verdict by itself, where no run can correct it.
-
-    Read are the pages in ``book/`` and the Markdown cells in ``notebooks/``. Words in code are free: the role
-    ``{verdict}`` is checked by the build, and ``reproduced`` in code is the word, not a verdict.
-
-    Args:
-        source: the folder that holds ``book/`` and ``notebooks/``.
-
-    Raises:
-        InputError: a page names a verdict; the message has the page and the words around it.
-    """
-    texts = [(path.name, path.read_text("utf-8")) for path in sorted((source / "book").rglob("*.md"))]
-    for path in sorted((source / "notebooks").glob("*.ipynb")):
-        cells = json.loads(path.read_text("utf-8"))["cells"]
-        texts += [(path.name, "".join(cell["source"])) for cell in cells if cell["cell_type"] == "markdown"]
-    for name, text in texts:
-        for prose in _prose(text):
-            if found := _NAMED.search(prose):
-                around = " ".join(prose[max(found.start() - 30, 0) : found.end() + 20].split())
-                said = " ".join(found[0].lower().split())
-                raise InputError(
-                    f"{name} names a verdict in {around!r}; allowed: {{verdict}}`claim = {said}`, or the word in code"
-                )
-
-
-def _prose(text: str) -> Iterator[str]:
-    """The paragraphs, headings, tables and HTML of a page, each without what is set as code."""
-    from markdown_it import MarkdownIt
-
-    breaks = {"code_inline": " ", "softbreak": " ", "hardbreak": " "}
-    for token in MarkdownIt("commonmark").parse(text):
-        if token.type == "inline":
-            yield "".join(breaks.get(part.type, part.content) for part in token.children or [])
-        elif token.type == "html_block":
-            yield token.content
-        elif token.type == "fence" and re.match(r"\{(?!code|raw|math)", token.info):  # a directive holds prose again
-            yield from _prose(token.content)

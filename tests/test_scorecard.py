@@ -147,6 +147,16 @@ def test_numbers_have_the_papers_digits_or_three(row: dict[str, object], paper: 
     assert scorecard.values(ledger(row).iloc[0].to_dict()) == (paper, measured)
 
 
+def test_what_needs_no_run_and_what_cannot_be_tested_have_tables() -> None:
+    static = scorecard.static(MIXED)
+    assert re.findall(r"<td>(.*)</td>", static) == ["A number is what it is.", "16.62", "12.35", "reproduced"]
+    twice = pd.concat([MIXED, MIXED.assign(verdict="not testable here", reason="No <seeds>.")])
+    assert re.findall(r"<td>(.*)</td>", scorecard.untested(twice)) == [
+        *("4", "No &lt;seeds&gt;."),
+        *("1", "It is within the tolerance."),
+    ]
+
+
 def test_the_summary_counts_every_claim_once() -> None:
     found = scorecard.summary(MIXED)
     assert found == {
@@ -155,13 +165,13 @@ def test_the_summary_counts_every_claim_once() -> None:
         "claims_not_reproduced": 1,
         "claims_not_testable_here": 1,
         "scorecard_summary": (
-            "Of 4 claims (3 of v1 and 1 of v2), 2 are reproduced, 1 are not, and 1 cannot be tested in this run. The 3 "
-            "verdicts rest: 1 on facts that need no run, 1 on the paper's own setting, 1 on another setting."
+            "Of 4 claims (3 of v1 and 1 of v2), 2 came out as stated, 1 did not, and 1 cannot be tested in this run. "
+            "Of the 3 tested: 1 on facts that need no run, 1 on the paper's own setting, 1 on another setting."
         ),
     }
     table = scorecard.counts(MIXED).set_index("claims")
-    assert table.loc["all"].tolist() == [2, 1, 1, 4]
-    assert table.loc["v1, another setting"].tolist() == [0, 1, 1, 2]
+    assert table.loc["all"].tolist() == [2, 1, 1]
+    assert table.loc["v1, another setting"].tolist() == [0, 1, 1]
 
 
 def test_verdicts_are_plain_values_by_id() -> None:
@@ -204,7 +214,7 @@ def test_the_forest_plot_has_each_claim_with_both_values_once_in_the_look_of_its
 
 
 def test_an_interval_is_drawn_from_low_to_high_and_other_settings_are_dashed_and_pale() -> None:
-    rows = [{"evidence": name, "statement": name} for name in ("same setting", "another setting")]
+    rows = [{"evidence": name} for name in ("same setting", "another setting")]
     (figure,) = scorecard.forest(ledger(*rows, {"evidence": "static", "low": NAN, "high": NAN}))
     intervals = [line for line in lines(figure) if len(line.get_xdata()) == 2]
     assert [list(line.get_xdata()) for line in intervals] == [[11.5, 13.25]] * 2
@@ -214,17 +224,30 @@ def test_an_interval_is_drawn_from_low_to_high_and_other_settings_are_dashed_and
     assert sum(other[:3]) > sum(own)
 
 
+def test_a_tolerance_is_a_band_around_the_papers_value() -> None:
+    size = {"id": "v1-size-s", "quantity": "parameters", "test": "count", "paper_value": 500000.0, "measured": 811264.0}
+    (figure,) = scorecard.forest(ledger({**size, "evidence": "static", "low": NAN, "high": NAN}))
+    (band,) = [line for line in lines(figure) if len(line.get_xdata()) == 2]
+    assert list(band.get_xdata()) == [475000.0, 525000.0]
+    assert band.get_zorder() <= min(line.get_zorder() for line in lines(figure))
+
+
 def test_one_axis_has_one_quantity_and_one_figure_fits_a_screen() -> None:
-    rows = [
-        {"quantity": name} for name, count in (("accuracy", 19), ("info_nce", 3), ("share_20", 1)) for _ in range(count)
-    ]
-    drawn = scorecard.forest(ledger(*rows))
+    rows = [{"quantity": name} for name, count in (("accuracy", 18), ("info_nce", 3)) for _ in range(count)]
+    orders = [{"quantity": "accuracy", "test": test} for test in ("order", "same")]
+    gain = {"quantity": "accuracy", "test": "at_most", "id": "v1-augmentation-gain-0.1"}
+    drawn = scorecard.forest(ledger(*rows, *orders, gain, {"quantity": "invented"}))
     claims = [[len(axis.lines) // 3 for axis in figure.axes] for figure in drawn]
-    assert sum(map(sum, claims)) == 23
+    assert sum(map(sum, claims)) == 25
     assert all(sum(panels) <= scorecard.ROWS for panels in claims)
     assert all(figure.get_figheight() < 9 for figure in drawn)
     labels = [axis.get_xlabel() for figure in drawn for axis in figure.axes]
-    assert list(dict.fromkeys(labels)) == ["probe accuracy (%)", "InfoNCE loss (nats)", "share 20"]
+    assert list(dict.fromkeys(labels)) == [
+        "accuracy (%)",
+        "InfoNCE loss (nats)",
+        "difference in accuracy (%)",
+        "invented",
+    ]
 
 
 def test_no_letter_of_the_forest_plot_is_cut_off() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from asymdistill import book, scorecard
+from asymdistill import book, prose
 from asymdistill.checks import InputError
 
 nbformat = pytest.importorskip("nbformat")
@@ -106,7 +106,7 @@ def source(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("page", ["book/page.md", "book/parts/page.md", "notebooks/one.ipynb"])
 @pytest.mark.parametrize(
-    ("prose", "said"),
+    ("words", "said"),
     [
         ("The collapse was reproduced.", "reproduced"),
         ("A claim **not**\nReproduced by us.", "not reproduced"),
@@ -117,17 +117,17 @@ def source(tmp_path: Path) -> Path:
         ("- {verdict}`a = reproduced`, so the rest is reproduced too", "reproduced"),
     ],
 )
-def test_prose_that_names_a_verdict_by_itself_is_refused(page: str, prose: str, said: str, source: Path) -> None:
-    text = PAGE.format(prose)
+def test_prose_that_names_a_verdict_by_itself_is_refused(page: str, words: str, said: str, source: Path) -> None:
+    text = PAGE.format(words)
     (source / page).parent.mkdir(exist_ok=True)
     (source / page).write_text(notebook(text) if page.endswith("ipynb") else text, "utf-8")
     with pytest.raises(InputError, match=rf"^{Path(page).name} names a verdict in '.*`claim = {said}`") as refused:
-        scorecard.check_prose(source)
+        prose.check(source)
     assert "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
-    "prose",
+    "words",
     [
         "It is {verdict}`a = not reproduced`, which `reproduced` and ``not testable here`` would not be.",
         "```python\nprint('reproduced')\n```\n\n    not reproduced\n",
@@ -136,18 +136,18 @@ def test_prose_that_names_a_verdict_by_itself_is_refused(page: str, prose: str, 
         "See [the code](https://example.org/reproduced).",
     ],
 )
-def test_words_in_code_and_other_words_are_free(prose: str, source: Path) -> None:
-    (source / "book" / "page.md").write_text(PAGE.format(prose), "utf-8")
+def test_words_in_code_and_other_words_are_free(words: str, source: Path) -> None:
+    (source / "book" / "page.md").write_text(PAGE.format(words), "utf-8")
     code = nbformat.v4.new_code_cell(
         "print('not reproduced')", outputs=[nbformat.v4.new_output("stream", text="reproduced")]
     )
-    cells = [nbformat.v4.new_markdown_cell(PAGE.format(prose)), code]
+    cells = [nbformat.v4.new_markdown_cell(PAGE.format(words)), code]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), source / "notebooks" / "one.ipynb")
-    scorecard.check_prose(source)
+    prose.check(source)
 
 
 def test_the_books_own_prose_names_no_verdict_by_itself() -> None:
-    scorecard.check_prose(ROOT)
+    prose.check(ROOT)
 
 
 CONFIG = """
@@ -178,3 +178,52 @@ def test_a_book_is_refused_before_anything_runs_and_when_the_ledger_says_otherwi
     page.write_text("# Front\n\nThe rank is reproduced.\n", "utf-8")
     with pytest.raises(InputError, match=r"^index\.md names a verdict"):
         book.check(source)
+
+
+TEXT_AND_CODE = ROOT / "book" / "text_and_code.md"
+GLUED = re.compile(r"\{glue:text\}`\.\./notebooks/09_scorecard\.ipynb::(\w+):s`")
+TYPED = (  # all that may stand there in digits: names, row numbers, noise levels, widths, the size of an image
+    *(r"CLIP ViT-B/32", r"^\| \d \|", r"^\d\. ", r"σ = 0\.[12]\b", r"Widths 1, 2 and 4\b", r"Widths 0\.5, 3 and 10\b"),
+    r"224 × 224",
+)
+
+
+def test_no_number_on_the_page_of_text_and_code_is_typed() -> None:
+    page = TEXT_AND_CODE.read_text("utf-8")
+    rest = re.sub(r"`[^`]*`|\]\([^)]*\)", "", GLUED.sub("", page))
+    for allowed in TYPED:
+        assert re.search(allowed, rest, re.M), f"{allowed} need not be allowed"
+        rest = re.sub(allowed, "", rest, flags=re.M)
+    assert not re.findall(
+        r"\d+|\b(?:three|four|five|six|seven|eight|nine|ten|\w*hundred\w*|\w*thousand\w*|million)\b", rest
+    )
+
+
+def test_the_page_of_text_and_code_has_every_computed_number() -> None:
+    assert set(GLUED.findall(TEXT_AND_CODE.read_text("utf-8"))) == set(prose.text_and_code())
+
+
+def test_the_numbers_of_text_and_code_are_the_known_ones() -> None:
+    found = prose.text_and_code()
+    assert all(type(value) is str for value in found.values())
+    known = {
+        "teacher_text": "500M",
+        "teacher_whole": "151.3M",
+        "teacher_image": "87.8M",
+        "students_text": "0.5M, 2.0M and 8.0M",
+        "students_code": "811,264, 1,405,440 and 2,732,032",
+        "students_stated": "531,456, 2,045,696 and 7,817,728",
+        "factor_text": "16",
+        "factor_code": "3.4",
+        "share_figure": "0.87",
+        "components_figure": "28",
+        "augmented_low": "49.49",
+        "plain_low": "43.76 ± 6.10",
+        "augmented_high": "14.04",
+        "plain_high": "14.05",
+        "welch_p": "0.11",
+        "means_span": "9",
+        "sigma_pixel": "0.027",
+    }
+    assert known.items() <= found.items()
+    assert found["welch"].startswith("t = 2.19 ")
