@@ -30,11 +30,12 @@ class Fact(NamedTuple):
 
 
 class Welch(NamedTuple):
-    """Welch's test between two means: their difference, t, and the two-sided p."""
+    """Welch's test between two means: their difference, t, the two-sided p, and the seeds behind each mean."""
 
     difference: float
     t: float
     p: float
+    seeds: tuple[float, float]
 
 
 def welch(published: pd.DataFrame, first: str, second: str, *, sigma: float) -> Welch:
@@ -54,7 +55,7 @@ def welch(published: pd.DataFrame, first: str, second: str, *, sigma: float) -> 
         for row in (at.loc[first], at.loc[second])
     )
     test = scipy.stats.ttest_ind_from_stats(*one, *two, equal_var=False)
-    return Welch(float(one[0] - two[0]), float(test.statistic), float(test.pvalue))
+    return Welch(float(one[0] - two[0]), float(test.statistic), float(test.pvalue), (one[2], two[2]))
 
 
 @cache
@@ -133,7 +134,9 @@ def significance(ledger: pd.DataFrame, subject: Subject) -> Fact:
     table = plain(ledger)
     table = table[(table["quantity"] == "accuracy") & ~table["augmented"].astype(bool)]
     test = welch(table, "S", "L", sigma=subject.sigma)
-    return Fact(test.p, f"t = {test.t:.2f} for a difference of {test.difference:.2f} points over three seeds each")
+    one, other = test.seeds
+    how = f"t = {test.t:.2f} for a difference of {test.difference:.2f} points, over {one:.0f} and {other:.0f} seeds"
+    return Fact(test.p, how)
 
 
 def published_gain(ledger: pd.DataFrame, subject: Subject) -> Fact:

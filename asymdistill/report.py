@@ -3,9 +3,9 @@
 from typing import Any
 
 import pandas as pd
-import scipy.stats
 
 from asymdistill.arms import TEACHER
+from asymdistill.facts import welch
 
 Reading = dict[str, Any]
 SHARE_COMPONENTS = 20  # the paper's Figure 1 speaks of the teacher's top 20
@@ -94,24 +94,15 @@ def measures(
 
 
 def welch_from_paper(published: pd.DataFrame, first: str, second: str, *, sigma: float) -> pd.DataFrame:
-    """Welch's t-test between two students from the paper's own means and spreads at one noise level.
-
-    The paper's spreads are numpy's default, with ddof = 0; the test wants ddof = 1.
-    """
-    at = published[published["sigma"] == sigma].set_index("model")
-    one, two = (
-        (at.loc[name, "value"], at.loc[name, "spread"] * (at.loc[name, "seeds"] / (at.loc[name, "seeds"] - 1)) ** 0.5)
-        for name in (first, second)
-    )
-    seeds = at.loc[first, "seeds"], at.loc[second, "seeds"]
-    test = scipy.stats.ttest_ind_from_stats(*one, seeds[0], *two, seeds[1], equal_var=False)
+    """Welch's t-test between two students from the paper's own means and spreads, as ``facts.welch`` has it."""
+    test = welch(published, first, second, sigma=sigma)
     row = {
         "students": f"{first} – {second}",
         "sigma": sigma,
-        "difference": round(float(one[0] - two[0]), 2),
-        "t": round(float(test.statistic), 2),
-        "p": round(float(test.pvalue), 2),
-        "seeds": f"{seeds[0]:.0f} and {seeds[1]:.0f}",
+        "difference": round(test.difference, 2),
+        "t": round(test.t, 2),
+        "p": round(test.p, 2),
+        "seeds": " and ".join(f"{count:.0f}" for count in test.seeds),
     }
     return pd.DataFrame([row])
 
