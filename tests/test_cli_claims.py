@@ -1,0 +1,99 @@
+"""``asymdistill claims``: a recorded run's verdicts as a table or as JSON, and one line for what is no run."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from asymdistill import artifacts, claims, cli
+from asymdistill.study import Study
+
+VERDICTS = ("reproduced", "not reproduced", "not testable here")
+
+
+def test_every_claim_is_listed_with_its_verdict_and_the_counts(
+    small_study: Study, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
+    assert cli.main(["claims", str(small_study.folder)]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    ledger = claims.evaluate(small_study)
+    lines = [[cell.strip() for cell in line.split("│")[1:-1]] for line in out.splitlines() if line.startswith("│")]
+    assert [(name, verdict, evidence, reason) for name, verdict, _, _, evidence, reason in lines] == list(
+        ledger[["id", "verdict", "evidence", "reason"]].itertuples(index=False, name=None)
+    )
+    assert f"{len(ledger)} claims" in out.splitlines()[-1]
+    assert f"{(ledger['verdict'] == 'reproduced').sum()} are reproduced" in out.splitlines()[-1]
+
+
+def test_a_measured_value_stands_beside_the_papers(
+    small_study: Study, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
+    assert cli.main(["claims", str(small_study.folder)]) == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if " v1-size-s " in line]
+    assert "500,000" in line
+    assert "811,264" in line
+
+
+def test_json_is_a_list_of_objects_and_nothing_else(small_study: Study, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["claims", str(small_study.folder), "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+
+    def no_constant(name: str) -> None:
+        raise AssertionError(f"{name} is no JSON")
+
+    found = json.loads(out, parse_constant=no_constant)
+    ledger = claims.evaluate(small_study)
+    assert [claim["id"] for claim in found] == ledger["id"].tolist()
+    for claim, row in zip(found, ledger.to_dict("records"), strict=True):
+        assert list(claim) == list(claims.EVALUATED)
+        assert claim["verdict"] in VERDICTS
+        for name in ("paper_value", "measured", "low", "high"):
+            expected = None if row[name] != row[name] else pytest.approx(row[name], abs=1e-9)
+            assert claim[name] == expected
+
+
+@pytest.mark.parametrize("words", [["claims", "nowhere"], ["claims", ".", "--json"], ["claims"]])
+def test_what_is_no_run_is_one_line(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(words) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("asymdistill: error: ")
+    assert err.count("\n") == 1
+    assert "holds no run" in err or "Missing argument" in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_in_a_shell_json_is_whole_beside_a_warning_of_a_damaged_table(small_study: Study, tmp_path: Path) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(small_study.folder, copy, ignore=shutil.ignore_patterns("students", "teacher"))
+    (copy / "tables" / "spectrum.csv").write_text("model\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "asymdistill.cli", "claims", str(copy), "--json"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0
+    assert "spectrum.csv is damaged: it counts as missing" in done.stderr
+    assert artifacts.DamagedFileWarning.__name__ in done.stderr
+    reasons = {claim["id"]: claim["reason"] for claim in json.loads(done.stdout)}
+    assert reasons["v1-rank-same"] == "This run has no table spectrum."
+
+
+def test_help_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["claims", "--help"]) == 0
+    out, err = capsys.readouterr()
+    assert "--json" in out
+    assert err == ""
