@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from asymdistill import artifacts, claims, cli
+from asymdistill import artifacts, claims, cli, scorecard
 from asymdistill.study import Study
 
 VERDICTS = ("reproduced", "not reproduced", "not testable here")
@@ -27,8 +27,7 @@ def test_every_claim_is_listed_with_its_verdict_and_the_counts(
     assert [(name, verdict, evidence, reason) for name, verdict, _, _, evidence, reason in lines] == list(
         ledger[["id", "verdict", "evidence", "reason"]].itertuples(index=False, name=None)
     )
-    assert f"{len(ledger)} claims" in out.splitlines()[-1]
-    assert f"{(ledger['verdict'] == 'reproduced').sum()} are reproduced" in out.splitlines()[-1]
+    assert out.splitlines()[-1] == scorecard.summary(ledger)["scorecard_summary"]
 
 
 def test_a_measured_value_stands_beside_the_papers(
