@@ -26,6 +26,7 @@ def under_noise(
     check: Callable[[], None],
     *,
     spaces: Sequence[str] | None = None,
+    probe: Probe | None = None,
     encode: Callable[[GaussianNoise], Tensor] | None = None,
 ) -> list[Row]:
     """Accuracy in percent of a model's clean probe at every noise level of the settings.
@@ -35,13 +36,14 @@ def under_noise(
         model: a student, or None for the teacher.
         check: called between steps; an exception in it ends the work.
         spaces: of the noise; None: those of the settings.
+        probe: the model's clean probe, where it is fitted already.
         encode: gives the test embeddings under a noise; None: the model does, as it is.
 
     Returns:
         One row a noise space and level: the model's identity, noise_space, sigma, accuracy.
     """
     setting, rows = run.settings, []
-    probe = clean_probe(run, model)
+    probe = probe or clean_probe(run, model)
     for space in setting.noise_spaces if spaces is None else spaces:
         check()
         accuracies = noise_sweep(

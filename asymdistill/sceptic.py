@@ -15,7 +15,7 @@ from torch import Tensor
 from asymdistill import arms, controls, estimation, probing, spectrum, students, text_space
 from asymdistill.arms import IDENTITY, Arm, Model
 from asymdistill.encoding import BATCH, GaussianNoise, see
-from asymdistill.evaluation import measured, under_noise
+from asymdistill.evaluation import clean_probe, measured, under_noise
 from asymdistill.experiment import Experiment
 from asymdistill.run import Row
 from asymdistill.text_space import TRUNCATED
@@ -43,8 +43,7 @@ def rows_of(control: str, run: Experiment, robustness: pd.DataFrame) -> Iterator
         robustness: the study's table of that name, so that nothing in it is measured again.
     """
     run.train_students()
-    known = robustness[robustness["noise_space"] == "normalised"]
-    for row in _FUNCTIONS[control](run, known):
+    for row in _FUNCTIONS[control](run, robustness):
         yield {"control": control} | row
 
 
@@ -52,11 +51,19 @@ def _models(run: Experiment) -> list[Model]:
     return [None, *run.arms()]
 
 
-def _known(robustness: pd.DataFrame, variant: str, widths: tuple[float, ...], **more: Any) -> Iterator[Row]:
+def _known(
+    robustness: pd.DataFrame, variant: str, widths: tuple[float, ...], space: str = "normalised", **more: Any
+) -> Iterator[Row]:
     """What the study measured already, of the students of some widths, as rows of a control."""
-    for row in robustness[robustness["width"].isin(widths)].to_dict("records"):
+    own = robustness[robustness["width"].isin(widths) & (robustness["noise_space"] == space)]
+    for row in own.to_dict("records"):
         shown = {name: row[name] for name in (*IDENTITY, "sigma")}
         yield shown | {"quantity": "accuracy", "variant": variant, "value": row["accuracy"]} | more
+
+
+def _teachers(robustness: pd.DataFrame) -> Iterator[tuple[float, float]]:
+    own = robustness[(robustness["model"] == arms.TEACHER) & (robustness["noise_space"] == "normalised")]
+    return zip(own["sigma"], own["accuracy"], strict=True)
 
 
 def _accuracies(run: Experiment, model: Model, check: Check, variant: str, **more: Any) -> list[Row]:
@@ -120,8 +127,8 @@ def _truncation(run: Experiment, robustness: pd.DataFrame) -> Iterator[Row]:
             accuracy = probe.accuracy(cut(embeddings).float(), run.test.labels)
             yield measured(None, "accuracy", accuracy, variant, sigma=sigma, **more)
     yield measured(None, "effective_rank", spectrum.effective_rank(run.encode(None, "test")), "full", x=dim)
-    for row in robustness[robustness["model"] == arms.TEACHER].to_dict("records"):
-        yield measured(None, "accuracy", row["accuracy"], "full", sigma=row["sigma"], x=dim)
+    for sigma, accuracy in _teachers(robustness):
+        yield measured(None, "accuracy", accuracy, "full", sigma=sigma, x=dim)
     yield from _known(robustness, "student", run.settings.widths)
 
 
@@ -171,13 +178,14 @@ def _objective(run: Experiment, robustness: pd.DataFrame) -> Iterator[Row]:
     yield from run.gather(measure, [*plain, *arms.by_objective(run.settings)], "measuring objectives")
     yield from _known(robustness, "cosine", (narrow,))
     yield measured(None, "effective_rank", spectrum.effective_rank(run.encode(None, "test")))
-    for row in robustness[robustness["model"] == arms.TEACHER].to_dict("records"):
-        yield measured(None, "accuracy", row["accuracy"], sigma=row["sigma"])
+    for sigma, accuracy in _teachers(robustness):
+        yield measured(None, "accuracy", accuracy, sigma=sigma)
 
 
 def _noise(run: Experiment, robustness: pd.DataFrame) -> Iterator[Row]:
     setting = run.settings
     ends = (min(setting.widths), setting.largest_width)
+    pixel_is_known = "pixel" in setting.noise_spaces
 
     def measure(model: Model, check: Check) -> list[Row]:
         assert model is not None
@@ -195,17 +203,17 @@ def _noise(run: Experiment, robustness: pd.DataFrame) -> Iterator[Row]:
             student = controls.with_batch_statistics(run.student(model), inputs)
             return run.encode(model, "test", noise, encoder=student)
 
-        variants = {
-            "batch statistics re-estimated": under_noise(run, model, check, spaces=NORMALISED, encode=adapted),
-            "pixel noise": under_noise(run, model, check, spaces=("pixel",)),
-        }
+        probe = clean_probe(run, model)
+        adaptive = under_noise(run, model, check, spaces=NORMALISED, probe=probe, encode=adapted)
+        pixel = [] if pixel_is_known else under_noise(run, model, check, spaces=("pixel",), probe=probe)
         return [
             measured(model, "accuracy", row["accuracy"], variant, sigma=row["sigma"])
-            for variant, rows in variants.items()
+            for variant, rows in (("batch statistics re-estimated", adaptive), ("pixel noise", pixel))
             for row in rows
         ]
 
     yield from _known(robustness, "plain", ends)
+    yield from _known(robustness, "pixel noise", ends, space="pixel")
     plain = [arm for arm in run.arms() if arm.width in ends]
     yield from run.gather(measure, [*plain, *arms.with_noise(setting)], "controls of noise")
 
