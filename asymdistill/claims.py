@@ -164,7 +164,9 @@ def _differences(settings: Settings, profile: str) -> dict[str, Any]:
 def _described(settings: Settings, profile: str) -> str:
     """What a run's setting is, in words: images, teacher, and what else it takes to tell it from a profile's."""
     others = _differences(settings, profile)
-    text = f"data set {Path(settings.dataset).name} with teacher {settings.teacher}"
+    images = Path(settings.dataset).name
+    files = "" if images == settings.dataset else ", read from files,"
+    text = f"data set {images}{files} with teacher {settings.teacher}"
     if {"dataset", "teacher"} & others.keys():
         return text
     return f"{text}, {', '.join(f'{name} = {value}' for name, value in others.items())}"

@@ -13,7 +13,7 @@ import pandas as pd
 
 from asymdistill.arms import TEACHER
 from asymdistill.config import Settings
-from asymdistill.samples import NotMeasured, difference, without_seed
+from asymdistill.samples import NotMeasured, difference, enough_seeds, without_seed
 
 EVERY_STUDENT = "students"
 AUGMENTED, INFONCE = "augmented", "infonce"
@@ -159,7 +159,9 @@ def _rank_reduction(results: Results, subject: Subject) -> pd.Series:
 def _estimator_gap(results: Results, subject: Subject) -> pd.Series:
     """How far the rank of the averaged singular values is from the average of the ranks."""
     averaged = _select(results, "spectrum", subject, **{**RANK, "estimator": "mean spectrum"})["value"]
-    return without_seed(abs(float(averaged.mean() - _effective_rank(results, subject).mean())))
+    ranks = _effective_rank(results, subject)
+    enough_seeds(ranks)  # of one seed, the average is the value itself
+    return without_seed(abs(float(averaged.mean() - ranks.mean())))
 
 
 def _expansion(results: Results, subject: Subject) -> pd.Series:

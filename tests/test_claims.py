@@ -101,6 +101,13 @@ def test_an_absolute_value_is_judged_in_the_papers_setting_only() -> None:
     assert one(run("embedded", spectrum=spectrum), "v1-rank-s")["verdict"] == "not testable here"
 
 
+def test_images_from_files_of_ones_own_are_another_setting() -> None:
+    spectrum = ranks({"teacher": 88.68, **{model: [16.0, 16.5] for model in "SML"}})
+    found = one(run(overrides={"dataset": "/data/cifar10"}, spectrum=spectrum), "v1-reduction")
+    assert found["evidence"] == "another setting"
+    assert "Evidence from data set cifar10, read from files, with teacher open_clip:" in found["reason"]
+
+
 def test_seeds_widths_noise_and_controls_do_not_make_another_setting() -> None:
     overrides = {"seeds": [1, 2], "widths": [1, 4], "noise_levels": [0.1], "controls": [], "device": "cpu"}
     found = one(run(overrides=overrides, spectrum=ranks({"S": [15.0, 16.0, 17.0]})), "v1-rank-s")

@@ -83,6 +83,8 @@ def test_the_papers_estimator_is_kept_apart_from_ranks_by_seed() -> None:
     both = pd.concat([ranks({"S": [10.0, 12.0]}), ranks({"S": [11.3]}, estimator="mean spectrum")])
     assert measured("effective_rank", run(spectrum=both), "S") == {42: 10.0, 123: 12.0}
     assert measured("estimator_gap", run(spectrum=both), "S") == {None: pytest.approx(0.3)}
+    single = pd.concat([ranks({"S": [10.0]}), ranks({"S": [10.0]}, estimator="mean spectrum")])
+    refuses("with one seed", "estimator_gap", run(spectrum=single), "S")
 
 
 def test_dimensions_are_read_under_their_name() -> None:
