@@ -80,19 +80,19 @@ def static(ledger: pd.DataFrame) -> str:
     """HTML of the claims that need no run: what the paper says, what is counted or computed, and the verdict."""
     own = ledger[ledger["evidence"] == STATIC].to_dict("records")
     rows = [[claim["statement"], *values(claim), claim["verdict"]] for claim in own]
-    return _words(pd.DataFrame(rows, columns=["claim", "paper", "computed", "verdict"]))
+    return in_words(pd.DataFrame(rows, columns=["claim", "paper", "computed", "verdict"]))
 
 
 def untested(ledger: pd.DataFrame) -> str:
     """HTML of the reasons for which claims cannot be tested in this run, and how many each keeps."""
     reasons = ledger.loc[ledger["verdict"] == NOT_TESTABLE, "reason"].value_counts()
-    return _words(pd.DataFrame({"claims": reasons.to_numpy(), "why": reasons.index}))
+    return in_words(pd.DataFrame({"claims": reasons.to_numpy(), "why": reasons.index}))
 
 
-def _words(rows: pd.DataFrame) -> str:
-    """A table of sentences, whose lines may break."""
-    cell = "font-weight: inherit; text-align: left; vertical-align: top; white-space: normal"
-    style = f"<style>.words table.dataframe :is(th, td) {{ {cell} }}</style>"
+def in_words(rows: pd.DataFrame) -> str:
+    """HTML of a table whose lines may break, for sentences and for narrow screens."""
+    cell = "font: inherit; font-size: 0.92em; padding: 0.3rem 0.25rem; text-align: left; vertical-align: top"
+    style = f"<style>.words table.dataframe :is(th, td) {{ {cell}; white-space: normal }}</style>"
     return f'<div class="words">{style}{rows.to_html(index=False, border=0)}</div>'
 
 

@@ -26,7 +26,7 @@ runs_dir = None
 from IPython.display import HTML, Markdown
 from myst_nb import glue
 
-from asymdistill import claims, prose, report, scorecard
+from asymdistill import claims, prose, scorecard
 from asymdistill.study import Study
 
 study = Study.open(profile, overrides, runs_dir)
@@ -68,7 +68,7 @@ Markdown(reading["scorecard_summary"])
 # ## At a glance
 
 # %%
-report.for_readers(scorecard.counts(ledger))
+HTML(scorecard.in_words(scorecard.counts(ledger)))
 
 # %% [markdown]
 # ## Every claim
