@@ -29,7 +29,7 @@ book: $(READY)
 	$(BIN)/asymdistill book --profile $(PROFILE)
 
 test: check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 	$(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-sanitize-with tests/nbval.cfg notebooks
 
 check: $(READY)
