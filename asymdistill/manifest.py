@@ -20,8 +20,10 @@ PACKAGE = Path(__file__).parent
 LIBRARIES = ("asymdistill", "torch", "torchvision", "open_clip_torch", "timm", "numpy", "scikit-learn", "pandas")
 # Editing these changes how results are shown, not what they are.
 PRESENTATION = {
-    *("book.py", "claims.py", "cli.py", "control_figures.py", "control_report.py", "doctor.py", "figures.py"),
-    *("pretrain.py", "progress.py", "quantities.py", "recorded.py", "report.py", "scorecard.py"),
+    *("book.py", "claims.py", "cli.py", "comparison.py", "control_figures.py", "control_report.py", "doctor.py"),
+    *("facts.py", "figures.py", "forecast.py", "judging.py", "ledger.py", "panels.py", "pretrain.py", "progress.py"),
+    *("prose.py", "quantities.py", "rank_readings.py", "recorded.py", "rehearsal.py", "report.py", "samples.py"),
+    "scorecard.py",
 }
 
 

@@ -19,11 +19,12 @@ FLOORS = {
         *("artifacts", "config", "data", "encoding", "information", "manifest", "network", "parallel", "preprocess"),
         *("progress", "scenes", "spectrum", "towers"),
     },
-    2: {"objectives", "students", "teachers"},
+    2: {"checkpoints", "objectives", "students", "teachers"},
     3: {"controls", "crossmodal", "estimation", "pretrain", "probing", "robustness", "training"},
     4: {
-        *("arms", "claims", "control_figures", "control_report", "doctor", "evaluation", "experiment"),
-        *("figures", "quantities", "recorded", "report", "run", "sceptic", "scorecard", "study", "text_space"),
+        *("arms", "claims", "comparison", "control_figures", "control_report", "doctor", "evaluation", "experiment"),
+        *("facts", "figures", "forecast", "judging", "ledger", "panels", "prose", "quantities", "rank_readings"),
+        *("recorded", "rehearsal", "report", "run", "samples", "sceptic", "scorecard", "study", "text_space"),
     },
     5: {"__main__", "book", "cli"},
 }
