@@ -184,16 +184,16 @@ def noise(rows: pd.DataFrame, *, chance: float) -> Figure:
         for variant, dash in dashes.items():
             look = {"linestyle": dash, "marker": marker} | ({} if variant == "plain" else HOLLOW)
             band(axes[name], pick(own, variant=variant), "sigma", "value", colour, **look)
-        axes[name].set(xlabel="noise, σ (normalised)", ylim=(0, 101), title=title(model))
+        axes[name].set(xlabel="noise, σ (normalised)", title=title(model))
     pixels = pick(rows, variant="pixel noise")
     lines(axes["p"], pixels, "sigma", "value", marks=True)
-    axes["p"].set(xlabel="noise on the pixels, σ (range 0 to 1)", ylim=(0, 101))
+    axes["p"].set(xlabel="noise on the pixels, σ (range 0 to 1)", ylabel="accuracy (%)")
+    axes["p"].axhline(chance, color=GREY, linestyle=":", linewidth=1.5)
+    axes["wide"].sharey(axes["narrow"])
     for axis in axes.values():
-        axis.axhline(chance, color=GREY, linestyle=":", linewidth=1.5)
         axis.set_xticks(sorted(pixels["sigma"].unique()))
     axes["narrow"].set_ylabel("accuracy (%)")
     axes["wide"].tick_params(labelleft=False)
-    axes["p"].set_ylabel("accuracy (%)")
     axes["p"].legend()
     legend_above(figure, [Line2D([], [], color=GREY, linestyle=dash, label=label) for label, dash in dashes.items()])
     return figure
@@ -204,17 +204,17 @@ def estimators(rows: pd.DataFrame) -> Figure:
     """Rank against the number of images, its error where truth is known, bootstrap intervals, and factors' shares."""
     figure, axes = panels([["n", "t"], ["b", "f"]], 4.9)
     lines(axes["n"], pick(rows, "rank_by_sample", variant="variance, centred"), "x", "value", marks=True)
-    axes["n"].set(ylabel="effective rank")
     truth = pick(rows, "truth").merge(pick(rows, "true_rank")[["variant", "value"]], on="variant")
     for variant, dash in (("variance, centred", "-"), ("amplitude, centred", "--"), ("variance, not centred", ":")):
         own = truth[truth["variant"] == variant]
         share = own.assign(share=100 * own["value_x"] / own["value_y"])
         band(axes["t"], share, "x", "share", GREY, linestyle=dash, label=variant)
     axes["t"].axhline(100, color=BLACK, linewidth=1)
-    axes["t"].set(ylabel="of the truth (%)")
-    for axis in (axes["n"], axes["t"]):
-        axis.set(xscale="log", xlabel="images (number)")
-        plain_log_ticks(axis)
+    counts = sorted(pick(rows, "rank_by_sample")["x"].unique())[::-2]  # all of them would run into each other
+    for name, label in {"n": "effective rank", "t": "of the truth (%)"}.items():
+        axes[name].set(xscale="log", xlabel="images (number)", ylabel=label)
+        axes[name].set_xticks(counts, [f"{count:g}" for count in counts])
+        axes[name].minorticks_off()
     low, high, rank = (students_of(pick(rows, name)) for name in ("bootstrap_low", "bootstrap_high", "effective_rank"))
     intervals = rank.merge(low, on=["model", "seed"]).merge(high, on=["model", "seed"], suffixes=("", "_high"))
     looks = style(intervals["model"])
@@ -246,7 +246,7 @@ def crossmodal(rows: pd.DataFrame) -> Figure:
     figure, axes = panels([["z", "c"], ["g", "g"]], 4.5, height_ratios=[1.6, 1])
     cut = next(variant for variant in rows["variant"].dropna().unique() if variant.startswith("top"))
     for name, quantity, label in (
-        ("z", "zero_shot", "zero-shot (%)"), ("c", "retrieval_5", "caption in top 5 (%)"),
+        ("z", "zero_shot", "zero-shot (%)"), ("c", "retrieval_1", "own caption first (%)"),
     ):  # fmt: skip
         own = pick(rows, quantity)
         if own.empty:
@@ -255,7 +255,7 @@ def crossmodal(rows: pd.DataFrame) -> Figure:
         lines(axes[name], own[own["variant"] != cut], "sigma", "value", marks=True)
         band(axes[name], pick(own, variant=cut), "sigma", "value", BLACK, linestyle="--", marker="s", **HOLLOW)
         axes[name].set(xlabel="noise, σ (normalised)", ylabel=label, xticks=sorted(own["sigma"].unique()))
-        axes[name].set_ylim(bottom=0)
+        axes[name].set_ylim(0, 103)
     axes["z"].axhline(pick(rows, "chance")["value"].mean(), color=GREY, linestyle=":", linewidth=1.5)
     gap = pick(rows, "modality_gap")
     names = {"full": "teacher", cut: f"its {cut}", "student": "students"}

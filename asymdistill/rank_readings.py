@@ -5,6 +5,7 @@ Each function takes the rows of its control and returns a paragraph, and one sen
 
 import pandas as pd
 
+from asymdistill.arms import TEACHER
 from asymdistill.comparison import (
     ends,
     level,
@@ -42,15 +43,15 @@ def underfitting(rows: pd.DataFrame, epochs: int) -> Sentences:
     enough = miss <= gap / 2
     held = paired(pick(students_of(rows), "effective_rank", variant="train"), measured)
     known = pick(rows, "r_squared", variant="test").groupby("x")["value"].mean()
-    faint = known.index[known < 0.5]
-    fades = f"falls below 0.5 at component {faint[0]:g}" if len(faint) else "stays above 0.5"
+    strong = known[known > 0.5]
+    upto = f", the last of which is component {strong.index[-1]:g}" if len(strong) else ""
     text = (
-        f"On test images, the students' mean R² is {known.iloc[0]:.2f} for the teacher's first component, {fades} and "
-        f"is {known.iloc[-1]:.2f} for the last of {len(known)}. From R² per component alone, shrinkage predicts for "
-        f"the students an effective rank of {level(predicted['value'])}. Measured is {level(measured['value'])}, and "
-        f"the teacher has {teacher:.1f}. On average the prediction misses by {miss:.1f}, the teacher's own rank by "
-        f"{gap:.1f}: what the students have not learned {'suffices' if enough else 'does not suffice'} to predict "
-        f"their rank. From training to test images their rank {moves(held)}."
+        f"On test images, the students' mean R² is {known.iloc[0]:.2f} for the teacher's first component and above 0.5 "
+        f"for {len(strong)} of {len(known)}{upto}. From R² per component alone, shrinkage predicts for the students an "
+        f"effective rank of {level(predicted['value'])}. Measured is {level(measured['value'])}, and the teacher has "
+        f"{teacher:.1f}. On average the prediction misses by {miss:.1f}, the teacher's own rank by {gap:.1f}: what the "
+        f"students have not learned {'suffices' if enough else 'does not suffice'} to predict their rank. From "
+        f"training to test images their rank {moves(held)}."
     )
     seen = (
         f"Shrinkage alone predicts a rank of {predicted['value'].mean():.1f} where {measured['value'].mean():.1f} is "
@@ -104,7 +105,9 @@ def classes(rows: pd.DataFrame) -> Sentences:
     text += (
         f" With as many images but {span}, the rank of student {name} {moves(change)}, and the teacher's {moves(own)}."
     )
-    return text, f"The students' rank is {compared}; {span} that of {name} {moves(change)}."
+    return text, (
+        f"The students' rank is {compared}; {span} that of {name} {moves(change)}, and the teacher's {moves(own)}."
+    )
 
 
 def capacity(rows: pd.DataFrame) -> Sentences:
@@ -120,9 +123,12 @@ def capacity(rows: pd.DataFrame) -> Sentences:
         if own["x"].nunique() < 2:
             continue
         changes[label] = paired(*ends(own, "x"), on=["seed"])
+        means = own.groupby("x")["value"].mean()
+        steady = means.is_monotonic_increasing or means.is_monotonic_decreasing
+        between = "" if steady else f", not steadily (its mean is greatest at {means.idxmax():,.0f})"
         said.append(
             f"{label.capitalize()}: from {own['x'].min():,.0f} to {own['x'].max():,.0f} {unit} the rank "
-            f"{moves(changes[label])}, and the loss under noise "
+            f"{moves(changes[label])}{between}, and the loss under noise "
             f"{moves(paired(*ends(fragile, 'x'), on=['seed']), unit=' points')}."
         )
     if not changes:
@@ -130,7 +136,7 @@ def capacity(rows: pd.DataFrame) -> Sentences:
     most = max(changes, key=lambda label: abs(changes[label].mean()))
     seen = listed([f"{level(change, sign=True)} with {label}" for label, change in changes.items()])
     return (
-        f"{' '.join(said)} Of these changes of rank, that with the {most} is the largest.",
+        f"{' '.join(said)} The largest change of rank comes with the {most}.",
         f"From the least to the greatest, the rank changes by {seen}.",
     )
 
@@ -139,7 +145,8 @@ def objective(rows: pd.DataFrame) -> Sentences:
     """Whether the same network has another rank when it is trained for something else."""
     ranks, losses = pick(rows, "effective_rank"), noise_loss(pick(rows, "accuracy"))
     teacher, plain = teacher_of(ranks)["value"].mean(), pick(ranks, variant="cosine")
-    found, lost = (values_by(students_of(table), "variant") for table in (ranks, losses))
+    found, losing = (values_by(students_of(table), "variant") for table in (ranks, losses))
+    lost = {variant: losing[variant] for variant in found}
     higher = [
         OBJECTIVES[variant]
         for variant in ("whitened", "labels")
@@ -168,15 +175,23 @@ def estimators(rows: pd.DataFrame) -> Sentences:
     ranks = pick(rows, "rank_by_sample")
     few, many = (part.groupby(["variant", "model"], sort=False)["value"].mean() for part in ends(ranks, "x"))
     models = list(dict.fromkeys(ranks["model"]))
-    orders = {way: " > ".join(many[way].sort_values(ascending=False).index) for way in dict.fromkeys(ranks["variant"])}
-    agree = len(set(orders.values())) == 1
+    ways = list(dict.fromkeys(ranks["variant"]))
+    first = [f"“{way}”" for way in ways if many[way].idxmax() == TEACHER]
+    others = [f"“{way}”" for way in ways if many[way].idxmax() != TEACHER]
+    highest = "The teacher's rank is the highest " + (
+        f"by {listed(first)}{' but not by ' if others else ''}{listed(others)}"
+        if first
+        else "by none of the estimators"
+    )
+    values = "; ".join(
+        f"{way}, {', '.join(f'{model} {rank:.1f}' for model, rank in many[way].items())}" for way in ways
+    )
     span = f"from {ranks['x'].min():,.0f} to {ranks['x'].max():,.0f} images"
     reads = {model: f"from {few[CENTRED, model]:.1f} to {many[CENTRED, model]:.1f}" for model in models}
     text = (
         f"The rank (variance, centred) depends on the number of images: {span} it goes "
         f"{listed([f'{words} ({model})' for model, words in reads.items()])}, as means over {ranks['seed'].nunique()} "
-        f"draws. The estimators {'agree' if agree else 'disagree'} on the order of the models: "
-        f"{'; '.join(f'{order} by {way}' for way, order in orders.items())}. "
+        f"draws. {highest} ({values}). "
     )
     low, high = (students_of(pick(rows, f"bootstrap_{end}")) for end in ("low", "high"))
     text += f"A 95 % bootstrap interval over images is {level(paired(low, high), 2)} wide for the students"
@@ -187,10 +202,7 @@ def estimators(rows: pd.DataFrame) -> Sentences:
             f"; the intervals of {low_narrow['model'].iloc[0]} and {low_wide['model'].iloc[0]} lie apart for "
             f"{apart.sum()} of {len(apart)} seeds"
         )
-    return f"{text}.{_truth(rows)}", (
-        f"The teacher's rank reads {reads[models[0]]} {span}; three estimators {'agree' if agree else 'disagree'} on "
-        "the order of the models."
-    )
+    return f"{text}.{_truth(rows)}", (f"The teacher's rank reads {reads[models[0]]} {span}. {highest}.")
 
 
 def _truth(rows: pd.DataFrame) -> str:

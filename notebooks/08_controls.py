@@ -224,8 +224,9 @@ glue("fig_control_estimators", figure, display=False)
 Markdown(f"**What was seen.** {reading['reading_estimators']}")
 
 # %% [markdown]
-# **How sure are we?** The bootstrap interval covers the choice of test images, not the choice of seed. Shares of
-# factors that depend on each other overlap, and what only a combination of factors explains is in none of them.
+# **How sure are we?** The bootstrap interval covers the choice of test images, not the choice of seed. It lies above
+# its estimate because fewer images lower a rank, for which it corrects. Shares of factors that depend on each other
+# overlap, and what only a combination of factors explains is in none of them.
 #
 # ## 8. Across modalities
 #
