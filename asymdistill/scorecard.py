@@ -39,6 +39,7 @@ GROUNDS = {
     SAME_SETTING: "the paper's own setting",
     OTHER_SETTING: "another setting",
 }
+DIFFERENCE = "difference in"
 UNITS = {"accuracy": "%", "fall": "points", "info_nce": "nats", "uniformity": "log of a mean"}
 _TOLERANCE = "0.85"
 _OPEN: Any = {**figures.PAPER, "markerfacecolor": "none", "markersize": 8}
@@ -152,8 +153,9 @@ def _axis(claim: Claim) -> str:
     name = re.sub(r",? (closed by|of)( that of)? \{\}$", "", words).removeprefix("the ")
     unit = f" ({UNITS[claim['quantity']]})" if claim["quantity"] in UNITS else ""
     entry = _entries().get(claim["id"])
-    is_difference = claim["test"] in ("order", "same") or (entry is not None and entry.minus is not None)
-    return f"{'difference in ' if is_difference else ''}{name}{unit}"
+    if claim["test"] in ("order", "same") or (entry is not None and entry.minus is not None):
+        return f"{DIFFERENCE} {name}{unit.replace('%', 'points')}"
+    return f"{name}{unit}"
 
 
 @cache
@@ -176,6 +178,8 @@ def _forest(panels: list[tuple[str, pd.DataFrame]]) -> Figure:
                 axis.text(0, top, label, transform=axis.get_yaxis_transform(), fontsize=11, va="top")
                 top += label.count("\n") + 2.6
                 _interval(axis, top - 1, claim)
+            if unit.startswith(DIFFERENCE):
+                axis.axvline(0, color="0.5", linewidth=1, zorder=0)
             _scale(axis, pd.concat([own["paper_value"], own["measured"]]))
             axis.set(xlabel=unit, yticks=[], ylim=(end, -0.3))
             axis.spines["left"].set_visible(False)
@@ -201,7 +205,7 @@ def _interval(axis: Axes, y: float, claim: Claim) -> None:
 def _scale(axis: Axes, both: pd.Series) -> None:
     """Spread values of several sizes evenly, with ticks as people write them: 0.5, 20, 2M."""
     axis.margins(x=0.06)
-    if both.min() > 0 and both.max() / both.min() > 5:
+    if both.min() > 0 and both.max() / both.min() > 20:
         axis.set_xscale("log")
         axis.xaxis.set_major_locator(LogLocator(subs=(1,) if both.max() / both.min() > 100 else (1, 2, 5)))
         axis.xaxis.set_minor_formatter(NullFormatter())

@@ -83,10 +83,10 @@ HTML(scorecard.table(ledger))
 # ## The paper's values and the measured ones
 #
 # These are the claims with a number of the paper and a measured one. Each panel has one quantity and one unit; where
-# a claim is about a difference between models, so is its panel. Open diamonds are the paper's values, on the
-# tolerance as a grey band where the claim has one. The form and the colour of a filled mark give the verdict, and a
-# line is the 95 % interval over seeds. Pale marks with dashed lines were measured in another setting than the
-# paper's: there the distance from the diamond is no error.
+# a claim is about a difference between models, so is its panel; of an order, a positive difference is the claimed
+# one. Open diamonds are the paper's values, on the tolerance as a grey band where the claim has one. The form and
+# the colour of a filled mark give the verdict, and a line is the 95 % interval over seeds. Pale marks with dashed
+# lines were measured in another setting than the paper's: there the distance from the diamond is no error.
 
 # %% mystnb={"image": {"alt": "Forest plot: the paper's value beside the measured interval, as in the table above"}}
 _ = scorecard.forest(ledger)

@@ -13,7 +13,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from asymdistill import scorecard
+from asymdistill import claims, scorecard
 
 NAN = math.nan
 DEFAULTS = {
@@ -88,6 +88,13 @@ def test_the_table_has_every_claim_as_a_row_that_can_be_linked_to() -> None:
     assert cells.rows["claim-v1-claim-0"]["verdict"] == "✕ not reproduced"
     assert cells.rows["claim-v1-claim-1"]["measured"] == "–"
     assert '<p role="status" aria-live="polite">4 of 4 claims</p>' in html
+
+
+def test_the_table_of_the_papers_claims_leaves_none_out() -> None:
+    evaluated = claims.evaluate(None)
+    rows = Cells(scorecard.table(evaluated)).rows
+    assert set(rows) == {f"claim-{name}" for name in claims.load()["id"]}
+    assert all(claim["verdict"] in rows[f"claim-{claim['id']}"]["verdict"] for claim in evaluated.to_dict("records"))
 
 
 def test_the_table_goes_by_paper_and_section() -> None:
@@ -224,6 +231,14 @@ def test_an_interval_is_drawn_from_low_to_high_and_other_settings_are_dashed_and
     assert sum(other[:3]) > sum(own)
 
 
+def test_differences_are_set_against_zero() -> None:
+    values, differences = [
+        lines(figure) for test in ("equal", "order") for figure in scorecard.forest(ledger({"test": test}))
+    ]
+    assert [0, 0] in [list(line.get_xdata()) for line in differences]
+    assert [0, 0] not in [list(line.get_xdata()) for line in values]
+
+
 def test_a_tolerance_is_a_band_around_the_papers_value() -> None:
     size = {"id": "v1-size-s", "quantity": "parameters", "test": "count", "paper_value": 500000.0, "measured": 811264.0}
     (figure,) = scorecard.forest(ledger({**size, "evidence": "static", "low": NAN, "high": NAN}))
@@ -237,15 +252,15 @@ def test_one_axis_has_one_quantity_and_one_figure_fits_a_screen() -> None:
     orders = [{"quantity": "accuracy", "test": test} for test in ("order", "same")]
     gain = {"quantity": "accuracy", "test": "at_most", "id": "v1-augmentation-gain-0.1"}
     drawn = scorecard.forest(ledger(*rows, *orders, gain, {"quantity": "invented"}))
-    claims = [[len(axis.lines) // 3 for axis in figure.axes] for figure in drawn]
-    assert sum(map(sum, claims)) == 25
-    assert all(sum(panels) <= scorecard.ROWS for panels in claims)
+    panels = [[len(axis.texts) for axis in figure.axes] for figure in drawn]
+    assert sum(map(sum, panels)) == 25
+    assert all(sum(rows) <= scorecard.ROWS for rows in panels)
     assert all(figure.get_figheight() < 9 for figure in drawn)
     labels = [axis.get_xlabel() for figure in drawn for axis in figure.axes]
     assert list(dict.fromkeys(labels)) == [
         "accuracy (%)",
         "InfoNCE loss (nats)",
-        "difference in accuracy (%)",
+        "difference in accuracy (points)",
         "invented",
     ]
 
