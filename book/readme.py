@@ -9,7 +9,7 @@ from pathlib import Path
 import matplotlib as mpl
 import pandas as pd
 
-from asymdistill import claims, figures, report
+from asymdistill import claims, figures, report, scorecard
 from asymdistill.study import Study
 
 ROOT = Path(__file__).parent.parent
@@ -31,7 +31,8 @@ def results(study: Study) -> str:
     lines = [f"| {model} | {' | '.join(values)} |" for model, values in zip(table.index, table.to_numpy(), strict=True)]
     rule = "| --- |" + " ---: |" * len(table.columns)
     what = "Mean ± standard deviation over seeds (ddof = 0): effective rank, and accuracy of a linear probe."
-    return "\n".join([study.description(), "", header, rule, *lines, "", what])
+    verdicts = scorecard.summary(claims.evaluate(study))["scorecard_summary"]
+    return "\n".join([study.description(), "", header, rule, *lines, "", what, "", verdicts])
 
 
 def _column(table: pd.DataFrame, name: str) -> pd.DataFrame:
