@@ -90,8 +90,12 @@ def longer(settings: Settings) -> list[Arm]:
 
 
 def by_classes(settings: Settings, classes: int) -> list[Arm]:
-    """The narrowest student, trained and tested on some of the classes."""
-    counts = [count for count in settings.class_counts if count <= classes]
+    """The narrowest student, trained and tested on some of the classes.
+
+    With all of them it is one of the grid's where images can be drawn at will, and else another: it has fewer images.
+    """
+    most = classes - 1 if settings.dataset == "scenes" else classes
+    counts = [count for count in settings.class_counts if count <= most]
     return [Arm(min(settings.widths), seed, classes=count) for count in counts for seed in settings.seeds]
 
 

@@ -105,6 +105,11 @@ def _classes(run: Experiment, robustness: pd.DataFrame) -> Iterator[Row]:
         yield measured(None, "sweep_rank", spectrum.effective_rank(run.encode(None, "test", classes=count)), x=count)
     for arm in treated:
         yield measured(arm, "sweep_rank", spectrum.effective_rank(run.encode(arm, "test")), x=arm.classes)
+    if run.settings.dataset == "scenes":
+        narrow = min(run.settings.widths)
+        for model in (None, *(arm for arm in run.arms() if arm.width == narrow)):
+            rank = spectrum.effective_rank(run.encode(model, "test"))
+            yield measured(model, "sweep_rank", rank, x=len(run.test.class_names))
 
 
 def _truncation(run: Experiment, robustness: pd.DataFrame) -> Iterator[Row]:

@@ -36,7 +36,7 @@ def test_each_control_changes_one_thing() -> None:
         for field in ("epochs", "classes", "resolution", "dilation", "noise", "objective")
     }
     assert {arm.schedule for arm in changed["epochs"]} == {"constant", "cosine"}
-    assert [(arm.seed, arm.classes) for arm in changed["classes"]] == [(7, 2), (8, 2), (7, 10), (8, 10)]
+    assert [(arm.seed, arm.classes) for arm in changed["classes"]] == [(7, 2), (8, 2)]
     assert [arm.objective for arm in changed["objective"]] == [
         "whitened",
         "whitened",
@@ -57,6 +57,12 @@ def test_widths_that_the_grid_has_are_not_trained_twice() -> None:
 
 def test_class_counts_beyond_the_images_classes_are_left_out() -> None:
     assert {arm.classes for arm in arms.by_classes(SETTINGS, 4)} == {2}
+
+
+def test_all_classes_are_an_arm_of_their_own_only_where_images_are_few() -> None:
+    files = SETTINGS.model_copy(update={"dataset": "cifar10"})
+    assert {arm.classes for arm in arms.by_classes(SETTINGS, 10)} == {2}
+    assert {arm.classes for arm in arms.by_classes(files, 10)} == {2, 10}
 
 
 def test_further_seeds_are_new_ones_for_both_ends() -> None:

@@ -10,6 +10,8 @@ from urllib.parse import unquote, urlsplit
 import pytest
 import yaml
 
+from asymdistill import claims
+
 ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.slow
 
@@ -112,6 +114,11 @@ def test_numbers_stand_where_they_are_quoted(pages: dict[str, Page]) -> None:
         assert "glue:" not in text
         assert not re.search(r"\bnan\b", text), name
     assert re.search(r"effective rank, teacher 88\.68 \d+\.\d\d", pages["book/index.html"].text)
+
+
+def test_every_claim_has_its_row_and_pages_name_verdicts_of_this_run(pages: dict[str, Page]) -> None:
+    assert {f"claim-{name}" for name in claims.load()["id"]} <= pages["notebooks/09_scorecard.html"].anchors
+    assert re.search(r"not testable here|not reproduced|reproduced", pages["book/text_and_code.html"].text)
 
 
 def test_parameters_of_papermill_are_not_shown_twice(pages: dict[str, Page]) -> None:
