@@ -1,4 +1,4 @@
-"""The command line: ``asymdistill run``, ``book``, ``claims`` and ``profiles``."""
+"""The command line: ``asymdistill run``, ``book``, ``claims``, ``doctor`` and ``profiles``."""
 
 import logging
 import sys
@@ -13,6 +13,7 @@ from asymdistill import report
 from asymdistill.checks import InputError
 from asymdistill.claims import evaluate
 from asymdistill.config import Settings, load_settings, parse_assignments, profile_names
+from asymdistill.doctor import examine
 from asymdistill.progress import duration
 from asymdistill.recorded import Recorded
 from asymdistill.study import Study
@@ -97,6 +98,17 @@ def claims(
     console = Console(markup=False, emoji=False)
     console.print(_rich_table(str(run), ["claim", "verdict", "paper", "measured", "evidence", "reason"], rows))
     console.print(summary(ledger)["scorecard_summary"], highlight=False)
+
+
+@app.command()
+def doctor(profile: ProfileOption = "embedded", assignments: SetOption = None) -> None:
+    """Say what a run needs, what of it is missing here, and how long it will take: status 1 if anything is missing."""
+    name, settings = load_settings(profile, parse_assignments(assignments or []))
+    findings = examine(name, settings)
+    rows = [[finding.name, finding.status, finding.words] for finding in findings]
+    Console(markup=False, emoji=False).print(_rich_table(f"Profile {name}", ["what", "status", "found"], rows))
+    if any(finding.status == "missing" for finding in findings):
+        raise typer.Exit(1)
 
 
 @app.command()

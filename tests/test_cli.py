@@ -156,9 +156,9 @@ def test_a_run_reads_what_is_stored_and_says_where_it_is(
     assert {path: path.stat().st_mtime_ns for path in small_study.folder.rglob("*")} == before
 
 
-def shell(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+def shell(words: list[str], folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "asymdistill.cli", *words]
-    environment = os.environ | {"COLUMNS": "200", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    environment = os.environ | {"COLUMNS": "200", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"} | variables
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, env=environment)
 
 
@@ -191,3 +191,51 @@ def test_the_version_is_the_packages() -> None:
     from importlib import metadata
 
     assert metadata.version("asymdistill") == __version__
+
+
+def test_the_doctor_says_what_a_run_needs_and_what_is_missing(
+    small_study: Study, empty: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
+    monkeypatch.setattr("asymdistill.rehearsal.seconds", lambda plan: {"students": 7.0})
+    assert cli.main(["doctor", "-p", "smoke", *words_for(small_study)]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert "Profile smoke" in out
+    assert str(small_study.settings.teacher_weights) in out
+    assert "missing" not in out
+    for name in ("device", "images", "weights", "students", "memory", "time"):
+        assert f"│ {name} " in out
+    assert cli.main(["doctor", "-p", "smoke", *words_for(small_study), "--set", "dataset=gone.npz"]) == 1
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert "missing" in out
+    assert "gone.npz does not exist" in out
+    assert not list(empty.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("doctor -p nope", "no profile 'nope'; allowed: "),
+        ("doctor -p smoke --set epoch=3", "unknown setting 'epoch'"),
+        ("doctor -p smoke --set teacher=timm:vit_enormous", "timm has no model 'vit_enormous'"),
+    ],
+)
+def test_the_doctor_is_asked_about_runs_that_can_be(
+    words: str, message: str, empty: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert message in fails(words.split(), capsys)
+    assert not list(empty.iterdir())
+
+
+@pytest.mark.slow
+def test_in_a_shell_the_doctor_has_status_1_where_something_is_missing(empty: Path) -> None:
+    variables = {"COLUMNS": "400", "HF_HOME": str(empty / "hub"), "ASYMDISTILL_TEACHER_WEIGHTS": ""}
+    words = ["doctor", "-p", "smoke", "--set", "teacher=timm:test_vit.r160_in1k", "--set", "controls=[]"]
+    done = shell(words, empty, **variables)
+    assert done.returncode == 1
+    assert done.stderr == ""
+    assert "model.safetensors is not in" in done.stdout
+    assert "about" in done.stdout
+    assert not list(empty.iterdir())

@@ -1,0 +1,236 @@
+"""What a run needs and whether it is there, said before anything runs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import psutil  # type: ignore[import-untyped]
+import torch
+from torchvision.datasets import ImageFolder
+from torchvision.datasets.utils import check_integrity
+
+from asymdistill import checkpoints, data, forecast, manifest, rehearsal, scenes, towers
+from asymdistill.checks import InputError
+from asymdistill.config import Settings
+from asymdistill.forecast import Plan
+from asymdistill.progress import duration
+from asymdistill.teachers import PRECISIONS, Teacher, load_teacher, untrained_teacher
+from asymdistill.training import steps_per_epoch
+
+Status = Literal["ok", "missing", "warning"]
+CIFAR_COUNTS = (50_000, 10_000)
+SIDE = 32  # of the images of Scenes and CIFAR, in pixels
+LONG = 24 * 3600  # seconds from which on a run deserves a warning
+# What a container may use and what it does use, in the two versions of Linux's control groups.
+CONTAINERS = (
+    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a run needs.
+
+    Attributes:
+        name: what it is.
+        status: ``ok``; ``missing``: it is not on this machine; or ``warning``.
+        words: what was found, where, or where it was looked for.
+    """
+
+    name: str
+    status: Status
+    words: str
+
+
+@dataclass(frozen=True)
+class Images:
+    """What is known of images before they are read: numbers, side in pixels, number of classes."""
+
+    train: int
+    test: int
+    side: int
+    classes: int
+
+
+def examine(profile: str, settings: Settings) -> list[Finding]:
+    """Look for everything that a run needs, and estimate what it takes.
+
+    Nothing is downloaded or written. What is trained for a moment, to time it, is thrown away.
+
+    Args:
+        profile: its name.
+        settings: of the run.
+
+    Returns:
+        What was found of the device, the images, the teacher's weights, the students, memory and time.
+
+    Raises:
+        InputError: the teacher does not exist.
+    """
+    libraries, there = _resident(), _host_memory()  # before anything is loaded
+    device, of_device = _device(settings)
+    images, of_images = _images(settings)
+    teacher, of_weights = _weights(settings, device)
+    findings = [of_device, of_images, of_weights]
+    if images is None:
+        return findings
+    plan = Plan(settings, device, images.train, images.test, images.side, images.classes, teacher)
+    before = _resident()
+    of_time = _time(plan)
+    host = forecast.host_bytes(plan, libraries, _resident() - before)
+    findings += [_students(profile, plan), _memory("memory", host, *there)]
+    if device.type == "cuda":
+        findings.append(_memory("GPU memory", forecast.gpu_bytes(plan), *torch.cuda.mem_get_info(device)))
+    return [*findings, of_time]
+
+
+def _device(settings: Settings) -> tuple[torch.device, Finding]:
+    cpu = torch.device("cpu")
+    known = [cpu, *(torch.device("cuda", index) for index in range(torch.cuda.device_count()))]
+    try:
+        device = manifest.resolve_device(settings.device)
+    except InputError as error:
+        return cpu, Finding("device", "missing", f"{error}; here: {_named(known)}")
+    chosen = cpu if device.type == "cpu" else torch.device("cuda", device.index or 0)
+    others = [other for other in known if other != chosen]
+    also = f"also here: {_named(others)}" if others else "no GPU is here"
+    return device, Finding("device", "ok", f"{manifest.describe_device(device)}; {also}")
+
+
+def _named(devices: Sequence[torch.device]) -> str:
+    return ", ".join(f"{device}, {manifest.describe_device(device)}" for device in devices)
+
+
+def _images(settings: Settings) -> tuple[Images | None, Finding]:
+    name = settings.dataset
+    try:
+        if name == "scenes":
+            drawn = data.SCENES_DEFAULT_COUNT
+            there = Images(drawn["train"], drawn["test"], SIDE, len(scenes.SHAPES))
+            finding = Finding("images", "ok", "scenes, which are drawn and need no file")
+        elif name in data.TORCHVISION:
+            there = Images(*CIFAR_COUNTS, SIDE, int(name.removeprefix("cifar")))
+            finding = _cifar(settings)
+        else:
+            there = _folder(settings) if Path(name).expanduser().is_dir() else _archive(settings)
+            words = (
+                f"{there.train:,} for training and {there.test:,} for testing, of {there.classes} classes, in {name}"
+            )
+            finding = Finding("images", "ok", words)
+        wanted = replace(there, train=settings.train_limit or there.train, test=settings.test_limit or there.test)
+        for split in ("train", "test"):
+            if name != "scenes" and getattr(wanted, split) > getattr(there, split):
+                raise InputError(
+                    f"{split}_limit is {getattr(wanted, split)}; {name} has {getattr(there, split)} such images"
+                )
+        steps_per_epoch(wanted.train, settings.batch_size)
+    except InputError as error:
+        return None, Finding("images", "missing", str(error))
+    return wanted, finding
+
+
+def _cifar(settings: Settings) -> Finding:
+    kind = data.TORCHVISION[settings.dataset]
+    root = (settings.dataset_root or data.DEFAULT_ROOT).expanduser()
+    try:
+        kind(root, train=False)  # compares the MD5 of every file with the official one
+        return Finding("images", "ok", f"{settings.dataset} in {root / kind.base_folder}")
+    except (RuntimeError, OSError):
+        if check_integrity(root / kind.filename, kind.tgz_md5):
+            return Finding("images", "ok", f"{settings.dataset} in {root / kind.filename}, which a run unpacks")
+    then = f"a run downloads it from {kind.url}" if settings.download else "download is false"
+    words = f"neither {kind.base_folder} nor {kind.filename} is in {root} as released; {then}"
+    return Finding("images", "missing", words)
+
+
+def _folder(settings: Settings) -> Images:
+    trees = {}
+    for split in ("train", "test"):
+        path = Path(settings.dataset).expanduser() / split
+        try:
+            trees[split] = ImageFolder(path)  # lists the files and opens none
+        except FileNotFoundError as error:
+            raise InputError(f"{path} is not a folder of one subfolder of images a class: {error}") from None
+    classes = len(trees["train"].classes)
+    return Images(len(trees["train"]), len(trees["test"]), settings.image_size, classes)
+
+
+def _archive(settings: Settings) -> Images:
+    train, test = data.load(settings.dataset, "train"), data.load(settings.dataset, "test")
+    return Images(len(train), len(test), train.images.shape[1], len(train.class_names))
+
+
+def _weights(settings: Settings, device: torch.device) -> tuple[Teacher, Finding]:
+    name, source = settings.teacher, checkpoints.published(settings.teacher)
+    try:
+        path = checkpoints.find_weights(name, settings.teacher_weights)
+        if path is None and name == "embedded":
+            path = towers.embedded_path()
+        if path is None and source is not None:
+            path = source.cached()
+        if path is not None:
+            teacher = load_teacher(name, weights=path, device=device, precision=settings.teacher_precision)
+            return teacher, Finding("weights", "ok", f"{name} in {path}, {_amount(path.stat().st_size)}")
+        words = f"neither teacher_weights nor {checkpoints.VARIABLE} names a file of {name}, "
+        if source is None:
+            words += "whose weights are published only in formats that can run code"
+        else:
+            words += f"and {source.name} is not in {source.folder}; a run downloads it from the hub's {source.project}"
+    except InputError as error:
+        words = str(error)
+    teacher = untrained_teacher(name)
+    teacher.precision = PRECISIONS[settings.teacher_precision]
+    return teacher.to(device), Finding("weights", "missing", words)
+
+
+def _students(profile: str, plan: Plan) -> Finding:
+    augmented = sum(arm.augmented for arm in plan.students)
+    rest = len(plan.students) - len(plan.grid) - augmented
+    words = (
+        f"{len(plan.students)} in profile {profile}: {len(plan.grid)} of the grid, {augmented} augmented, {rest} of "
+        f"the controls; {plan.train:,} training and {plan.test:,} test images"
+    )
+    return Finding("students", "ok", words)
+
+
+def _memory(name: str, parts: Mapping[str, int], free: int, total: int) -> Finding:
+    need = sum(parts.values())
+    status: Status = "missing" if need > total else "warning" if need > free else "ok"
+    listed = ", ".join(f"{part} {_amount(size)}" for part, size in parts.items())
+    words = f"about {_amount(need)} needed, {_amount(free)} of {_amount(total)} free ({listed})"
+    return Finding(name, status, words)
+
+
+def _host_memory() -> tuple[int, int]:
+    """Bytes free for a run that takes this process's place, and bytes in all, within a container's limits."""
+    memory = psutil.virtual_memory()
+    free, total = int(memory.available), int(memory.total)
+    for limit_file, use_file in CONTAINERS:
+        if Path(limit_file).is_file() and (limit := Path(limit_file).read_text().strip()).isdigit():
+            used = int(Path(use_file).read_text())
+            free, total = min(free, int(limit) - used), min(total, int(limit))
+    return free + _resident(), total
+
+
+def _resident() -> int:
+    return int(psutil.Process().memory_info().rss)
+
+
+def _time(plan: Plan) -> Finding:
+    try:
+        parts = rehearsal.seconds(plan)
+    except InputError as error:  # of too few classes or images for a control
+        return Finding("time", "missing", f"a run would fail: {error}")
+    whole = sum(parts.values())
+    listed = ", ".join(f"{part} {duration(seconds)}" for part, seconds in parts.items())
+    words = (
+        f"about {duration(whole)} on {manifest.describe_device(plan.device)} ({listed}): an estimate, from some steps "
+        f"of every network and batches of the teacher timed just now, {plan.workers} side by side"
+    )
+    return Finding("time", "warning" if whole > LONG else "ok", words)
+
+
+def _amount(size: int) -> str:
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"
