@@ -1,18 +1,21 @@
 """Images of every source in one shape: uint8 in memory, labels and class names with them."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 import torchvision
 from PIL import Image
 from torch import Tensor
+from torchvision.datasets.utils import check_integrity
 
 from asymdistill import scenes
 from asymdistill.artifacts import digest_bytes, digest_file
-from asymdistill.checks import InputError, check_images
+from asymdistill.checks import InputError, check_images, check_option
+from asymdistill.network import Unavailable, expect_answer
 
 Split = Literal["train", "test"]
 TORCHVISION = {"cifar10": torchvision.datasets.CIFAR10, "cifar100": torchvision.datasets.CIFAR100}
@@ -29,11 +32,13 @@ class ImageSet:
         images: uint8, N x H x W x 3, RGB.
         labels: int64, N, indices into ``class_names``.
         class_names: one name a class.
+        factors: of Scenes, what each image shows: see ``scenes.Scenes``; empty for other images.
     """
 
     images: Tensor
     labels: Tensor
     class_names: tuple[str, ...]
+    factors: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_images("images", self.images)
@@ -50,7 +55,8 @@ class ImageSet:
 
     def take(self, indices: Tensor) -> "ImageSet":
         """The images at ``indices``, in that order."""
-        return ImageSet(self.images[indices], self.labels[indices], self.class_names)
+        factors = {name: values[indices] for name, values in self.factors.items()}
+        return ImageSet(self.images[indices], self.labels[indices], self.class_names, factors)
 
 
 def load(
@@ -62,6 +68,7 @@ def load(
     limit: int | None = None,
     seed: int = 0,
     image_size: int = 32,
+    classes: int | None = None,
 ) -> ImageSet:
     """Load one split of a data set.
 
@@ -78,12 +85,14 @@ def load(
         limit: keep so many images, balanced over the classes; None: all.
         seed: seeds Scenes, the subset and the shuffling.
         image_size: side in pixels to which the images of a folder are brought.
+        classes: keep the images of the first so many classes only, before any limit; None: of all.
 
     Raises:
-        InputError: nothing by that name, files that are missing or of another form, a limit beyond the images there.
+        InputError: nothing by that name, files that are missing or of another form, more classes or a limit of more
+            images than are there.
     """
     if dataset == "scenes":
-        return _load_scenes(split, limit, seed)
+        return _load_scenes(split, limit, seed, classes or len(scenes.SHAPES))
     if dataset in TORCHVISION:
         loaded = _load_torchvision(dataset, split, (root or DEFAULT_ROOT).expanduser(), download)
     else:
@@ -99,6 +108,10 @@ def load(
             )
         generator = torch.Generator().manual_seed(seed)
         loaded = loaded.take(torch.randperm(len(loaded), generator=generator))
+    if classes is not None:
+        check_option("classes", classes, range(1, len(loaded.class_names) + 1))
+        kept = loaded.take((loaded.labels < classes).nonzero().flatten())
+        loaded = ImageSet(kept.images, kept.labels, kept.class_names[:classes])
     if limit is None:
         return loaded
     return loaded.take(balanced_subset(loaded.labels, limit, seed=seed, classes=len(loaded.class_names)))
@@ -134,24 +147,39 @@ def fingerprint(dataset: str, image_size: int = 32) -> str:
     return digest_bytes("\n".join([str(image_size), *entries]).encode())
 
 
-def _load_scenes(split: Split, limit: int | None, seed: int) -> ImageSet:
+def _load_scenes(split: Split, limit: int | None, seed: int, classes: int) -> ImageSet:
     # The two splits must never share a scene, and neither may share one with the images that trained the teacher.
-    drawn = scenes.generate(limit or SCENES_DEFAULT_COUNT[split], seed=1_000_003 + 2 * seed + (split == "test"))
-    return ImageSet(drawn.images, drawn.labels, scenes.SHAPES)
+    count = limit or SCENES_DEFAULT_COUNT[split]
+    drawn = scenes.generate(count, seed=1_000_003 + 2 * seed + (split == "test"), classes=classes)
+    return ImageSet(drawn.images, drawn.labels, scenes.SHAPES[:classes], drawn.factors)
 
 
 def _load_torchvision(dataset: str, split: Split, root: Path, download: bool) -> ImageSet:
-    # torchvision unpickles these files, but only after each has matched the MD5 of the official release.
+    kind = TORCHVISION[dataset]
     try:
-        source = TORCHVISION[dataset](root, train=split == "train", download=download)
+        source = _open_cifar(kind, root, split == "train", download)
     except (RuntimeError, OSError) as error:
-        reason = str(error).splitlines()[0]
+        reason = " ".join(str(error).split())
         raise InputError(
-            f"{dataset} is not in {root} and could not be fetched ({reason}); unpack the official archive there, set "
-            "dataset_root to a folder that holds it, or set dataset to an .npz file or an image folder"
+            f"{dataset} is not in {root} and could not be fetched ({reason}); put {kind.filename} there, from CIFAR's "
+            f"page at the University of Toronto ({kind.url}), packed or unpacked as {kind.base_folder}, set "
+            "dataset_root to a folder that holds it so, or set dataset to an .npz file or to a folder of "
+            "train/<class>/ and test/<class>/"
         ) from None
     labels = torch.tensor(source.targets, dtype=torch.int64)
     return ImageSet(torch.from_numpy(source.data), labels, tuple(source.classes))
+
+
+def _open_cifar(kind: Any, root: Path, train: bool, download: bool) -> Any:
+    # torchvision unpickles these files, but only after each has matched the MD5 of the official release.
+    try:
+        return kind(root, train=train)
+    except (RuntimeError, OSError):
+        if not check_integrity(root / kind.filename, kind.tgz_md5):
+            if not download:
+                raise Unavailable("download is false") from None
+            expect_answer(kind.url)  # because torchvision would wait for ever
+    return kind(root, train=train, download=True)  # unpacks the archive where it is there
 
 
 def _load_npz(path: Path, split: Split) -> ImageSet:

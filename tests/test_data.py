@@ -3,10 +3,13 @@
 import io
 import os
 import pickle
+import tarfile
+import time
 import zipfile
 from collections import Counter
 from pathlib import Path
 
+import fake_hub
 import numpy as np
 import pytest
 import torch
@@ -360,13 +363,53 @@ def test_cifar_that_is_not_there_is_one_line_that_says_what_to_do(tmp_path: Path
     assert not list(tmp_path.iterdir())
 
 
-def test_a_download_that_fails_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def offline(*_: object, **__: object) -> None:
-        raise OSError("<urlopen error [Errno -3] Temporary failure in name resolution>")
+def pack_cifar10(source: Path, archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pack a folder as the official archive is, and let torchvision take its MD5 for the official one."""
+    with tarfile.open(archive, "w:gz") as packed:
+        packed.add(source / "cifar-10-batches-py", "cifar-10-batches-py")
+    digest = torchvision.datasets.utils.calculate_md5(archive)
+    monkeypatch.setattr(torchvision.datasets.CIFAR10, "tgz_md5", digest)
 
-    monkeypatch.setattr("torchvision.datasets.cifar.download_and_extract_archive", offline)
-    with pytest.raises(InputError, match=r"could not be fetched .*name resolution"):
-        data.load("cifar10", "train", root=tmp_path)
+
+def test_cifars_archive_is_unpacked_where_it_lies_and_nobody_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = fake_cifar10(tmp_path / "source", monkeypatch)
+    root = tmp_path / "root"
+    root.mkdir()
+    pack_cifar10(tmp_path / "source", root / "cifar-10-python.tar.gz", monkeypatch)
+    monkeypatch.setattr(torchvision.datasets.CIFAR10, "url", f"{fake_hub.refusing()}/cifar-10-python.tar.gz")
+    for download in (False, True):
+        loaded = data.load("cifar10", "train", root=root, download=download)
+        assert np.array_equal(loaded.images.numpy(), expected)
+
+
+def test_cifar_is_downloaded_where_its_server_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = fake_cifar10(tmp_path / "source", monkeypatch)
+    pack_cifar10(tmp_path / "source", tmp_path / "packed", monkeypatch)
+    with fake_hub.serving({"/cifar-10-python.tar.gz": (tmp_path / "packed").read_bytes()}) as url:
+        monkeypatch.setattr(torchvision.datasets.CIFAR10, "url", f"{url}/cifar-10-python.tar.gz")
+        loaded = data.load("cifar10", "train", root=tmp_path / "root")
+    assert np.array_equal(loaded.images.numpy(), expected)
+
+
+@pytest.mark.parametrize("name", ["cifar10", "cifar100"])
+def test_without_a_network_the_line_about_cifar_comes_within_ten_seconds(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = data.TORCHVISION[name]
+    start = time.monotonic()
+    with fake_hub.black_hole() as hole:
+        for server, reason in ((hole, "no answer within|timed out"), (fake_hub.refusing(), "refused")):
+            monkeypatch.setattr(kind, "url", f"{server}/{kind.filename}")
+            message = rf"{name} is not in {tmp_path} and could not be fetched \(.*({reason})"
+            with pytest.raises(InputError, match=message) as caught:
+                data.load(name, "train", root=tmp_path)
+            assert "\n" not in str(caught.value)
+            for part in (kind.filename, kind.base_folder, "University of Toronto", kind.url, ".npz", "train/<class>/"):
+                assert part in str(caught.value)
+    assert time.monotonic() - start < 10
+    assert not list(tmp_path.iterdir())
 
 
 # Fingerprints
@@ -407,3 +450,21 @@ def test_an_image_set_holds_what_fits_together() -> None:
             data.ImageSet(images, labels, ("a", "b"))
     with pytest.raises(InputError, match="uint8"):
         data.ImageSet(images.float(), torch.tensor([0, 1, 1]), ("a", "b"))
+
+
+def test_the_first_classes_only_and_a_limit_after_them(tmp_path: Path) -> None:
+    arrays = write_npz(tmp_path / "data.npz")
+    some = data.load(str(tmp_path / "data.npz"), "train", classes=2)
+    assert some.class_names == ("ant", "bee")
+    assert len(some) == (arrays["train_labels"] < 2).sum()
+    assert data.load(str(tmp_path / "data.npz"), "train", classes=2, limit=4).labels.bincount().tolist() == [2, 2]
+    with pytest.raises(InputError, match=r"classes is 99; allowed: 1, "):
+        data.load(str(tmp_path / "data.npz"), "train", classes=99)
+
+
+def test_scenes_keep_what_they_show() -> None:
+    some = data.load("scenes", "test", limit=40, classes=2)
+    assert some.class_names == scenes.SHAPES[:2]
+    assert torch.equal(some.factors["shape"], some.labels)
+    taken = some.take(torch.tensor([3, 1]))
+    assert taken.factors["colour"].tolist() == some.factors["colour"][[3, 1]].tolist()
