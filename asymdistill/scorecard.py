@@ -93,7 +93,8 @@ def untested(ledger: pd.DataFrame) -> str:
 def in_words(rows: pd.DataFrame) -> str:
     """HTML of a table whose lines may break, for sentences and for narrow screens."""
     cell = "font: inherit; font-size: 0.92em; padding: 0.3rem 0.25rem; text-align: left; vertical-align: top"
-    style = f"<style>.words table.dataframe :is(th, td) {{ {cell}; white-space: normal }}</style>"
+    rules = f"{{ {cell}; white-space: normal }} .words td:first-child {{ min-width: 8.5rem }}"
+    style = f"<style>.words table.dataframe :is(th, td) {rules}</style>"
     return f'<div class="words">{style}{rows.to_html(index=False, border=0)}</div>'
 
 
