@@ -82,7 +82,9 @@ def examine(profile: str, settings: Settings) -> list[Finding]:
     host = forecast.host_bytes(plan, libraries, _resident() - before)
     findings += [_students(profile, plan), _memory("memory", host, *there)]
     if device.type == "cuda":
-        findings.append(_memory("GPU memory", forecast.gpu_bytes(plan), *torch.cuda.mem_get_info(device)))
+        free, total = torch.cuda.mem_get_info(device)
+        own = torch.cuda.memory_reserved(device)  # by the rehearsal
+        findings.append(_memory("GPU memory", forecast.gpu_bytes(plan), free + own, total))
     return [*findings, of_time]
 
 

@@ -253,9 +253,10 @@ def test_a_gpus_memory_is_weighed_too(quick: None, teacher_file: Path, monkeypat
     monkeypatch.setattr(doctor, "load_teacher", lambda *_, device, **__: doctor.untrained_teacher("embedded"))
     monkeypatch.setattr(doctor.manifest, "describe_device", lambda device: "a GPU")
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (GIB // 1024, 2 * GIB))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: GIB // 1024)
     finding = found(teacher_file)["GPU memory"]
     assert finding.status == "warning"
-    assert "1 MiB of 2.0 GiB free (images" in finding.words
+    assert "2 MiB of 2.0 GiB free (images" in finding.words
 
 
 def test_more_than_a_day_is_a_warning(teacher_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
