@@ -219,7 +219,7 @@ class Study:
 
     def _control(self, name: str) -> pd.DataFrame:
         def compute() -> Rows:
-            return sceptic.rows_of(name, self.experiment, self.robustness())
+            return sceptic.rows_of(name, self.experiment, self._with_normalised_noise())
 
         return self._table(f"control-{name}", compute, sceptic.COLUMNS)
 
@@ -235,10 +235,18 @@ class Study:
 
         return artifacts.stored_table(self.folder / "tables" / f"{name}.csv", timed)
 
-    def _noise_rows(self, models: Sequence[Model]) -> Rows:
+    def _with_normalised_noise(self) -> pd.DataFrame:
+        """The table of robustness with the paper's kind of noise, which the controls take, in any case."""
+        own = self.robustness()
+        if "normalised" in self.settings.noise_spaces:
+            return own
+        more = self._table("robustness-normalised", lambda: self._noise_rows(self._models(), ("normalised",)))
+        return pd.concat([own, more], ignore_index=True)
+
+    def _noise_rows(self, models: Sequence[Model], spaces: Sequence[str] | None = None) -> Rows:
         run = self.experiment
         run.train_students()
-        return run.gather(partial(under_noise, run), models, "probing under noise")
+        return run.gather(partial(under_noise, run, spaces=spaces), models, "probing under noise")
 
 
 def _listed(values: Sequence[float]) -> str:

@@ -140,7 +140,8 @@ def _optimiser(
     parameters = list(student.parameters())
     if isinstance(recipe.objective, nn.Module):
         parameters += recipe.objective.to(next(student.parameters()).device).parameters()
-    optimiser = torch.optim.Adam(parameters, lr=recipe.learning_rate)
+    # Fused: the same equations in one pass over the weights, a tenth of a small student's step.
+    optimiser = torch.optim.Adam(parameters, lr=recipe.learning_rate, fused=True)
     if recipe.schedule == "cosine":
         return optimiser, torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, recipe.epochs * steps)
     return optimiser, torch.optim.lr_scheduler.ConstantLR(optimiser, factor=1.0)

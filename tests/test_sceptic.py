@@ -188,3 +188,14 @@ def test_controls_can_be_added_to_a_run_that_had_none(study: Study) -> None:
     bare = Study.open("smoke", study.settings.model_dump() | {"controls": []}, study.folder.parent)
     assert bare.folder == study.folder
     assert bare.controls().empty
+
+
+def test_where_only_pixel_noise_is_asked_for_the_controls_measure_the_papers_kind_themselves(
+    study: Study, teacher_file: Path
+) -> None:
+    few = SMALL | FEW | {"noise_spaces": ["pixel"], "controls": ["noise"], "widths": [0.5], "seeds": [42]}
+    other = Study.from_profile("smoke", runs_dir=study.folder.parent, teacher_weights=teacher_file, **few)
+    plain = only(other.controls(), "noise", "accuracy", variant="plain")
+    known = study.robustness().query("width == 0.5 and seed == 42 and noise_space == 'normalised'")
+    assert plain["value"].tolist() == known["accuracy"].tolist()
+    assert set(other.robustness()["noise_space"]) == {"pixel"}
