@@ -112,7 +112,8 @@ def test_numbers_stand_where_they_are_quoted(pages: dict[str, Page]) -> None:
     for name in written_pages():
         text = pages[f"{name}.html"].text
         assert "glue:" not in text
-        assert not re.search(r"\bnan\b", text), name
+        # The API shows what arguments default to, which may be just that.
+        assert name == "book/api" or not re.search(r"\bnan\b", text), name
     assert re.search(r"effective rank, teacher 88\.68 \d+\.\d\d", pages["book/index.html"].text)
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from conftest import SMALL
 
-from asymdistill import __version__, cli
-from asymdistill.config import Settings, profile_names
+from asymdistill import __version__, arms, cli
+from asymdistill.config import Settings, load_settings, profile_names
+from asymdistill.scenes import SHAPES
 from asymdistill.study import Study
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -180,7 +181,9 @@ def test_the_smoke_profile_runs_from_a_shell(empty: Path, teacher_file: Path) ->
     (folder,) = (empty / "results").iterdir()
     assert first.stdout.splitlines()[-1] == f"tables, students and manifest: results/{folder.name}"
     assert folder.name.startswith("smoke-")
-    assert len(list((folder / "students").glob("*.safetensors"))) == 3
+    settings = load_settings("smoke")[1]
+    everyone = [*arms.grid(settings), *arms.augmented(settings), *arms.controls(settings, len(SHAPES))]
+    assert {path.stem for path in (folder / "students").glob("*.safetensors")} == {arm.name for arm in everyone}
     content = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     again = shell(words, empty)
     assert (again.returncode, again.stdout) == (0, first.stdout)

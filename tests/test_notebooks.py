@@ -11,7 +11,7 @@ import jupytext
 import nbformat
 import pytest
 
-from asymdistill import report
+from asymdistill import claims, report, scorecard
 from asymdistill.study import Study
 
 ROOT = Path(__file__).parent.parent
@@ -105,6 +105,7 @@ def test_stored_numbers_come_out_again() -> None:
         **report.collapse(study.spectrum()),
         **report.alignment(study.alignment()),
         **report.robustness(study.robustness()),
+        **scorecard.summary(claims.evaluate(study)),
     }
     # Another processor adds floats in another order, and training amplifies that: less than seeds do, more than ulps.
     tolerance = {"er_teacher": 1e-3, "acc_teacher_clean": 1e-3, "dims90_teacher": 0.1}
