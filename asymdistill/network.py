@@ -11,7 +11,7 @@ from typing import TypeVar
 from huggingface_hub import constants, get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
 
 Answer = TypeVar("Answer")
-PATIENCE = 4.0  # seconds; with the time that the libraries take to start, a command fails within ten
+PATIENCE = 3.0  # seconds; with the time that the libraries take to start, a command fails within ten
 
 
 class Unavailable(OSError):
