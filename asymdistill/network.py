@@ -12,6 +12,7 @@ from huggingface_hub import constants, get_hf_file_metadata, hf_hub_download, hf
 
 Answer = TypeVar("Answer")
 PATIENCE = 3.0  # seconds; with the time that the libraries take to start, a command fails within ten
+HANGING = 2 * PATIENCE  # seconds after which a question that nobody waits for any more ends
 
 
 class Unavailable(OSError):
@@ -62,7 +63,7 @@ def expect_answer(url: str) -> None:
 
     def first_byte() -> None:
         request = urllib.request.Request(url, headers={"User-Agent": "asymdistill"})
-        with urllib.request.urlopen(request, timeout=PATIENCE) as response:
+        with urllib.request.urlopen(request, timeout=HANGING) as response:
             response.read(1)
 
     within(PATIENCE, first_byte)
@@ -103,7 +104,7 @@ class HubFile:
             return found
         # Asked for once first, because the download itself tries again for most of a minute.
         url = hf_hub_url(self.project, self.name, revision=self.revision)
-        within(PATIENCE, lambda: get_hf_file_metadata(url, timeout=PATIENCE))
+        within(PATIENCE, lambda: get_hf_file_metadata(url, timeout=HANGING))
         try:
             return Path(hf_hub_download(self.project, self.name, revision=self.revision))
         except Exception as error:  # of several libraries that have no common ancestor

@@ -400,7 +400,7 @@ def test_without_a_network_the_line_about_cifar_comes_within_ten_seconds(
     kind = data.TORCHVISION[name]
     start = time.monotonic()
     with fake_hub.black_hole() as hole:
-        for server, reason in ((hole, "no answer within|timed out"), (fake_hub.refusing(), "refused")):
+        for server, reason in ((hole, "no answer within"), (fake_hub.refusing(), "refused")):
             monkeypatch.setattr(kind, "url", f"{server}/{kind.filename}")
             message = rf"{name} is not in {tmp_path} and could not be fetched \(.*({reason})"
             with pytest.raises(InputError, match=message) as caught:

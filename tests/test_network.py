@@ -62,7 +62,7 @@ def test_a_server_that_sends_a_byte_answers() -> None:
 def test_a_server_that_refuses_or_is_silent_does_not(hasty: None) -> None:
     with pytest.raises(Unavailable, match="refused"):
         expect_answer(fake_hub.refusing())
-    with fake_hub.black_hole() as url, pytest.raises(Unavailable, match=r"no answer within 0\.5|timed out"):
+    with fake_hub.black_hole() as url, pytest.raises(Unavailable, match=r"^no answer within 0\.5 seconds$"):
         expect_answer(url)
 
 
@@ -109,7 +109,7 @@ def test_a_hub_that_refuses_is_silent_or_is_not_to_be_asked(
         FILE.fetch()
     with fake_hub.black_hole() as url:
         fake_hub.use(monkeypatch, tmp_path, url)
-        with pytest.raises(Unavailable, match=r"no answer within 0\.5|timed out"):
+        with pytest.raises(Unavailable, match=r"^no answer within 0\.5 seconds$"):
             FILE.fetch()
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
         with pytest.raises(Unavailable, match="HF_HUB_OFFLINE"):
