@@ -6,6 +6,7 @@ from typing import Any
 
 from asymdistill import students
 from asymdistill.config import Settings
+from asymdistill.encoding import View
 
 TEACHER = "teacher"
 IDENTITY = ("model", "width", "seed", "objective", "augmented")
@@ -81,7 +82,7 @@ def augmented(settings: Settings) -> list[Arm]:
 
 def longer(settings: Settings) -> list[Arm]:
     """The narrowest student trained for long, at a constant rate and with the rate annealed."""
-    narrow, epochs = min(settings.widths), settings.control_epochs
+    narrow, epochs = settings.smallest_width, settings.control_epochs
     return [
         Arm(narrow, seed, epochs=epochs, schedule=schedule)
         for schedule in ("constant", "cosine")
@@ -96,12 +97,12 @@ def by_classes(settings: Settings, classes: int) -> list[Arm]:
     """
     most = classes - 1 if settings.dataset == "scenes" else classes
     counts = [count for count in settings.class_counts if count <= most]
-    return [Arm(min(settings.widths), seed, classes=count) for count in counts for seed in settings.seeds]
+    return [Arm(settings.smallest_width, seed, classes=count) for count in counts for seed in settings.seeds]
 
 
 def by_capacity(settings: Settings) -> list[Arm]:
     """Other widths than the grid's, and the narrowest student with another input and another receptive field."""
-    narrow = min(settings.widths)
+    narrow = settings.smallest_width
     others = [width for width in settings.control_widths if width not in settings.widths]
     return [
         *(Arm(width, seed) for width in others for seed in settings.seeds),
@@ -113,12 +114,12 @@ def by_capacity(settings: Settings) -> list[Arm]:
 def by_objective(settings: Settings) -> list[Arm]:
     """The narrowest student trained for something else, or for nothing."""
     objectives = ("whitened", "labels", UNTRAINED)
-    return [Arm(min(settings.widths), seed, objective) for objective in objectives for seed in settings.seeds]
+    return [Arm(settings.smallest_width, seed, objective) for objective in objectives for seed in settings.seeds]
 
 
 def with_noise(settings: Settings) -> list[Arm]:
     """Students trained on noisy images: the narrowest with every seed, the widest with the first."""
-    narrow = [Arm(min(settings.widths), seed, noise=settings.control_noise) for seed in settings.seeds]
+    narrow = [Arm(settings.smallest_width, seed, noise=settings.control_noise) for seed in settings.seeds]
     return list(dict.fromkeys([*narrow, Arm(settings.largest_width, settings.seeds[0], noise=settings.control_noise)]))
 
 
@@ -126,7 +127,7 @@ def with_more_seeds(settings: Settings) -> list[Arm]:
     """The narrowest and the widest student, with further seeds than the grid's."""
     spare = (seed for seed in count(1) if seed not in settings.seeds)
     seeds = list(islice(spare, max(0, settings.statistics_seeds - len(settings.seeds))))
-    ends = dict.fromkeys((min(settings.widths), settings.largest_width))
+    ends = dict.fromkeys((settings.smallest_width, settings.largest_width))
     return [Arm(width, seed) for width in ends for seed in seeds]
 
 
@@ -146,3 +147,18 @@ def controls(settings: Settings, classes: int) -> list[Arm]:
         "statistics": with_more_seeds(settings),
     }
     return list(dict.fromkeys(arm for control in settings.controls for arm in arms.get(control, [])))
+
+
+def everyone(settings: Settings, classes: int) -> list[Arm]:
+    """Every student of a study, each once: of the grid, augmented, and of the controls."""
+    return list(dict.fromkeys([*grid(settings), *augmented(settings), *controls(settings, classes)]))
+
+
+def epochs(arm: Arm, settings: Settings) -> int:
+    """Passes of a student over its images."""
+    return 0 if arm.objective == UNTRAINED else arm.epochs or settings.epochs
+
+
+def view(arm: Arm, settings: Settings, teacher: View) -> View:
+    """What a student sees: by default the teacher's own input."""
+    return View(arm.resolution or settings.resolution or teacher.resolution, teacher.mean, teacher.std)

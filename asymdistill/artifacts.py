@@ -88,6 +88,11 @@ def stored_table(path: Path, compute: Callable[[], pd.DataFrame]) -> pd.DataFram
     """
     if not is_whole(path):
         write_bytes(path, compute().to_csv(index=False).encode())
+    return read_table(path)
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a stored table, with the types that it had."""
     return pd.read_csv(path, dtype=dict.fromkeys(INTEGER_COLUMNS, "Int64"))
 
 

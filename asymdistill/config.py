@@ -139,6 +139,11 @@ class Settings(BaseModel):
         return self
 
     @property
+    def smallest_width(self) -> float:
+        """Width of the student that most controls train again."""
+        return min(self.widths)
+
+    @property
     def largest_width(self) -> float:
         """Width of the student that the augmentation control trains again."""
         return max(self.widths)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from asymdistill import arms, artifacts, data, objectives, spectrum, students
-from asymdistill.arms import UNTRAINED, Arm, Model
+from asymdistill.arms import Arm, Model
 from asymdistill.checks import InputError
 from asymdistill.config import Settings
 from asymdistill.encoding import Encoder, GaussianNoise, View, embed
@@ -40,7 +40,7 @@ class Experiment(Run):
     def __init__(self, profile: str, settings: Settings, runs_dir: str | Path) -> None:
         super().__init__(profile, settings, runs_dir)
         self._images: dict[tuple[data.Split, int | None], data.ImageSet] = {}
-        self._encoded: dict[tuple[Model, data.Split, int | None], Tensor] = {}
+        self._encoded: dict[tuple[Model, data.Split, int | None, GaussianNoise | None], Tensor] = {}
 
     @property
     def train(self) -> data.ImageSet:
@@ -77,9 +77,7 @@ class Experiment(Run):
     def view(self, model: Model) -> View:
         """What a model sees: a student by default the teacher's own input."""
         seen = self.teacher.view
-        if model is None:
-            return seen
-        return View(model.resolution or self.settings.resolution or seen.resolution, seen.mean, seen.std)
+        return seen if model is None else arms.view(model, self.settings, seen)
 
     def arms(self) -> list[Arm]:
         """The students of the paper's grid: one a width and seed."""
@@ -88,10 +86,6 @@ class Experiment(Run):
     def augmented_arms(self) -> list[Arm]:
         """The largest student again, trained on cropped and flipped images."""
         return arms.augmented(self.settings)
-
-    def control_arms(self) -> list[Arm]:
-        """What the controls train beside them."""
-        return arms.controls(self.settings, len(self.test.class_names))
 
     def student(self, arm: Arm) -> students.ScalableCNN:
         """A trained student, in eval mode on the device; where it is missing, all that are missing are trained."""
@@ -112,7 +106,7 @@ class Experiment(Run):
 
     def train_students(self) -> None:
         """Train every student that is not stored yet; what is done survives an interruption."""
-        wanted = dict.fromkeys([*self.arms(), *self.augmented_arms(), *self.control_arms()])
+        wanted = arms.everyone(self.settings, len(self.test.class_names))
         missing = [arm for arm in wanted if not artifacts.is_whole(self._student_path(arm))]
         if not missing:
             return
@@ -160,14 +154,16 @@ class Experiment(Run):
             encoder: used in the model's place, on the same view.
         """
         classes = classes if model is None else model.classes
-        if encoder is not None or (noise is not None and noise.sigma > 0):
+        noise = noise if noise is not None and noise.sigma > 0 else None
+        if encoder is not None:
             return self._embed(model, split, classes, noise, encoder)
-        key = (model, split, classes)
+        key = (model, split, classes, noise)
         if key in self._encoded:
             return self._encoded[key]
-        own = self._embed(model, split, classes) if model is not None else self._teacher_embeddings(split, classes)
+        stored = model is None and noise is None
+        own = self._teacher_embeddings(split, classes) if stored else self._embed(model, split, classes, noise)
         # Kept only where several tables need them: embeddings of all students would fill the memory.
-        if model is None or (split == "test" and model in self.arms()):
+        if model is None or (noise is None and split == "test" and model in self.arms()):
             self._encoded[key] = own
         return own
 
@@ -210,10 +206,8 @@ class Experiment(Run):
         return int(max(1, round(4 * arm.width**1.5 * max(1, upscaling))) * (1 + (arm.dilation > 1 or arm.augmented)))
 
     def _steps(self, arm: Arm) -> int:
-        if arm.objective == UNTRAINED:
-            return 0
         images = len(self.images("train", arm.classes))
-        return (arm.epochs or self.settings.epochs) * steps_per_epoch(images, self.settings.batch_size)
+        return arms.epochs(arm, self.settings) * steps_per_epoch(images, self.settings.batch_size)
 
     def _stored_record(self, arm: Arm) -> Row:
         record: Row = json.loads(self._stored_student(arm)[1]["record"])
@@ -224,7 +218,7 @@ class Experiment(Run):
         images = self.images("train", arm.classes)
         targets, objective = self._task(arm, images)
         recipe = Recipe(
-            epochs=0 if arm.objective == UNTRAINED else arm.epochs or setting.epochs,
+            epochs=arms.epochs(arm, setting),
             batch_size=setting.batch_size,
             learning_rate=setting.learning_rate,
             objective=objective,

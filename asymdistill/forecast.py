@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from asymdistill import arms, manifest
-from asymdistill.arms import UNTRAINED, Arm
+from asymdistill.arms import Arm
 from asymdistill.config import Settings
 from asymdistill.encoding import View
 from asymdistill.students import ScalableCNN
@@ -47,8 +47,7 @@ class Plan:
     @cached_property
     def students(self) -> list[Arm]:
         """All students: of the grid, augmented, and of the controls."""
-        everyone = [*self.grid, *arms.augmented(self.settings), *arms.controls(self.settings, self.classes)]
-        return list(dict.fromkeys(everyone))
+        return arms.everyone(self.settings, self.classes)
 
     @property
     def workers(self) -> int:
@@ -68,12 +67,11 @@ class Plan:
 
     def epochs(self, arm: Arm) -> int:
         """Passes of a student over its images."""
-        return 0 if arm.objective == UNTRAINED else arm.epochs or self.settings.epochs
+        return arms.epochs(arm, self.settings)
 
     def view(self, arm: Arm) -> View:
         """What a student sees."""
-        seen = self.teacher.view
-        return View(arm.resolution or self.settings.resolution or seen.resolution, seen.mean, seen.std)
+        return arms.view(arm, self.settings, self.teacher.view)
 
     def build(self, arm: Arm) -> ScalableCNN:
         """A student's network."""

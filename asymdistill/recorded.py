@@ -42,9 +42,7 @@ class Recorded:
 
     def _read(self, name: str) -> pd.DataFrame | None:
         path = self.folder / "tables" / f"{name}.csv"
-        if not _whole(path):
-            return None
-        return pd.read_csv(path, dtype=dict.fromkeys(artifacts.INTEGER_COLUMNS, "Int64"))
+        return artifacts.read_table(path) if _whole(path) else None
 
 
 def _whole(path: Path) -> bool:

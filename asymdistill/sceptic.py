@@ -66,6 +66,10 @@ def _teachers(robustness: pd.DataFrame) -> Iterator[tuple[float, float]]:
     return zip(own["sigma"], own["accuracy"], strict=True)
 
 
+def _rank(run: Experiment, model: Model, variant: str = "", quantity: str = "effective_rank", **more: Any) -> Row:
+    return measured(model, quantity, spectrum.effective_rank(run.encode(model, "test")), variant, **more)
+
+
 def _accuracies(run: Experiment, model: Model, check: Check, variant: str, **more: Any) -> list[Row]:
     rows = under_noise(run, model, check, spaces=NORMALISED)
     return [measured(model, "accuracy", row["accuracy"], variant, sigma=row["sigma"], **more) for row in rows]
@@ -104,12 +108,11 @@ def _classes(run: Experiment, robustness: pd.DataFrame) -> Iterator[Row]:
     for count in dict.fromkeys(arm.classes for arm in treated):
         yield measured(None, "sweep_rank", spectrum.effective_rank(run.encode(None, "test", classes=count)), x=count)
     for arm in treated:
-        yield measured(arm, "sweep_rank", spectrum.effective_rank(run.encode(arm, "test")), x=arm.classes)
+        yield _rank(run, arm, quantity="sweep_rank", x=arm.classes)
     if run.settings.dataset == "scenes":
-        narrow = min(run.settings.widths)
+        narrow = run.settings.smallest_width
         for model in (None, *(arm for arm in run.arms() if arm.width == narrow)):
-            rank = spectrum.effective_rank(run.encode(model, "test"))
-            yield measured(model, "sweep_rank", rank, x=len(run.test.class_names))
+            yield _rank(run, model, quantity="sweep_rank", x=len(run.test.class_names))
 
 
 def _truncation(run: Experiment, robustness: pd.DataFrame) -> Iterator[Row]:
@@ -131,7 +134,7 @@ def _truncation(run: Experiment, robustness: pd.DataFrame) -> Iterator[Row]:
         for sigma, embeddings in seen.items():
             accuracy = probe.accuracy(cut(embeddings).float(), run.test.labels)
             yield measured(None, "accuracy", accuracy, variant, sigma=sigma, **more)
-    yield measured(None, "effective_rank", spectrum.effective_rank(run.encode(None, "test")), "full", x=dim)
+    yield _rank(run, None, "full", x=dim)
     for sigma, accuracy in _teachers(robustness):
         yield measured(None, "accuracy", accuracy, "full", sigma=sigma, x=dim)
     yield from _known(robustness, "student", run.settings.widths)
@@ -151,13 +154,12 @@ def _capacity(run: Experiment, robustness: pd.DataFrame) -> Iterator[Row]:
     def measure(model: Model, check: Check) -> list[Row]:
         assert model is not None
         variant, x = place(model)
-        rank = spectrum.effective_rank(run.encode(model, "test"))
-        rows = [measured(model, "effective_rank", rank, variant, x=x)]
+        rows = [_rank(run, model, variant, x=x)]
         rows.append(measured(model, "parameters", students.parameter_count(model.width, dim), variant, x=x))
         return rows if variant == "width" else rows + _accuracies(run, model, check, variant, x=x)
 
     everyone = [*run.arms(), *arms.by_capacity(run.settings)]
-    narrow = min(run.settings.widths)
+    narrow = run.settings.smallest_width
     for row in run.gather(measure, everyone, "measuring capacity"):
         yield row
         # The plain narrow student is the other end of the two comparisons that change its input and its field.
@@ -174,22 +176,21 @@ def _objective(run: Experiment, robustness: pd.DataFrame) -> Iterator[Row]:
     def measure(model: Model, check: Check) -> list[Row]:
         assert model is not None
         variant = "random" if model.objective == arms.UNTRAINED else model.objective
-        rank = spectrum.effective_rank(run.encode(model, "test"))
-        rows = [measured(model, "effective_rank", rank, variant)]
+        rows = [_rank(run, model, variant)]
         return rows if variant == "cosine" else rows + _accuracies(run, model, check, variant)
 
-    narrow = min(run.settings.widths)
+    narrow = run.settings.smallest_width
     plain = [arm for arm in run.arms() if arm.width == narrow]
     yield from run.gather(measure, [*plain, *arms.by_objective(run.settings)], "measuring objectives")
     yield from _known(robustness, "cosine", (narrow,))
-    yield measured(None, "effective_rank", spectrum.effective_rank(run.encode(None, "test")))
+    yield _rank(run, None)
     for sigma, accuracy in _teachers(robustness):
         yield measured(None, "accuracy", accuracy, sigma=sigma)
 
 
 def _noise(run: Experiment, robustness: pd.DataFrame) -> Iterator[Row]:
     setting = run.settings
-    ends = (min(setting.widths), setting.largest_width)
+    ends = (setting.smallest_width, setting.largest_width)
     pixel_is_known = "pixel" in setting.noise_spaces
 
     def measure(model: Model, check: Check) -> list[Row]:
@@ -254,11 +255,10 @@ def _estimators(run: Experiment, robustness: pd.DataFrame) -> Iterator[Row]:
 
 def _statistics(run: Experiment, robustness: pd.DataFrame) -> Iterator[Row]:
     def measure(model: Model, check: Check) -> list[Row]:
-        rank = spectrum.effective_rank(run.encode(model, "test"))
-        rows = [measured(model, "effective_rank", rank)]
+        rows = [_rank(run, model)]
         return rows if model in run.arms() else rows + _accuracies(run, model, check, "")
 
-    ends = (min(run.settings.widths), run.settings.largest_width)
+    ends = (run.settings.smallest_width, run.settings.largest_width)
     grid = [arm for arm in run.arms() if arm.width in ends]
     yield from run.gather(measure, [*grid, *arms.with_more_seeds(run.settings)], "measuring further seeds")
     yield from _known(robustness, "", ends)

@@ -182,8 +182,8 @@ def test_the_smoke_profile_runs_from_a_shell(empty: Path, teacher_file: Path) ->
     assert first.stdout.splitlines()[-1] == f"tables, students and manifest: results/{folder.name}"
     assert folder.name.startswith("smoke-")
     settings = load_settings("smoke")[1]
-    everyone = [*arms.grid(settings), *arms.augmented(settings), *arms.controls(settings, len(SHAPES))]
-    assert {path.stem for path in (folder / "students").glob("*.safetensors")} == {arm.name for arm in everyone}
+    expected = {arm.name for arm in arms.everyone(settings, len(SHAPES))}
+    assert {path.stem for path in (folder / "students").glob("*.safetensors")} == expected
     content = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     again = shell(words, empty)
     assert (again.returncode, again.stdout) == (0, first.stdout)
