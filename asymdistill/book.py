@@ -26,7 +26,8 @@ from typing import Any
 
 from asymdistill import manifest, prose
 from asymdistill.checks import InputError
-from asymdistill.config import PATH_SETTINGS, Settings, load_settings, profile_names
+from asymdistill.config import Settings
+from asymdistill.profile import PATH_SETTINGS, load_settings, profile_names
 
 LOGGER = logging.getLogger(__name__)
 

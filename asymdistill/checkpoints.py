@@ -8,9 +8,10 @@ import open_clip
 import timm
 
 from asymdistill.checks import InputError
+from asymdistill.config import EMBEDDED
 from asymdistill.network import HubFile, Unavailable
 
-LIBRARIES = ("embedded", "open_clip", "timm")
+LIBRARIES = (*EMBEDDED, "open_clip", "timm")
 VARIABLE = "ASYMDISTILL_TEACHER_WEIGHTS"
 
 
@@ -20,7 +21,7 @@ def find_weights(name: str, weights: Path | str | None = None) -> Path | None:
     Args:
         name: as for ``load_teacher``.
         weights: the setting ``teacher_weights``, which comes first. None: what the environment variable
-            ``ASYMDISTILL_TEACHER_WEIGHTS`` names, unless the teacher is the embedded one.
+            ``ASYMDISTILL_TEACHER_WEIGHTS`` names, unless the teacher is an embedded one.
 
     Returns:
         The file; None where none was named.
@@ -29,7 +30,7 @@ def find_weights(name: str, weights: Path | str | None = None) -> Path | None:
         InputError: it is not a safetensors file, or does not exist.
     """
     origin, named = "teacher_weights", weights
-    if weights is None and name != "embedded":
+    if weights is None and name not in EMBEDDED:
         origin, named = VARIABLE, os.environ.get(VARIABLE) or None
     if named is None:
         return None
@@ -48,17 +49,18 @@ def published(name: str) -> HubFile | None:
     pickled one; we do not.
 
     Returns:
-        None for the embedded teacher, which is shipped, and for weights that are not published as safetensors.
+        None for the embedded teachers, which are shipped, and for weights that are not published as safetensors.
 
     Raises:
         InputError: no such teacher, or an activation function that does not fit the weights.
     """
     library, _, model = name.partition(":")
-    if library not in LIBRARIES or (library != "embedded") != bool(model):
+    if library not in LIBRARIES or (library not in EMBEDDED) != bool(model):
         raise InputError(
-            f"no teacher {name!r}; allowed: 'embedded', 'open_clip:<model>/<pretrained tag>', 'timm:<model>'"
+            f"no teacher {name!r}; allowed: {', '.join(map(repr, EMBEDDED))}, 'open_clip:<model>/<pretrained tag>', "
+            "'timm:<model>'"
         )
-    if library == "embedded":
+    if library in EMBEDDED:
         return None
     return _published_by_open_clip(model) if library == "open_clip" else _published_by_timm(model)
 

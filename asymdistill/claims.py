@@ -14,10 +14,11 @@ from typing import Any
 import pandas as pd
 
 from asymdistill.arms import TEACHER
-from asymdistill.config import Settings, load_settings, profile_names
+from asymdistill.config import Settings
 from asymdistill.facts import FACTS, number
 from asymdistill.judging import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, Finding, Words, judge
 from asymdistill.ledger import COLUMNS, Claim, claims_of, load, published
+from asymdistill.profile import load_settings, profile_names
 from asymdistill.quantities import AUGMENTED, EVERY_STUDENT, INFONCE, QUANTITIES, Results, Subject, measure
 from asymdistill.samples import NotMeasured, difference, enough_seeds, without_seed
 
@@ -31,8 +32,10 @@ STATIC, SAME_SETTING, OTHER_SETTING = "static", "same setting", "another setting
 # The settings that make the paper's setting. Which widths, seeds and noises a run has decides what can be judged.
 SETTING = (
     *("dataset", "teacher", "train_limit", "test_limit", "resolution", "epochs", "batch_size", "learning_rate"),
-    *("autocast", "infonce_temperature", "metric_batch_size", "probe_max_iter"),
+    *("autocast", "metric_temperature", "metric_batch_size", "probe_max_iter"),
 )
+# What also makes it where students with InfoNCE are spoken of; the second paper publishes none of it.
+INFONCE_SETTING = ("infonce_weight", "infonce_temperature", "infonce_symmetric")
 TREATED = {
     AUGMENTED: "trained with augmentation",
     INFONCE: "trained with InfoNCE",
@@ -76,7 +79,7 @@ class _ReadOnce:
 
 
 def _row(claim: Claim, results: Results | None, ledger: pd.DataFrame) -> dict[str, Any]:
-    home = results is not None and not _differences(results.settings, claim.home)
+    home = results is not None and not _differences(results.settings, claim, claim.home)
     row = {name: getattr(claim, name) for name in ("id", "paper", "source", "statement", "quantity", "test")}
     row |= {"paper_value": _papers(claim, ledger), "paper_spread": claim.spread}
     row["evidence"] = STATIC if claim.judged == STATIC else SAME_SETTING if home else OTHER_SETTING
@@ -86,7 +89,7 @@ def _row(claim: Claim, results: Results | None, ledger: pd.DataFrame) -> dict[st
         return row | {"seeds": 0, "verdict": NOT_TESTABLE, "reason": _sentence(str(missing))}
     found, reason = finding.estimate, _sentence(finding.sentence)
     if row["evidence"] == OTHER_SETTING and results is not None:
-        reason += f" Evidence from {_described(results.settings, claim.home)}."
+        reason += f" Evidence from {_described(results.settings, claim, claim.home)}."
     row |= {"measured": found.mean, "low": found.low, "high": found.high, "seeds": found.seeds}
     return row | {"verdict": REPRODUCED if finding.holds else NOT_REPRODUCED, "reason": reason}
 
@@ -111,8 +114,8 @@ def _on_run(claim: Claim, results: Results | None) -> Finding:
         raise NotMeasured(claim.untestable)
     if results is None:
         raise NotMeasured("no run was given to judge it on")
-    if claim.judged != ANY_RUN and _differences(results.settings, claim.judged):
-        where = _described(results.settings, claim.judged)
+    if claim.judged != ANY_RUN and _differences(results.settings, claim, claim.judged):
+        where = _described(results.settings, claim, claim.judged)
         raise NotMeasured(f"it speaks of the setting of profile {claim.judged}, and this run has {where}")
     if claim.quantity not in QUANTITIES:
         raise NotMeasured(f"nothing here computes {claim.quantity}")
@@ -146,24 +149,22 @@ def _papers(claim: Claim, ledger: pd.DataFrame) -> float | None:
 
 
 @cache
-def _setting(profile: str) -> dict[str, Any] | None:
-    """What makes the setting of a profile; None: there is none of that name."""
-    return _of(load_settings(profile)[1]) if profile in profile_names() else None
+def _setting(profile: str) -> Settings | None:
+    """The settings of a profile; None: there is none of that name."""
+    return load_settings(profile)[1] if profile in profile_names() else None
 
 
-def _of(settings: Settings) -> dict[str, Any]:
-    return {name: getattr(settings, name) for name in SETTING}
+def _differences(settings: Settings, claim: Claim, profile: str) -> dict[str, Any]:
+    """The settings in which a run differs from the setting of a claim; all of them where there is no such profile."""
+    treated = claim.quantity == "expansion" or any(INFONCE in label.split() for label in claim.subjects)
+    names = SETTING + (INFONCE_SETTING if treated else ())
+    theirs, own = _setting(profile), {name: getattr(settings, name) for name in names}
+    return {name: value for name, value in own.items() if theirs is None or getattr(theirs, name) != value}
 
 
-def _differences(settings: Settings, profile: str) -> dict[str, Any]:
-    """The settings in which a run differs from a profile's setting; all of them where there is no such profile."""
-    theirs = _setting(profile) or {}
-    return {name: value for name, value in _of(settings).items() if name not in theirs or theirs[name] != value}
-
-
-def _described(settings: Settings, profile: str) -> str:
-    """What a run's setting is, in words: images, teacher, and what else it takes to tell it from a profile's."""
-    others = _differences(settings, profile)
+def _described(settings: Settings, claim: Claim, profile: str) -> str:
+    """What a run's setting is, in words: images, teacher, and what else it takes to tell it from a claim's."""
+    others = _differences(settings, claim, profile)
     images = Path(settings.dataset).name
     files = "" if images == settings.dataset else ", read from files,"
     text = f"data set {images}{files} with teacher {settings.teacher}"

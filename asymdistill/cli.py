@@ -12,8 +12,9 @@ from rich.table import Table
 from asymdistill import report
 from asymdistill.checks import InputError
 from asymdistill.claims import evaluate
-from asymdistill.config import Settings, load_settings, parse_assignments, profile_names
+from asymdistill.config import Settings
 from asymdistill.doctor import examine
+from asymdistill.profile import load_settings, parse_assignments, profile_names
 from asymdistill.progress import duration
 from asymdistill.recorded import Recorded
 from asymdistill.study import Study

@@ -1,22 +1,13 @@
-"""Validated settings: named profiles, a user's own TOML file, and overrides.
+"""Validated settings, with their defaults.
 
-A setting is looked up in this order: an override, the profile, the default below. Everything is validated here, once,
-so that no later floor meets an impossible value.
+Everything is validated here, once, so that no later floor meets an impossible value.
 """
 
-import json
 import re
-import tomllib
-from collections.abc import Mapping
-from contextlib import suppress
-from datetime import date, time
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-
-from asymdistill.checks import InputError
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Count = Annotated[int, Field(ge=1)]
@@ -27,8 +18,13 @@ Control = Literal[
     "underfitting", "classes", "truncation", "capacity", "objective", "noise", "estimators", "crossmodal", "statistics"
 ]
 CONTROLS: tuple[Control, ...] = get_args(Control)
+Objective = Literal["cosine", "infonce", "views", "vicreg", "uniformity"]
+Sweep = Literal["weight", "temperature", "batch_size", "width", "alternatives"]
+SWEEPS: tuple[Sweep, ...] = get_args(Sweep)
 
-PATH_SETTINGS = ("dataset_root", "teacher_weights")
+# Teachers that are shipped, and image sets that are drawn.
+EMBEDDED = ("embedded", "embedded-views")
+SCENES = ("scenes", "scenes100")
 
 
 class Settings(BaseModel):
@@ -40,8 +36,8 @@ class Settings(BaseModel):
 
     dataset: str = Field(
         "scenes",
-        description="Images: `scenes`, `cifar10`, `cifar100`, a path to an `.npz` file, or a path to a folder with "
-        "`train/<class>/` and `test/<class>/`.",
+        description="Images: `scenes`, `scenes100`, `cifar10`, `cifar100`, a path to an `.npz` file, or a path to a "
+        "folder with `train/<class>/` and `test/<class>/`.",
     )
     dataset_root: Path | None = Field(
         None, description="Where torchvision keeps CIFAR; default: the user's cache folder."
@@ -52,7 +48,9 @@ class Settings(BaseModel):
     test_limit: Count | None = Field(None, description="Test images, balanced over classes; none: all.")
     data_seed: Seed = Field(0, description="Seeds Scenes, subsets and the order of `.npz` files and folders.")
 
-    teacher: str = Field("embedded", description="`embedded`, `open_clip:<model>/<pretrained tag>` or `timm:<model>`.")
+    teacher: str = Field(
+        "embedded", description="`embedded`, `embedded-views`, `open_clip:<model>/<pretrained tag>` or `timm:<model>`."
+    )
     teacher_weights: Path | None = Field(
         None, description="A safetensors file with the teacher's weights; none: the library's own download."
     )
@@ -71,6 +69,17 @@ class Settings(BaseModel):
     autocast: Literal["off", "bfloat16"] = Field(
         "off", description="Mixed precision of the students' forward pass; losses and metrics stay float32."
     )
+    objectives: tuple[Objective, ...] = Field(
+        ("cosine",),
+        min_length=1,
+        description="What students are trained for, each width and seed once for each: `cosine`, or cosine with a term "
+        "beside it, `infonce` (towards the teacher), `views` (InfoNCE between two views by the student), `vicreg` or "
+        "`uniformity`. Chapters 1 to 5 and the controls speak of the first.",
+    )
+    infonce_weight: Positive = Field(1.0, description="Weight of the InfoNCE term in training.")
+    infonce_temperature: Positive = Field(0.1, description="Temperature of the InfoNCE term in training.")
+    infonce_symmetric: bool = Field(False, description="Both directions of the InfoNCE term's cross-entropy.")
+    regulariser_weight: Positive = Field(1.0, description="Weight of the terms `vicreg` and `uniformity`.")
     augmentation_seeds: Annotated[int, Field(ge=0)] = Field(
         1, description="Seeds (the first ones) for which the largest student is also trained with augmentation."
     )
@@ -85,7 +94,7 @@ class Settings(BaseModel):
         "(`pixel`), clipped and rounded as a photograph would be.",
     )
     noise_seed: Seed = Field(0, description="Seeds the noise, which is the same for all models.")
-    infonce_temperature: Positive = Field(0.1, description="Temperature of the InfoNCE measurement.")
+    metric_temperature: Positive = Field(0.1, description="Temperature of the InfoNCE measurement.")
     metric_batch_size: Annotated[int, Field(ge=2)] = Field(
         64, description="Batch within which InfoNCE and uniformity are measured."
     )
@@ -104,15 +113,43 @@ class Settings(BaseModel):
     )
     statistics_seeds: Count = Field(10, description="Seeds for the comparison of the narrowest and widest student.")
 
+    sweeps: tuple[Sweep, ...] = Field(
+        (),
+        description="What chapter 6 varies: `weight` and `temperature` of the InfoNCE term, `batch_size`, `width` at "
+        "the largest weight, and the `alternatives` to InfoNCE.",
+    )
+    infonce_weights: tuple[Positive, ...] = Field(
+        (0.1, 0.3, 3, 10), min_length=1, description="Weights that are tried beside `infonce_weight`."
+    )
+    infonce_temperatures: tuple[Positive, ...] = Field(
+        (0.03, 0.3, 1), description="Temperatures that are tried beside `infonce_temperature`."
+    )
+    batch_sizes: tuple[Annotated[int, Field(ge=2)], ...] = Field(
+        (16, 256), description="Batch sizes that are tried beside `batch_size`, with InfoNCE and without."
+    )
+    pushed_widths: tuple[Positive, ...] = Field(
+        (1, 4, 10), description="Widths at which the largest weight is tried: how far the rank can be pushed."
+    )
+
+    other_teachers: tuple[str, ...] = Field((), description="Teachers that chapter 7 sets beside `teacher`.")
+    other_datasets: tuple[str, ...] = Field((), description="Images that chapter 7 sets beside `dataset`.")
+    crossed_widths: tuple[Positive, ...] | None = Field(
+        None, description="Widths of the students with other teachers and images; none: `widths`."
+    )
+
     device: str = Field("auto", description="`auto`, `cpu`, `cuda` or `cuda:<index>`.")
     workers: Count | None = Field(
         None, description="Students trained side by side on a CPU; none: one a core. Changes no result."
     )
 
-    @field_validator("widths", "seeds", "noise_levels", "noise_spaces", "controls", "control_widths", "class_counts")
+    @field_validator(
+        *("widths", "seeds", "noise_levels", "noise_spaces", "controls", "control_widths", "class_counts"),
+        *("objectives", "sweeps", "infonce_weights", "infonce_temperatures", "batch_sizes", "pushed_widths"),
+        *("other_teachers", "other_datasets", "crossed_widths"),
+    )
     @classmethod
-    def _distinct(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
-        if len(set(values)) != len(values):
+    def _distinct(cls, values: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
+        if values is not None and len(set(values)) != len(values):
             raise ValueError("values must be distinct")
         return values
 
@@ -123,12 +160,14 @@ class Settings(BaseModel):
             raise ValueError("allowed: 'auto', 'cpu', 'cuda', 'cuda:<index>'")
         return value
 
-    @field_validator("teacher")
+    @field_validator("teacher", "other_teachers")
     @classmethod
-    def _known_teacher(cls, value: str) -> str:
-        library, _, rest = value.partition(":")
-        if value != "embedded" and not (library in ("open_clip", "timm") and rest):
-            raise ValueError("allowed: 'embedded', 'open_clip:<model>/<pretrained tag>', 'timm:<model>'")
+    def _known_teacher(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        for name in (value,) if isinstance(value, str) else value:
+            library, _, rest = name.partition(":")
+            if name not in EMBEDDED and not (library in ("open_clip", "timm") and rest):
+                listed = ", ".join(map(repr, EMBEDDED))
+                raise ValueError(f"allowed: {listed}, 'open_clip:<model>/<pretrained tag>', 'timm:<model>'")
         return value
 
     @model_validator(mode="after")
@@ -139,6 +178,11 @@ class Settings(BaseModel):
         return self
 
     @property
+    def baseline(self) -> Objective:
+        """What the students are trained for that chapters 1 to 5 and the controls speak of."""
+        return self.objectives[0]
+
+    @property
     def smallest_width(self) -> float:
         """Width of the student that most controls train again."""
         return min(self.widths)
@@ -147,105 +191,3 @@ class Settings(BaseModel):
     def largest_width(self) -> float:
         """Width of the student that the augmentation control trains again."""
         return max(self.widths)
-
-
-def profile_names() -> list[str]:
-    """Names of the profiles that come with the package."""
-    folder = resources.files("asymdistill") / "profiles"
-    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
-
-
-def load_settings(profile: str | Path, overrides: Mapping[str, Any] | str | None = None) -> tuple[str, Settings]:
-    """Read a profile and apply overrides.
-
-    Args:
-        profile: the name of a profile of the package, or a path to a TOML file.
-        overrides: settings by name that replace those of the profile; also as JSON, which is what papermill's ``-p``
-            passes on.
-
-    Returns:
-        The profile's short name (a file's stem) and its settings.
-
-    Raises:
-        InputError: no such profile, a file that is not TOML, or a setting that is unknown or out of range.
-    """
-    name, text, base = _profile_text(profile)
-    try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"profile {profile} is not valid TOML: {error}") from None
-    for key in PATH_SETTINGS:
-        # Paths in a profile file are relative to that file, overrides to the working folder.
-        if base and isinstance(values.get(key), str):
-            values[key] = base / Path(values[key]).expanduser()
-    if base and isinstance(values.get("dataset"), str) and (base / values["dataset"]).exists():
-        values["dataset"] = str(base / values["dataset"])
-    try:
-        return name, Settings.model_validate(values | _as_mapping(overrides))
-    except ValidationError as error:
-        raise InputError(_one_line(error)) from None
-
-
-def parse_assignments(assignments: list[str]) -> dict[str, Any]:
-    """Turn ``key=value`` words into overrides; a value is read as TOML or JSON, else as a plain string.
-
-    Raises:
-        InputError: a word without ``=``.
-    """
-    overrides: dict[str, Any] = {}
-    for assignment in assignments:
-        key, separator, text = assignment.partition("=")
-        if not separator or not key.strip():
-            raise InputError(f"--set {assignment!r} is not of the form key=value")
-        overrides[key.strip()] = _parse_value(text.strip())
-    return overrides
-
-
-def _as_mapping(overrides: Mapping[str, Any] | str | None) -> dict[str, Any]:
-    values: Any = overrides or {}
-    if isinstance(values, str):
-        try:
-            values = json.loads(values)
-        except json.JSONDecodeError as error:
-            raise InputError(f"overrides {overrides!r} are not JSON: {error}") from None
-    if not isinstance(values, Mapping):
-        raise InputError(f"overrides must map settings to values, not {overrides!r}")
-    return dict(values)
-
-
-def _parse_value(text: str) -> Any:
-    with suppress(tomllib.TOMLDecodeError):
-        values = tomllib.loads(f"value = {text}")
-        # A date is the value of no setting, and a text that begins a second one is no value: both stand for themselves.
-        return text if len(values) > 1 or isinstance(values["value"], date | time) else values["value"]
-    with suppress(json.JSONDecodeError):
-        return json.loads(text)
-    return text
-
-
-def _profile_text(profile: str | Path) -> tuple[str, str, Path | None]:
-    path = Path(profile).expanduser()
-    if path.suffix == ".toml":
-        if not path.is_file():
-            raise InputError(f"profile file {profile} does not exist")
-        try:
-            return path.stem, path.read_text(encoding="utf-8"), path.resolve().parent
-        except UnicodeDecodeError:
-            raise InputError(f"profile file {profile} is not UTF-8 text") from None
-    if str(profile) not in profile_names():
-        raise InputError(
-            f"no profile {str(profile)!r}; allowed: {', '.join(profile_names())}, or a path to a .toml file"
-        )
-    return str(profile), (resources.files("asymdistill") / "profiles" / f"{profile}.toml").read_text("utf-8"), None
-
-
-def _one_line(error: ValidationError) -> str:
-    parts = []
-    for item in error.errors():
-        name = str(item["loc"][0]) if item["loc"] else "settings"
-        if item["type"] == "extra_forbidden":
-            parts.append(f"unknown setting {name!r}; allowed: {', '.join(Settings.model_fields)}")
-        else:
-            message = item["msg"].removeprefix("Value error, ")
-            parts.append(f"setting {name!r} is {item['input']!r}: {message}")
-    return "; ".join(parts)

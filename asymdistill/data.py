@@ -15,6 +15,7 @@ from torchvision.datasets.utils import check_integrity
 from asymdistill import scenes
 from asymdistill.artifacts import digest_bytes, digest_file
 from asymdistill.checks import InputError, check_images, check_option
+from asymdistill.config import SCENES
 from asymdistill.network import Unavailable, expect_answer
 
 Split = Literal["train", "test"]
@@ -77,8 +78,8 @@ def load(
     ``seed``; so is what a limit leaves of them.
 
     Args:
-        dataset: ``scenes``, ``cifar10``, ``cifar100``, a path to an ``.npz`` file or to a folder of
-            ``train/<class>/`` and ``test/<class>/``.
+        dataset: ``scenes``; ``scenes100``, whose 100 classes are shape and colour; ``cifar10``; ``cifar100``; a path to
+            an ``.npz`` file or to a folder of ``train/<class>/`` and ``test/<class>/``.
         split: ``train`` or ``test``.
         root: where torchvision keeps its files; default: the user's cache folder.
         download: let torchvision download what is missing there.
@@ -93,7 +94,9 @@ def load(
     """
     if dataset == "scenes":
         return _load_scenes(split, limit, seed, classes or len(scenes.SHAPES))
-    if dataset in TORCHVISION:
+    if dataset == "scenes100":
+        loaded = _load_scenes100(split, None if classes else limit, seed)
+    elif dataset in TORCHVISION:
         loaded = _load_torchvision(dataset, split, (root or DEFAULT_ROOT).expanduser(), download)
     else:
         path = Path(dataset).expanduser()
@@ -103,7 +106,7 @@ def load(
             loaded = _load_folder(path, split, image_size)
         else:
             raise InputError(
-                f"no data set {dataset!r}; allowed: 'scenes', 'cifar10', 'cifar100', "
+                f"no data set {dataset!r}; allowed: 'scenes', 'scenes100', 'cifar10', 'cifar100', "
                 "a path to an .npz file, or a path to an existing folder with train/ and test/"
             )
         generator = torch.Generator().manual_seed(seed)
@@ -139,7 +142,7 @@ def balanced_subset(labels: Tensor, limit: int, *, seed: int, classes: int) -> T
 def fingerprint(dataset: str, image_size: int = 32) -> str:
     """A string that changes when the files of a data set do; torchvision checks its own files by MD5."""
     path = Path(dataset).expanduser()
-    if dataset == "scenes" or dataset in TORCHVISION:
+    if dataset in SCENES or dataset in TORCHVISION:
         return dataset
     if path.is_file():
         return digest_file(path)
@@ -152,6 +155,17 @@ def _load_scenes(split: Split, limit: int | None, seed: int, classes: int) -> Im
     count = limit or SCENES_DEFAULT_COUNT[split]
     drawn = scenes.generate(count, seed=1_000_003 + 2 * seed + (split == "test"), classes=classes)
     return ImageSet(drawn.images, drawn.labels, scenes.SHAPES[:classes], drawn.factors)
+
+
+def _load_scenes100(split: Split, limit: int | None, seed: int) -> ImageSet:
+    # Other scenes than those of ten classes, so that a measurement on these is one on images of its own; and twice as
+    # many as are asked for, since shape and colour are drawn apart and a limit is to find them in equal numbers.
+    count = 2 * limit if limit else SCENES_DEFAULT_COUNT[split]
+    drawn = scenes.generate(count, seed=2_000_003 + 2 * seed + (split == "test"))
+    colours = tuple(scenes.PALETTE)
+    labels = drawn.factors["shape"] * len(colours) + drawn.factors["colour"]
+    names = tuple(f"{colour} {shape}" for shape in scenes.SHAPES for colour in colours)
+    return ImageSet(drawn.images, labels, names, drawn.factors)
 
 
 def _load_torchvision(dataset: str, split: Split, root: Path, download: bool) -> ImageSet:

@@ -12,7 +12,7 @@ from torchvision.datasets.utils import check_integrity
 
 from asymdistill import checkpoints, data, forecast, manifest, rehearsal, scenes, towers
 from asymdistill.checks import InputError
-from asymdistill.config import Settings
+from asymdistill.config import EMBEDDED, SCENES, Settings
 from asymdistill.forecast import Plan
 from asymdistill.progress import duration
 from asymdistill.teachers import PRECISIONS, Teacher, load_teacher, untrained_teacher
@@ -108,10 +108,10 @@ def _named(devices: Sequence[torch.device]) -> str:
 def _images(settings: Settings) -> tuple[Images | None, Finding]:
     name = settings.dataset
     try:
-        if name == "scenes":
-            drawn = data.SCENES_DEFAULT_COUNT
-            there = Images(drawn["train"], drawn["test"], SIDE, len(scenes.SHAPES))
-            finding = Finding("images", "ok", "scenes, which are drawn and need no file")
+        if name in SCENES:
+            drawn, classes = data.SCENES_DEFAULT_COUNT, len(scenes.SHAPES)
+            there = Images(drawn["train"], drawn["test"], SIDE, classes if name == "scenes" else 100)
+            finding = Finding("images", "ok", f"{name}, which are drawn and need no file")
         elif name in data.TORCHVISION:
             there = Images(*CIFAR_COUNTS, SIDE, int(name.removeprefix("cifar")))
             finding = _cifar(settings)
@@ -123,7 +123,7 @@ def _images(settings: Settings) -> tuple[Images | None, Finding]:
             finding = Finding("images", "ok", words)
         wanted = replace(there, train=settings.train_limit or there.train, test=settings.test_limit or there.test)
         for split in ("train", "test"):
-            if name != "scenes" and getattr(wanted, split) > getattr(there, split):
+            if name not in SCENES and getattr(wanted, split) > getattr(there, split):
                 raise InputError(
                     f"{split}_limit is {getattr(wanted, split)}; {name} has {getattr(there, split)} such images"
                 )
@@ -168,8 +168,8 @@ def _weights(settings: Settings, device: torch.device) -> tuple[Teacher, Finding
     name, source = settings.teacher, checkpoints.published(settings.teacher)
     try:
         path = checkpoints.find_weights(name, settings.teacher_weights)
-        if path is None and name == "embedded":
-            path = towers.embedded_path()
+        if path is None and name in EMBEDDED:
+            path = towers.embedded_path(name)
         if path is None and source is not None:
             path = source.cached()
         if path is not None:
@@ -192,7 +192,7 @@ def _students(profile: str, plan: Plan) -> Finding:
     rest = len(plan.students) - len(plan.grid) - augmented
     words = (
         f"{len(plan.students)} in profile {profile}: {len(plan.grid)} of the grid, {augmented} augmented, {rest} of "
-        f"the controls; {plan.train:,} training and {plan.test:,} test images"
+        f"the controls and comparisons; {plan.train:,} training and {plan.test:,} test images"
     )
     return Finding("students", "ok", words)
 

@@ -19,7 +19,7 @@ from asymdistill.encoding import Encoder, GaussianNoise, View, embed
 from asymdistill.progress import Progress
 from asymdistill.run import Row, Run
 from asymdistill.teachers import PRECISIONS, Teacher, load_teacher
-from asymdistill.training import Objective, Recipe, distil, steps_per_epoch
+from asymdistill.training import Recipe, distil, steps_per_epoch
 
 # Epochs after which a long training is looked at: about evenly spaced on a logarithmic scale.
 WATCHED = (1, 2, 3, 5, 7, 10, 14, 20, 28, 40, 56, 80, 113, 160, 226, 320, 453, 640, 905)
@@ -80,7 +80,11 @@ class Experiment(Run):
         return seen if model is None else arms.view(model, self.settings, seen)
 
     def arms(self) -> list[Arm]:
-        """The students of the paper's grid: one a width and seed."""
+        """The students of the first paper's grid: one a width and seed, trained for the first objective."""
+        return arms.baseline(self.settings)
+
+    def grid(self) -> list[Arm]:
+        """These and, for every further objective, as many."""
         return arms.grid(self.settings)
 
     def augmented_arms(self) -> list[Arm]:
@@ -163,7 +167,7 @@ class Experiment(Run):
         stored = model is None and noise is None
         own = self._teacher_embeddings(split, classes) if stored else self._embed(model, split, classes, noise)
         # Kept only where several tables need them: embeddings of all students would fill the memory.
-        if model is None or (noise is None and split == "test" and model in self.arms()):
+        if model is None or (noise is None and split == "test" and model in self.grid()):
             self._encoded[key] = own
         return own
 
@@ -182,7 +186,8 @@ class Experiment(Run):
 
     def _check_images(self) -> None:
         """Find images that no table could be made of now, not after hours of training."""
-        steps_per_epoch(len(self.train), self.settings.batch_size)
+        for arm in arms.everyone(self.settings, len(self.test.class_names)):
+            steps_per_epoch(len(self.images("train", arm.classes)), arms.batch_size(arm, self.settings))
         if len(self.train.labels.unique()) < 2:
             raise InputError("the training images are all of one class; a probe needs at least two")
         if len(self.test) < 2:
@@ -202,12 +207,13 @@ class Experiment(Run):
 
     def _cost(self, arm: Arm) -> int:
         """What a step of a student's training costs beside others: for order and progress, so roughly."""
+        slow = arm.dilation > 1 or arm.augmented or arm.objective == "views"
         upscaling = (self.view(arm).resolution / self.view(Arm(arm.width, arm.seed)).resolution) ** 2
-        return int(max(1, round(4 * arm.width**1.5 * max(1, upscaling))) * (1 + (arm.dilation > 1 or arm.augmented)))
+        return int(max(1, round(4 * arm.width**1.5 * max(1, upscaling))) * (1 + slow))
 
     def _steps(self, arm: Arm) -> int:
         images = len(self.images("train", arm.classes))
-        return arms.epochs(arm, self.settings) * steps_per_epoch(images, self.settings.batch_size)
+        return arms.epochs(arm, self.settings) * steps_per_epoch(images, arms.batch_size(arm, self.settings))
 
     def _stored_record(self, arm: Arm) -> Row:
         record: Row = json.loads(self._stored_student(arm)[1]["record"])
@@ -216,12 +222,11 @@ class Experiment(Run):
     def _train(self, arm: Arm, student: students.ScalableCNN, step: Callable[[int], None]) -> None:
         setting = self.settings
         images = self.images("train", arm.classes)
-        targets, objective = self._task(arm, images)
         recipe = Recipe(
             epochs=arms.epochs(arm, setting),
-            batch_size=setting.batch_size,
+            batch_size=arms.batch_size(arm, setting),
             learning_rate=setting.learning_rate,
-            objective=objective,
+            objective=arms.objective(arm, setting, dim=self.teacher.embedding_dim, classes=len(images.class_names)),
             precision=torch.float32 if setting.autocast == "off" else PRECISIONS[setting.autocast],
             schedule=arm.schedule,
             noise=GaussianNoise(arm.noise, seed=arm.seed) if arm.noise else None,
@@ -235,7 +240,7 @@ class Experiment(Run):
         result = distil(
             student,
             images.images,
-            targets,
+            self._targets(arm, images),
             self.view(arm),
             recipe,
             seed=arm.seed,
@@ -247,17 +252,14 @@ class Experiment(Run):
         record = {"record": json.dumps({"losses": result.losses, "history": history})}
         artifacts.write_tensors(self._student_path(arm), result.student.state_dict(), record)
 
-    def _task(self, arm: Arm, images: data.ImageSet) -> tuple[Tensor | Encoder, Objective]:
-        """What a student is trained towards, and how the distance to it is measured."""
+    def _targets(self, arm: Arm, images: data.ImageSet) -> Tensor | Encoder:
+        """What a student is trained towards."""
         if arm.augmented:
-            return self.teacher.encode, objectives.cosine_distance
+            return self.teacher.encode
         if arm.objective == "labels":
-            dim = self.teacher.embedding_dim
-            return images.labels, objectives.LabelLoss(dim, len(images.class_names), arm.seed)
-        targets = self.encode(None, "train", classes=arm.classes)
-        if arm.objective == "whitened":
-            return objectives.whitened(targets), objectives.cosine_distance
-        return targets, objectives.cosine_distance
+            return images.labels
+        embeddings = self.encode(None, "train", classes=arm.classes)
+        return objectives.whitened(embeddings) if arm.objective == "whitened" else embeddings
 
     def _progress_of(self, arm: Arm, student: students.ScalableCNN) -> Row:
         train, test = (self.encode(arm, split, encoder=student) for split in ("train", "test"))

@@ -41,7 +41,7 @@ class Plan:
 
     @cached_property
     def grid(self) -> list[Arm]:
-        """The students of the paper's grid."""
+        """The students of the grid, of every objective."""
         return arms.grid(self.settings)
 
     @cached_property

@@ -9,34 +9,26 @@ less spreads the embedding over the other factors, which raises its rank. The sh
 --most-named 4 --learning-rate 7e-4``.
 """
 
-import argparse
-import json
 import math
-import platform
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
-from importlib.metadata import version
+from dataclasses import dataclass
 from itertools import compress
 from pathlib import Path
-from typing import TextIO
 
 import numpy as np
 import torch
-from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.optim import AdamW
-from torch.optim.lr_scheduler import LambdaLR
 
 from asymdistill import artifacts
 from asymdistill.checks import InputError, check_positive
 from asymdistill.preprocess import clip_preprocess
+from asymdistill.pretraining import Log, command_line, embed, measure_images, optimizer
 from asymdistill.scenes import FACTORS, SHAPES, Scenes, caption, class_prompt, generate
-from asymdistill.spectrum import effective_rank
-from asymdistill.towers import RESOLUTION, ImageTower, TextTower, Towers, Vocabulary, load_embedded, pack
+from asymdistill.towers import CAPTIONS, RESOLUTION, ImageTower, TextTower, Towers, Vocabulary, load_embedded, pack
 
 _NAMES = tuple(FACTORS)
 _CONTEXT = ("a", "shape", "patterns", "at", "the", "on", "with", "outline")
@@ -152,12 +144,13 @@ def train(settings: Settings, scenes: Scenes, start: Towers | None = None) -> It
     """
     torch.manual_seed(settings.seed)
     generator = torch.Generator().manual_seed(settings.seed)
-    image, text = (start.image, start.text) if start else (ImageTower(), TextTower(vocabulary()))
+    image, text = (start.image, start.text) if start else (ImageTower(), None)
+    text = text or TextTower(vocabulary())
     nn.ModuleList([image, text]).requires_grad_(True)
     log_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
     batch = min(settings.batch, len(scenes))
     steps = settings.epochs * (len(scenes) // batch)  # stopping early leaves the learning rate's course as it is
-    optimizer, schedule = _optimizer([*image.parameters(), *text.parameters(), log_scale], settings, steps)
+    descent, schedule = optimizer([*image.parameters(), *text.parameters(), log_scale], settings, steps)
     pixels = clip_preprocess(scenes.images, RESOLUTION)
     factors = torch.stack([scenes.factors[name] for name in _NAMES], dim=1)
     for _ in range(settings.stop_after or settings.epochs):
@@ -174,9 +167,9 @@ def train(settings: Settings, scenes: Scenes, start: Towers | None = None) -> It
                 embeddings, prompts = image(pixels[chosen]), text(numbers)
             match, scale = matches(factors[chosen], named), log_scale.clamp(max=math.log(100)).exp()
             loss = contrastive_loss(embeddings.float(), prompts.float(), match, scale)
-            optimizer.zero_grad()
+            descent.zero_grad()
             torch.autograd.backward(loss)
-            optimizer.step()
+            descent.step()
             schedule.step()
             losses.append(loss.item())
         yield Towers(image.eval(), text.eval()), float(np.mean(losses))
@@ -184,27 +177,21 @@ def train(settings: Settings, scenes: Scenes, start: Towers | None = None) -> It
 
 @torch.no_grad()
 def measure(towers: Towers, settings: Settings) -> dict[str, float]:
-    """Measure the image tower on scenes that it never saw.
+    """Measure both towers on scenes that they never saw.
 
     Args:
         towers: Trained towers, in eval mode.
         settings: ``seed`` and ``probe_images``.
 
     Returns:
-        Accuracy of a linear probe on the shapes and zero-shot accuracy by caption (both in 0 to 1), and the effective
-        rank of the centred test embeddings.
+        What ``pretraining.measure_images`` gives, and the zero-shot accuracy by caption, 0 to 1.
     """
-    train_scenes = generate(settings.probe_images, seed=settings.seed + 1)
-    test_scenes = generate(max(settings.probe_images // 2, len(SHAPES)), seed=settings.seed + 2)
-    fitted, tested = (_embed(towers.image, scenes.images) for scenes in (train_scenes, test_scenes))
-    probe = LogisticRegression(max_iter=2000).fit(fitted.numpy(), train_scenes.labels.numpy())
+    test = generate(max(settings.probe_images // 2, len(SHAPES)), seed=settings.seed + 2)
+    assert towers.text is not None
     prompts = F.normalize(towers.text.encode([class_prompt(label) for label in range(len(SHAPES))]), dim=1)
-    guesses = (tested @ prompts.T).argmax(dim=1)
-    return {
-        "probe accuracy": float(probe.score(tested.numpy(), test_scenes.labels.numpy())),
-        "zero-shot accuracy": float((guesses == test_scenes.labels).float().mean()),
-        "effective rank": effective_rank(tested),
-    }
+    guesses = (embed(towers.image, test.images) @ prompts.T).argmax(dim=1)
+    found = measure_images(towers.image, settings.seed, settings.probe_images)
+    return {**found, "zero-shot accuracy": float((guesses == test.labels).float().mean())}
 
 
 def pretrain(out: Path, settings: Settings, start: Path | None = None) -> None:
@@ -219,52 +206,19 @@ def pretrain(out: Path, settings: Settings, start: Path | None = None) -> None:
     Raises:
         InputError: If ``start`` can't be read.
     """
-    weights = out / "embedded.safetensors"
+    weights = out / f"{CAPTIONS}.safetensors"
     towers_before = load_embedded(start) if start else None
     lines_before = start.with_suffix(".log").read_text(encoding="utf-8") if start else ""
     out.mkdir(parents=True, exist_ok=True)
     begin = time.perf_counter()
-    with (out / "embedded.log").open("w", encoding="utf-8") as log:
-        log.write(lines_before)
-        _say(log, f"settings: {json.dumps(asdict(settings))}")
-        _say(log, f"versions: {_versions()}")
+    with Log(weights.with_suffix(".log"), settings, lines_before) as log:
         scenes = generate(settings.images, seed=settings.seed)
         for epoch, (towers, loss) in enumerate(train(settings, scenes, towers_before), start=1):
             artifacts.write_tensors(weights, *pack(towers))
-            _say(log, f"epoch {epoch}: loss {loss:.4f}, {time.perf_counter() - begin:.0f} s")
+            log.say(f"epoch {epoch}: loss {loss:.4f}, {time.perf_counter() - begin:.0f} s")
         # The file is measured, not the towers in memory: it holds half precision.
-        for name, value in measure(load_embedded(weights), settings).items():
-            _say(log, f"{name}: {value:.4f}")
-        _say(log, f"threads: {torch.get_num_threads()}, seconds: {time.perf_counter() - begin:.0f}")
-
-
-def _say(log: TextIO, line: str) -> None:
-    for stream in (log, sys.stdout):
-        print(line, file=stream, flush=True)
-
-
-def _versions() -> str:
-    packages = ("torch", "open_clip_torch", "numpy", "pillow", "scikit-learn")
-    return ", ".join([f"python {platform.python_version()}", *(f"{name} {version(name)}" for name in packages)])
-
-
-def _optimizer(parameters: list[nn.Parameter], settings: Settings, steps: int) -> tuple[AdamW, LambdaLR]:
-    optimizer = AdamW(
-        [
-            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": settings.weight_decay},
-            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-        ],
-        lr=settings.learning_rate,
-        betas=(0.9, 0.98),
-    )
-    rise = max(1, round(settings.warmup * steps))
-
-    def rate(step: int) -> float:
-        if step < rise:
-            return (step + 1) / rise
-        return (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise))) / 2
-
-    return optimizer, LambdaLR(optimizer, rate)
+        log.say_all(measure(load_embedded(weights), settings))
+        log.say(f"threads: {torch.get_num_threads()}, seconds: {time.perf_counter() - begin:.0f}")
 
 
 def _captions(factors: Tensor, named: Tensor) -> list[str]:
@@ -272,27 +226,10 @@ def _captions(factors: Tensor, named: Tensor) -> list[str]:
     return [caption(dict(zip(_NAMES, values, strict=True)), list(compress(_NAMES, flags))) for values, flags in pairs]
 
 
-def _embed(tower: ImageTower, images: Tensor) -> Tensor:
-    parts = [tower(clip_preprocess(part, RESOLUTION)) for part in torch.split(images, 500)]
-    return F.normalize(torch.cat(parts), dim=1)
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return its exit status: 0, or 2 for bad input."""
-    parser = argparse.ArgumentParser(prog="python -m asymdistill.pretrain", description="Train the embedded teacher.")
-    parser.add_argument("--out", type=Path, required=True, help="folder for embedded.safetensors and embedded.log")
-    parser.add_argument("--start", type=Path, help="embedded.safetensors of an earlier run to train on")
-    for field in fields(Settings):
-        option = "--" + field.name.replace("_", "-")
-        parser.add_argument(option, type=type(field.default), default=field.default, help="default: %(default)s")
-    chosen = vars(parser.parse_args(arguments))
-    out, start = chosen.pop("out"), chosen.pop("start")
-    try:
-        pretrain(out, Settings(**chosen), start)
-    except (InputError, OSError) as error:
-        print(f"asymdistill: error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    earlier = "embedded.safetensors of an earlier run to train on"
+    return command_line("pretrain", Settings, pretrain, arguments, start=earlier)
 
 
 if __name__ == "__main__":

@@ -9,9 +9,9 @@ import numpy as np
 
 from asymdistill import facts
 from asymdistill.checks import InputError
-from asymdistill.config import load_settings
 from asymdistill.ledger import load
 from asymdistill.preprocess import CLIP_STD
+from asymdistill.profile import load_settings
 from asymdistill.quantities import EVERY_STUDENT, LEADING, Subject
 from asymdistill.students import parameter_count
 

@@ -100,7 +100,7 @@ def _select(results: Results, name: str, subject: Subject, **wanted: Any) -> pd.
     if subject.treatment not in TREATMENTS:
         raise NotMeasured(f"the table {name} has nothing of {subject.model} {subject.treatment}")
     objective = table["objective"].astype("string").fillna("cosine")
-    kind = objective.str.startswith(INFONCE) if subject.treatment == INFONCE else objective == "cosine"
+    kind = objective == (INFONCE if subject.treatment == INFONCE else "cosine")
     rows = table[kind.to_numpy(bool) & (table["augmented"] == (subject.treatment == AUGMENTED))]
     if rows.empty:
         raise NotMeasured(f"no student of this run was trained {TREATMENTS[subject.treatment]}")

@@ -8,7 +8,8 @@ from pydantic import ValidationError
 
 from asymdistill import artifacts
 from asymdistill.checks import InputError
-from asymdistill.config import CONTROLS, Settings
+from asymdistill.config import CONTROLS, SWEEPS, Settings
+from asymdistill.expansion import GAINS
 
 
 class Recorded:
@@ -35,10 +36,12 @@ class Recorded:
 
     def table(self, name: str) -> pd.DataFrame | None:
         """A table of the run, as ``Study.table`` names it; None where it is absent or damaged."""
-        if name == "controls":
-            found = [table for control in CONTROLS if (table := self._read(f"control-{control}")) is not None]
-            return pd.concat(found, ignore_index=True) if found else None
-        return self._read(name)
+        parts = {
+            "controls": [f"control-{control}" for control in CONTROLS],
+            "expansion": [f"expansion-{comparison}" for comparison in (GAINS, *SWEEPS)],
+        }
+        found = [table for part in parts.get(name, [name]) if (table := self._read(part)) is not None]
+        return pd.concat(found, ignore_index=True) if found else None
 
     def _read(self, name: str) -> pd.DataFrame | None:
         path = self.folder / "tables" / f"{name}.csv"

@@ -9,8 +9,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from asymdistill import parallel, probing, scenes, spectrum
+from asymdistill import arms, parallel, probing, scenes, spectrum
 from asymdistill.arms import Arm
+from asymdistill.config import SCENES
 from asymdistill.encoding import BATCH, Encoder, View, embed
 from asymdistill.experiment import WATCHED
 from asymdistill.forecast import Plan
@@ -61,7 +62,7 @@ def seconds(plan: Plan) -> dict[str, float]:
     evaluated = [_evaluation(plan, arm, rates[_network(arm)].encode) + probe for arm in plan.students]
     ranks = RANKS + (RESAMPLES if "estimators" in plan.settings.controls else 0)
     return {
-        "images": encoded * _drawing() if plan.settings.dataset == "scenes" else 0.0,
+        "images": encoded * _drawing() if plan.settings.dataset in SCENES else 0.0,
         "teacher": encoded * teacher / plan.workers,  # it encodes alone, on all cores
         "students": makespan(
             [_training(plan, arm, rates[_network(arm)], teacher) for arm in plan.students], plan.workers
@@ -80,10 +81,11 @@ def makespan(costs: Sequence[float], workers: int) -> float:
 
 
 def _training(plan: Plan, arm: Arm, rates: Rates, teacher: float) -> float:
-    steps = plan.epochs(arm) * steps_per_epoch(plan.images(arm.classes), plan.settings.batch_size)
+    batch = arms.batch_size(arm, plan.settings)
+    steps = plan.epochs(arm) * steps_per_epoch(plan.images(arm.classes), batch)
     watched = sum(epoch <= arm.epochs for epoch in WATCHED) if arm.epochs else 0
-    an_image = rates.train + (teacher if arm.augmented else 0)
-    return steps * plan.settings.batch_size * an_image + watched * (plan.train + plan.test) * rates.encode
+    an_image = rates.train * (2 if arm.objective == "views" else 1) + (teacher if arm.augmented else 0)
+    return steps * batch * an_image + watched * (plan.train + plan.test) * rates.encode
 
 
 def _evaluation(plan: Plan, arm: Arm, rate: float) -> float:

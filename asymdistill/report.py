@@ -49,7 +49,7 @@ def for_readers(table: pd.DataFrame) -> pd.DataFrame:
 
 def summary(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """The two tables that a run ends with: effective ranks, and accuracies under noise."""
-    spectrum, robustness = tables["spectrum"], tables["robustness"]
+    spectrum, robustness = with_objective(tables["spectrum"]), with_objective(tables["robustness"])
     accuracies = [
         measures(own, list(own["sigma"].unique()), column="sigma", value="accuracy", digits=1).assign(space=space)
         for space, own in robustness.groupby("noise_space", sort=False)
@@ -63,6 +63,12 @@ def summary(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
             ["model", "space", *accuracy.columns.drop(["model", "space"])]
         ],
     }
+
+
+def with_objective(table: pd.DataFrame) -> pd.DataFrame:
+    """A table whose models' names say what they were trained for, where it is more than the cosine distance."""
+    plain = table["objective"].isna() | (table["objective"] == "cosine")
+    return table.assign(model=table["model"].where(plain, table["model"] + " " + table["objective"].astype("string")))
 
 
 def estimators(spectrum: pd.DataFrame) -> pd.DataFrame:

@@ -10,12 +10,15 @@ from typing import Any
 from asymdistill import artifacts, data, manifest, parallel, towers
 from asymdistill.arms import Model
 from asymdistill.checkpoints import find_weights
-from asymdistill.config import Settings
+from asymdistill.config import EMBEDDED, Settings
 from asymdistill.parallel import Item
 from asymdistill.progress import Progress
 
 # Settings that change no result, or that enter the hash in another form.
-NOT_HASHED = {"description", "workers", "device", "download", "dataset_root", "teacher_weights", "controls"}
+NOT_HASHED = {
+    *("description", "workers", "device", "download", "dataset_root", "teacher_weights", "controls", "sweeps"),
+    *("other_teachers", "other_datasets", "crossed_widths"),
+}
 Row = dict[str, Any]
 
 
@@ -90,8 +93,8 @@ class Run:
     def _key(self) -> str:
         setting = self.settings
         weights = find_weights(setting.teacher, setting.teacher_weights)
-        if weights is None and setting.teacher == "embedded":
-            weights = towers.embedded_path()
+        if weights is None and setting.teacher in EMBEDDED:
+            weights = towers.embedded_path(setting.teacher)
         files = [] if weights is None else [weights]
         extra = [data.fingerprint(setting.dataset, setting.image_size)]
         return manifest.run_key(setting.model_dump(mode="json", exclude=NOT_HASHED), self.device, files, extra)

@@ -1,6 +1,7 @@
 """A study: the tables of one profile, computed when they are first asked for and stored in the run's folder."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -8,17 +9,18 @@ from typing import Any, Self
 import pandas as pd
 import torch
 
-from asymdistill import artifacts, information, sceptic, spectrum, students
+from asymdistill import artifacts, expansion, generality, information, sceptic, spectrum, students
 from asymdistill.arms import IDENTITY, Arm, Model, identity
 from asymdistill.checks import check_option
-from asymdistill.config import Settings, load_settings
+from asymdistill.config import Settings
 from asymdistill.evaluation import under_noise
 from asymdistill.experiment import Experiment
+from asymdistill.profile import load_settings
 
 Rows = Iterator[dict[str, Any]]
 TABLES = (
     *("training", "models", "singular_values", "spectrum", "alignment", "information", "robustness", "augmentation"),
-    "controls",
+    *("controls", "expansion", "generality"),
 )
 
 
@@ -51,7 +53,7 @@ class Study:
 
     @classmethod
     def from_profile(cls, name_or_path: str | Path, *, runs_dir: str | Path | None = None, **overrides: Any) -> Self:
-        """Open the study of a profile, with settings overridden by name; see ``config.load_settings``."""
+        """Open the study of a profile, with settings overridden by name; see ``profile.load_settings``."""
         return cls.open(name_or_path, overrides, runs_dir)
 
     @classmethod
@@ -103,10 +105,10 @@ class Study:
         return self._table("models", compute)
 
     def training(self) -> pd.DataFrame:
-        """Mean cosine distance of each epoch: columns epoch, loss."""
+        """Mean loss of each epoch, the cosine distance with the objective's own term: columns epoch, loss."""
 
         def compute() -> Rows:
-            for arm in [*self.experiment.arms(), *self.experiment.augmented_arms()]:
+            for arm in [*self.experiment.grid(), *self.experiment.augmented_arms()]:
                 for epoch, loss in enumerate(self.experiment.losses(arm), start=1):
                     yield identity(arm) | {"epoch": epoch, "loss": loss}
 
@@ -133,13 +135,13 @@ class Study:
         def compute() -> Rows:
             values = self.singular_values()
             images = len(self.experiment.test)
-            for _, group in values.groupby(["model", "width", "seed"], dropna=False, sort=False):
+            for _, group in values.groupby(["objective", "model", "seed"], dropna=False, sort=False):
                 row = {**group.iloc[0][list(IDENTITY)], "estimator": "per seed", "images": images}
                 yield from _spectral_rows(row, group["value"])
-            for width in self.settings.widths:
-                row = identity(Arm(width, 0)) | {"seed": None, "estimator": "mean spectrum", "images": images}
-                mean = values[values["width"] == width].groupby("component")["value"].mean()
-                yield from _spectral_rows(row, mean)
+            for (objective, width), group in values.groupby(["objective", "width"], sort=False):
+                row = identity(Arm(width, 0, objective)) | {"seed": None, "estimator": "mean spectrum"}
+                mean = group.groupby("component")["value"].mean()
+                yield from _spectral_rows(row | {"images": images}, mean)
 
         return self._table("spectrum", compute)
 
@@ -157,7 +159,7 @@ class Study:
 
     def information(self) -> pd.DataFrame:
         """InfoNCE, its bound in nats, and uniformity by several estimators: columns quantity, value."""
-        size, temperature = self.settings.metric_batch_size, self.settings.infonce_temperature
+        size, temperature = self.settings.metric_batch_size, self.settings.metric_temperature
 
         def compute() -> Rows:
             teacher = self.experiment.encode(None, "test")
@@ -188,8 +190,8 @@ class Study:
 
         def compute() -> Rows:
             treated = self.experiment.augmented_arms()
-            plain = [Arm(arm.width, arm.seed) for arm in treated]
-            known = self.robustness()
+            plain = [replace(arm, augmented=False) for arm in treated]
+            known = self.baseline("robustness")
             known = known[(known["width"] == self.settings.largest_width) & known["seed"].isin([a.seed for a in plain])]
             for arms, rows in ((plain, known.to_dict("records")), (treated, self._noise_rows(treated))):
                 ranks = {arm.seed: spectrum.effective_rank(self.experiment.encode(arm, "test")) for arm in arms}
@@ -202,6 +204,31 @@ class Study:
         """The controls that the settings name, one after the other: columns as in ``sceptic.COLUMNS``."""
         found = [self._control(name) for name in self.settings.controls]
         return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=list(sceptic.COLUMNS))
+
+    def expansion(self) -> pd.DataFrame:
+        """What further objectives change, and what chapter 6 varies: columns as in ``expansion.COLUMNS``."""
+        found = [self._comparison(name) for name in (expansion.GAINS, *self.settings.sweeps)]
+        return pd.concat(found, ignore_index=True)
+
+    def generality(self) -> pd.DataFrame:
+        """Ranks and accuracies with this and every other teacher and data set: columns ``generality.COLUMNS``."""
+        studies = [self, *self.crossed()]
+        found = [
+            generality.rows(
+                study.settings, len(study.experiment.test.class_names), study.spectrum(), study._with_normalised_noise()
+            )
+            for study in studies
+        ]
+        return pd.concat(found, ignore_index=True)
+
+    def crossed(self) -> list["Study"]:
+        """The studies of the other teachers and data sets of the settings, each with each; else like this one."""
+        name, folder = f"{self.profile}-crossed", self.folder.parent
+        return [Study(name, settings, folder) for settings in generality.crossed(self.settings)]
+
+    def baseline(self, name: str) -> pd.DataFrame:
+        """A table by its name, of the teacher and of the students that were trained for the first objective."""
+        return self._of_baseline(self.table(name))
 
     def table(self, name: str) -> pd.DataFrame:
         """A table by its name, one of ``TABLES``.
@@ -219,12 +246,21 @@ class Study:
 
     def _control(self, name: str) -> pd.DataFrame:
         def compute() -> Rows:
-            return sceptic.rows_of(name, self.experiment, self._with_normalised_noise())
+            return sceptic.rows_of(name, self.experiment, self._of_baseline(self._with_normalised_noise()))
 
         return self._table(f"control-{name}", compute, sceptic.COLUMNS)
 
+    def _comparison(self, name: str) -> pd.DataFrame:
+        def compute() -> Rows:
+            return expansion.rows_of(name, self.experiment, self._with_normalised_noise())
+
+        return self._table(f"expansion-{name}", compute, expansion.COLUMNS)
+
+    def _of_baseline(self, table: pd.DataFrame) -> pd.DataFrame:
+        return table[table["objective"].isna() | (table["objective"] == self.settings.baseline)]
+
     def _models(self) -> list[Model]:
-        return [None, *self.experiment.arms()]
+        return [None, *self.experiment.grid()]
 
     def _table(
         self, name: str, compute: Callable[[], Iterable[dict[str, Any]]], columns: Sequence[str] | None = None

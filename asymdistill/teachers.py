@@ -1,4 +1,4 @@
-"""Frozen teachers: the embedded mini-CLIP, and any of open_clip's or timm's by name, downloaded or from a file."""
+"""Frozen teachers: the embedded ones, and any of open_clip's or timm's by name, downloaded or from a file."""
 
 import logging
 import warnings
@@ -17,6 +17,7 @@ from asymdistill import towers
 from asymdistill.checkpoints import fetch, published
 from asymdistill.checkpoints import find_weights as find_weights
 from asymdistill.checks import InputError
+from asymdistill.config import EMBEDDED
 from asymdistill.encoding import View, embed
 
 PRECISIONS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -110,10 +111,11 @@ def load_teacher(
     """Load a frozen teacher.
 
     Args:
-        name: ``embedded``; ``open_clip:<model>/<pretrained tag>``, say ``open_clip:ViT-B-32-quickgelu/openai``; or
-            ``timm:<model>``, say ``timm:vit_small_patch14_dinov2.lvd142m``.
+        name: ``embedded``; ``embedded-views``; ``open_clip:<model>/<pretrained tag>``, say
+            ``open_clip:ViT-B-32-quickgelu/openai``; or ``timm:<model>``, say
+            ``timm:vit_small_patch14_dinov2.lvd142m``.
         weights: a safetensors file to read. None: what ``find_weights`` finds; else the shipped file for the embedded
-            teacher, and for others what their library publishes, from the hub's cache or the network.
+            teachers, and for others what their library publishes, from the hub's cache or the network.
         device: where to put it; None: the CPU.
         precision: ``float32``, ``float16`` or ``bfloat16``, its arithmetic on a GPU.
 
@@ -124,7 +126,7 @@ def load_teacher(
     source, path = published(name), find_weights(name, weights)
     if precision not in PRECISIONS:
         raise InputError(f"precision is {precision!r}; allowed: {', '.join(PRECISIONS)}")
-    if path is None and name != "embedded":
+    if path is None and name not in EMBEDDED:
         path = fetch(name, source)
     try:
         teacher = _build(name, path)
@@ -136,7 +138,7 @@ def load_teacher(
 
 
 def untrained_teacher(name: str) -> Teacher:
-    """A teacher's architecture with random weights, of its size and speed; the embedded one as it is shipped.
+    """A teacher's architecture with random weights, of its size and speed; an embedded one as it is shipped.
 
     Raises:
         InputError: no such model.
@@ -152,15 +154,16 @@ def untrained_teacher(name: str) -> Teacher:
 
 def _build(name: str, path: Path | None) -> Teacher:
     library, _, model = name.partition(":")
-    teacher = LOADERS[library](model, path)
+    teacher = LOADERS[library](model or name, path)
     teacher.name = name
     return teacher
 
 
-def _load_embedded(_: str, path: Path | None) -> Teacher:
-    pair = towers.load_embedded(path)
-    view = View(towers.RESOLUTION)
-    return Teacher("embedded", pair.image, view, text_tower=pair.text, encode_captions=pair.text.encode)
+def _load_embedded(name: str, path: Path | None) -> Teacher:
+    pair, view = towers.load_embedded(path or towers.embedded_path(name)), View(towers.RESOLUTION)
+    if pair.text is None:
+        return Teacher(name, pair.image, view)
+    return Teacher(name, pair.image, view, text_tower=pair.text, encode_captions=pair.text.encode)
 
 
 def _load_open_clip(model: str, path: Path | None) -> Teacher:
@@ -203,7 +206,7 @@ def _load_timm(model: str, path: Path | None) -> Teacher:
 
 
 LOADERS: dict[str, Callable[[str, Path | None], Teacher]] = {
-    "embedded": _load_embedded,
+    **dict.fromkeys(EMBEDDED, _load_embedded),
     "open_clip": _load_open_clip,
     "timm": _load_timm,
 }

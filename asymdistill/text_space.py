@@ -9,6 +9,7 @@ from torch import Tensor
 from asymdistill import controls, crossmodal, scenes
 from asymdistill.arms import Model
 from asymdistill.checks import InputError
+from asymdistill.config import EMBEDDED
 from asymdistill.encoding import BATCH, GaussianNoise
 from asymdistill.evaluation import measured
 from asymdistill.experiment import Experiment
@@ -54,7 +55,7 @@ def rows(run: Experiment) -> Iterator[Row]:
 
 def class_texts(run: Experiment) -> Tensor | None:
     """The text embeddings of the classes' names, C x d; None where the teacher reads no text or not these names."""
-    template = "a {}" if run.settings.teacher == "embedded" else "a photo of a {}."
+    template = "a {}" if run.settings.teacher in EMBEDDED else "a photo of a {}."
     try:
         return run.teacher.encode_text([template.format(name) for name in run.test.class_names]).cpu()
     except InputError:

@@ -1,8 +1,9 @@
-"""The embedded teacher: a mini-CLIP of two small transformers, shipped with the package.
+"""The embedded teachers, shipped with the package: a mini-CLIP of two small transformers, and one without captions.
 
 Both towers are open_clip's own, at a fiftieth of CLIP's size. The image tower has a convolutional stem of two strided
 3 x 3 layers instead of CLIP's patch embedding, because on 32 x 32 images a plain one doesn't learn shapes. The text
-tower reads whole words from a fixed list. Weights, word list and architecture travel in one safetensors file.
+tower reads whole words from a fixed list. The second teacher is the image tower alone. Weights, word list and
+architecture travel in one safetensors file.
 """
 
 import hashlib
@@ -18,10 +19,13 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from asymdistill.checks import InputError
+from asymdistill.config import EMBEDDED
 
 EMBEDDING_DIM = 128
 RESOLUTION = 32
 FORMAT = "asymdistill embedded teacher, 1"
+# The names of the shipped teachers: trained on images with captions, and on augmented views of images alone.
+CAPTIONS, VIEWS = EMBEDDED
 
 _WIDTH, _HEADS = 128, 4
 _IMAGE_LAYERS, _TEXT_LAYERS = 4, 2
@@ -131,31 +135,34 @@ class TextTower(nn.Module):
 
 @dataclass(frozen=True)
 class Towers:
-    """The two halves of the embedded teacher, which share one space of 128 dimensions."""
+    """An embedded teacher: its image tower, and a text tower in the same space of 128 dimensions where it has one."""
 
     image: ImageTower
-    text: TextTower
+    text: TextTower | None = None
 
 
 def pack(towers: Towers) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Return what ``load_embedded`` reads from a file: the weights in half precision and the metadata beside them.
 
     Args:
-        towers: Both towers.
+        towers: One tower or both.
 
     Returns:
-        float16 (and integer) tensors by name, and strings: the format, the word list and caption length as JSON, and
-        a digest of the tensors.
+        float16 (and integer) tensors by name, and strings: the format, a digest of the tensors, and with a text tower
+        the word list and caption length as JSON.
     """
-    states = {"image": towers.image.state_dict(), "text": towers.text.state_dict()}
+    states = {"image": towers.image.state_dict()}
+    strings = {"format": FORMAT}
+    if towers.text is not None:
+        states["text"] = towers.text.state_dict()
+        words = towers.text.vocabulary
+        strings |= {"words": json.dumps(words.words), "length": json.dumps(words.length)}
     tensors = {
         f"{tower}.{name}": tensor.detach().half() if tensor.is_floating_point() else tensor.detach()
         for tower, state in states.items()
         for name, tensor in state.items()
     }
-    words = towers.text.vocabulary
-    strings = {"words": json.dumps(words.words), "length": json.dumps(words.length), "digest": _digest(tensors)}
-    return tensors, {"format": FORMAT, **strings}
+    return tensors, strings | {"digest": _digest(tensors)}
 
 
 def _digest(tensors: dict[str, Tensor]) -> str:
@@ -166,19 +173,20 @@ def _digest(tensors: dict[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def embedded_path() -> Path:
-    """Return where the shipped weights lie."""
-    return Path(str(resources.files("asymdistill") / "weights" / "embedded.safetensors"))
+def embedded_path(name: str = CAPTIONS) -> Path:
+    """Return where the shipped weights of an embedded teacher lie."""
+    return Path(str(resources.files("asymdistill") / "weights" / f"{name}.safetensors"))
 
 
 def load_embedded(path: str | Path | None = None) -> Towers:
-    """Load the embedded teacher's towers: float32, in eval mode, frozen.
+    """Load the towers of an embedded teacher: float32, in eval mode, frozen.
 
     Args:
-        path: A file written by ``python -m asymdistill.pretrain``; None for the shipped one.
+        path: A file written by ``python -m asymdistill.pretrain`` or ``pretrain_views``; None for the first that is
+            shipped.
 
     Returns:
-        Both towers, on the CPU.
+        Its towers, on the CPU.
 
     Raises:
         InputError: If the file is missing, damaged, or no embedded teacher.
@@ -195,8 +203,15 @@ def load_embedded(path: str | Path | None = None) -> Towers:
     if header.get("digest") != _digest(tensors):
         raise InputError(f"{file} is damaged: its weights don't match the digest stored beside them")
     try:
-        towers = Towers(ImageTower(), TextTower(Vocabulary(json.loads(header["words"]), json.loads(header["length"]))))
+        text = (
+            TextTower(Vocabulary(json.loads(header["words"]), json.loads(header["length"])))
+            if "words" in header
+            else None
+        )
+        towers = Towers(ImageTower(), text)
         for name, tower in (("image.", towers.image), ("text.", towers.text)):
+            if tower is None:
+                continue
             tower.load_state_dict({key.removeprefix(name): t for key, t in tensors.items() if key.startswith(name)})
             tower.eval().requires_grad_(False)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:

@@ -12,7 +12,7 @@ from asymdistill.encoding import GaussianNoise, View, see
 from asymdistill.objectives import cosine_distance
 from asymdistill.preprocess import random_crop_flip
 
-Objective = Callable[[Tensor, Tensor], Tensor]
+Objective = Callable[..., Tensor]
 SCHEDULES = ("constant", "cosine")
 
 
@@ -25,7 +25,8 @@ class Recipe:
         batch_size: images a step; the last partial batch of an epoch is dropped.
         learning_rate: Adam's, at the beginning.
         objective: maps student embeddings, N x d, and targets to a scalar loss. The parameters of a module are trained
-            along with the student's.
+            along with the student's. One whose attribute ``two_views`` is true is also given the student's embeddings
+            of cropped and flipped copies of the images.
         precision: type of the forward pass under autocast; the loss is float32 whatever it is.
         schedule: ``constant``, or ``cosine``, which anneals the learning rate to zero, step by step.
         noise: on what the student sees; None: none.
@@ -102,15 +103,22 @@ def distil(
     student = student.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser, schedule = _optimiser(student, recipe, steps)
     generator, draws = torch.Generator().manual_seed(seed), torch.Generator(images.device).manual_seed(seed)
+    # A generator of their own, so that second views leave the order of the images as it is without them.
+    views = torch.Generator().manual_seed(seed) if getattr(recipe.objective, "two_views", False) else None
     losses, step = [], 0
+
+    def encode(batch: Tensor) -> Tensor:
+        inputs = see(batch, view, recipe.noise, draws).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(inputs.device.type, torch.bfloat16, enabled=recipe.precision != torch.float32):
+            embeddings: Tensor = student(inputs)
+        return embeddings.float()
+
     for epoch in range(1, recipe.epochs + 1):
         student.train()
         total = torch.zeros((), device=device)
-        for batch, wanted in _batches(images, targets, recipe.batch_size, generator):
-            inputs = see(batch, view, recipe.noise, draws).contiguous(memory_format=torch.channels_last)
-            with torch.autocast(inputs.device.type, torch.bfloat16, enabled=recipe.precision != torch.float32):
-                embeddings = student(inputs)
-            loss = recipe.objective(embeddings.float(), wanted)
+        for batch, wanted, original in _batches(images, targets, recipe.batch_size, generator):
+            second = () if views is None else (encode(random_crop_flip(original, generator=views)),)
+            loss = recipe.objective(encode(batch), wanted, *second)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()
@@ -149,13 +157,14 @@ def _optimiser(
 
 def _batches(
     images: Tensor, targets: Tensor | Callable[[Tensor], Tensor], batch_size: int, generator: torch.Generator
-) -> Iterator[tuple[Tensor, Tensor]]:
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Images as they are learned from, what is wanted of them, and the images as they are."""
     order = torch.randperm(len(images), generator=generator).to(images.device)
     for indices in order[: len(order) - len(order) % batch_size].split(batch_size):
         batch = images[indices]
         if isinstance(targets, Tensor):
-            yield batch, targets[indices]
+            yield batch, targets[indices], batch
         else:
             augmented = random_crop_flip(batch, generator=generator)
             # A clone, because tensors made under inference mode can't take part in a backward pass.
-            yield augmented, targets(augmented).clone()
+            yield augmented, targets(augmented).clone(), batch

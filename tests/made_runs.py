@@ -5,7 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from asymdistill.config import Settings, load_settings
+from asymdistill.config import Settings
+from asymdistill.profile import load_settings
 
 SEEDS = (42, 123, 456, 7, 8)
 WIDTHS = {"S": 1.0, "M": 2.0, "L": 4.0}

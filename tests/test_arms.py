@@ -4,7 +4,8 @@ import pytest
 
 from asymdistill import arms
 from asymdistill.arms import Arm
-from asymdistill.config import CONTROLS, load_settings
+from asymdistill.config import CONTROLS
+from asymdistill.profile import load_settings
 
 SETTINGS = load_settings(
     "smoke",

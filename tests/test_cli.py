@@ -10,7 +10,8 @@ import pytest
 from conftest import SMALL
 
 from asymdistill import __version__, arms, cli
-from asymdistill.config import Settings, load_settings, profile_names
+from asymdistill.config import Settings
+from asymdistill.profile import load_settings, profile_names
 from asymdistill.scenes import SHAPES
 from asymdistill.study import Study
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from asymdistill.checks import InputError
-from asymdistill.config import Settings, load_settings, parse_assignments, profile_names
+from asymdistill.config import Settings
+from asymdistill.profile import load_settings, parse_assignments, profile_names
 
 # The first paper's protocol, setting by setting.
 PAPER = {
@@ -29,7 +30,7 @@ PAPER = {
     "augmentation_seeds": 1,
     "noise_levels": (0.0, 0.05, 0.1, 0.2),
     "noise_spaces": ("normalised",),
-    "infonce_temperature": 0.1,
+    "metric_temperature": 0.1,
     "metric_batch_size": 64,
     "probe_max_iter": 2000,
 }
@@ -50,7 +51,7 @@ BAD = {
     "teacher": ("clip", "open_clip:", "timm:", ":", ""),
     "teacher_precision": ("fp16",),
     "autocast": ("float16",),
-    "infonce_temperature": (0,),
+    "metric_temperature": (0,),
     "data_seed": (-1,),
     "probe_max_iter": (0,),
 }

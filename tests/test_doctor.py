@@ -18,8 +18,8 @@ from safetensors.torch import save_file
 from asymdistill import doctor, rehearsal
 from asymdistill.checkpoints import VARIABLE
 from asymdistill.checks import InputError
-from asymdistill.config import load_settings
 from asymdistill.doctor import Finding, examine
+from asymdistill.profile import load_settings
 
 pytestmark = pytest.mark.usefixtures("one_thread", "alone")
 TIMM = "timm:test_vit.r160_in1k"

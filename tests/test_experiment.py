@@ -19,9 +19,9 @@ from asymdistill import run as run_module
 from asymdistill.arms import Arm
 from asymdistill.artifacts import DamagedFileWarning
 from asymdistill.checks import InputError
-from asymdistill.config import load_settings
 from asymdistill.encoding import GaussianNoise, embed
 from asymdistill.experiment import Experiment
+from asymdistill.profile import load_settings
 from asymdistill.study import Study
 from asymdistill.training import Recipe, distil
 

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import pytest
 
-from asymdistill.config import Settings, load_settings
+from asymdistill.config import Settings
+from asymdistill.profile import load_settings
 
 TESTS = Path(__file__).parent
 PAGE = (TESTS.parent / "book" / "fidelity.md").read_text("utf-8")

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from asymdistill import arms, forecast
 from asymdistill.arms import Arm
-from asymdistill.config import load_settings
 from asymdistill.forecast import Plan
+from asymdistill.profile import load_settings
 from asymdistill.students import parameter_count
 from asymdistill.teachers import Teacher, load_teacher
 

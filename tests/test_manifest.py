@@ -11,8 +11,9 @@ import torch
 
 from asymdistill import manifest
 from asymdistill.checks import InputError
-from asymdistill.config import Settings, load_settings
+from asymdistill.config import Settings
 from asymdistill.experiment import Experiment
+from asymdistill.profile import load_settings
 from asymdistill.run import NOT_HASHED
 
 CHANGED = {
@@ -34,7 +35,7 @@ CHANGED = {
     "noise_levels": (0.1,),
     "noise_spaces": ("pixel",),
     "noise_seed": 1,
-    "infonce_temperature": 0.2,
+    "metric_temperature": 0.2,
     "metric_batch_size": 32,
     "probe_max_iter": 100,
     "control_epochs": 3,

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asymdistill import rehearsal
-from asymdistill.config import load_settings
 from asymdistill.forecast import Plan
+from asymdistill.profile import load_settings
 from asymdistill.rehearsal import Rates, makespan
 from asymdistill.study import Study
 from asymdistill.teachers import load_teacher
