@@ -18,7 +18,7 @@ FIGURE = ROOT / "book" / "images" / "robustness.png"
 
 def results(study: Study) -> str:
     """The result table in Markdown, the paper's values beside the run's, and a line that says what made it."""
-    spectrum, robustness = study.spectrum(), study.robustness()
+    spectrum, robustness = study.baseline("spectrum"), study.baseline("robustness")
     ranks = spectrum[(spectrum["estimator"] == "per seed") & (spectrum["quantity"] == "effective_rank")]
     paper = claims.published("accuracy").query("not augmented")
     rows = [_column(report.beside_paper(ranks, claims.published("effective_rank"), ["model"], "value", 2), "rank")]
@@ -46,7 +46,7 @@ def main() -> None:
     study = Study.from_profile("embedded", runs_dir=ROOT / "runs")
     chance = 100 / len(study.experiment.test.class_names)
     FIGURE.parent.mkdir(exist_ok=True)
-    own = study.robustness().query("noise_space == 'normalised'")
+    own = study.baseline("robustness").query("noise_space == 'normalised'")
     figures.robustness(own, chance=chance).savefig(FIGURE, dpi=110)
     path = ROOT / "README.md"
     text = path.read_text("utf-8")

@@ -62,7 +62,7 @@ report.for_readers(study.models()[["model", "width", "parameters", "embedding_di
 # greatest.
 
 # %% mystnb={"image": {"alt": "Training loss of each student against the epoch"}}
-_ = figures.losses(study.training())
+_ = figures.losses(study.baseline("training"))
 
 # %% [markdown]
 # ## The ranks, beside the paper's
@@ -71,7 +71,7 @@ _ = figures.losses(study.training())
 # each seed's student, ± the standard deviation (ddof = 0, as in the paper).
 
 # %%
-spectrum = study.spectrum()
+spectrum = study.baseline("spectrum")
 per_seed = spectrum[spectrum["estimator"] == "per seed"]
 paper = claims.published("effective_rank")
 ranks = per_seed[per_seed["quantity"] == "effective_rank"]
@@ -95,7 +95,7 @@ report.for_readers(report.beside_paper(dims, claims.published("dims_for_90"), ["
 # from the largest to the smallest.
 
 # %% mystnb={"image": {"alt": "Share of the variance in each principal component, teacher and students"}}
-figure = figures.spectra(study.singular_values())
+figure = figures.spectra(study.baseline("singular_values"))
 glue("fig_spectrum", figure, display=False)
 
 # %% [markdown]

@@ -41,7 +41,7 @@ Markdown(study.description())
 # own curve shows how concentrated it is itself.
 
 # %% mystnb={"image": {"alt": "Cumulative share of each model's variance within the teacher's leading components"}}
-table = study.alignment()
+table = study.baseline("alignment")
 figure = figures.alignment(table, claims.published("share_20"))
 glue("fig_alignment", figure, display=False)
 

@@ -14,7 +14,7 @@
 # **What the paper says** {cite:p}`thayani2026v1`. Two measures improve a little with every step in width. The InfoNCE
 # loss, which asks how well a student's embedding picks its own teacher embedding out of a batch, falls from 3.3117 to
 # 3.2738 *(paper)*, and the uniformity loss, which asks how evenly embeddings cover the sphere, from −0.4061 to
-# −0.4285 *(paper)*. Both rest on one seed.
+# −0.4285 *(paper)*. Both rest on one seed. Here InfoNCE only measures; {doc}`06_expansion` trains with it.
 
 # %% tags=["parameters"]
 profile = "embedded"
@@ -40,7 +40,7 @@ Markdown(study.description())
 # number of dimensions: what can be compared is the order of the students.
 
 # %%
-table = study.information()
+table = study.baseline("information")
 students = table[table["model"] != "teacher"]
 published = {quantity: claims.published(quantity) for quantity in ("info_nce", "uniformity")}
 

@@ -47,7 +47,7 @@ _ = figures.noisy_gallery(study.experiment.test, study.settings)
 # ## Accuracy under noise
 
 # %% mystnb={"image": {"alt": "Probe accuracy against the standard deviation of the noise, teacher and students"}}
-table = study.robustness()
+table = study.baseline("robustness")
 paper = claims.published("accuracy").query("not augmented")
 chance = 100 / len(study.experiment.test.class_names)
 figure = figures.robustness(table, chance=chance)

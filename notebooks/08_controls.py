@@ -15,8 +15,10 @@
 #
 # **What the paper says.** The first version has one control, augmentation, for one width and one seed
 # ([chapter 5](05_augmentation.ipynb)). The second {cite:p}`thayani2026v2` reports an ablation of the architecture, from
-# which it concludes that the collapse comes from the objective; how that was done is not public. No run of either
-# varies the length of training, the number of classes, the receptive field or the noise while all else stays.
+# which it concludes that the collapse comes from the objective; how that was done is not public. Section 5 below trains
+# one network for other ends, and [chapter 6](06_expansion.ipynb) adds further terms to the cosine distance. No run of
+# either version varies the length of training, the number of classes, the receptive field or the noise while all else
+# stays.
 #
 # **Why a control is needed.** A rank of 16 can be had without any bottleneck. A student that has learned the teacher's
 # strong components better than the weak ones shows a shorter spectrum than the teacher, however wide it is. Ten tight

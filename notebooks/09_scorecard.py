@@ -109,7 +109,9 @@ HTML(scorecard.static(ledger))
 # An absolute value can be judged only on the paper's own images and teacher, and a comparison only where the models
 # that it speaks of were trained, on more than one seed. The reasons below name the profile that it takes. With its
 # images and weights at hand ([rerun](../book/rerun.md)), `asymdistill book --profile cifar10-clip` fills the rows of
-# the first version.
+# the first version, and the profiles `cifar10-clip-infonce` and `cifar100-dinov2` those of the second. The second
+# version publishes neither the weight nor the temperature of its InfoNCE term: those rows are judged with
+# [settings of ours](#the-second-paper).
 
 # %%
 HTML(scorecard.untested(ledger))
