@@ -21,7 +21,17 @@ LIBRARIES = ("asymdistill", "torch", "torchvision", "open_clip_torch", "timm", "
 # Editing these changes how results are shown, not what they are.
 PRESENTATION = {
     *("book.py", "claims.py", "cli.py", "comparison.py", "control_figures.py", "control_report.py", "doctor.py"),
-    *("facts.py", "figures.py", "forecast.py", "judging.py", "ledger.py", "panels.py", "pretrain.py"),
+    *(
+        "expansion_figures.py",
+        "expansion_report.py",
+        "facts.py",
+        "figures.py",
+        "forecast.py",
+        "judging.py",
+        "ledger.py",
+        "panels.py",
+        "pretrain.py",
+    ),
     *("pretrain_views.py", "pretraining.py", "progress.py"),
     *("prose.py", "quantities.py", "rank_readings.py", "recorded.py", "rehearsal.py", "report.py", "samples.py"),
     "scorecard.py",

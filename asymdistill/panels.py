@@ -43,10 +43,10 @@ def panels(layout: list[Any], height: float, **options: Any) -> tuple[Figure, di
     return figure, {str(name): axis for name, axis in axes.items()}
 
 
-def row_of_dots(axis: Axes, table: pd.DataFrame, row: int, *, spread: float = 0.5, **look: Any) -> None:
+def row_of_dots(axis: Axes, table: pd.DataFrame, row: float, *, spread: float = 0.5, **look: Any) -> None:
     """One row of an axis: a dot a seed, models in their colours and, so that none hides another, side by side."""
     looks = style(table["model"])
-    shifts = np.linspace(-spread / 2, spread / 2, len(looks)) if len(looks) > 1 else [0.0]
+    shifts = np.linspace(-spread / 2, spread / 2, len(looks)) if len(looks) > 1 else [0.0] * len(looks)
     for shift, (model, (colour, marker)) in zip(shifts, looks.items(), strict=True):
         values = table.loc[table["model"] == model, "value"]
         heights = np.full(len(values), row + shift)
