@@ -1,4 +1,4 @@
-"""The page that sets the paper's profile beside the notebook, held to the profile, the tests and itself."""
+"""The page that sets profiles beside what the papers publish, held to the profiles, the tests and itself."""
 
 import ast
 import re
@@ -8,34 +8,44 @@ from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pytest
+import torch
 
+from asymdistill import arms
+from asymdistill.arms import Arm
 from asymdistill.config import Settings
+from asymdistill.objectives import RegularisedLoss
 from asymdistill.profile import load_settings
 
 TESTS = Path(__file__).parent
 PAGE = (TESTS.parent / "book" / "fidelity.md").read_text("utf-8")
-PROFILE = "cifar10-clip"
-HEADER = ["setting", "the notebook", "our profile", "held by"]
+FIRST, SECOND = "cifar10-clip", "cifar100-dinov2"
+PROFILES = {"the notebook": FIRST, "the public text": SECOND}  # by what a table sets beside them
 
 
 class Line(NamedTuple):
-    """One row of the page's table."""
+    """One row of a table of the page, and the profile that the table is of."""
 
     setting: str
-    notebook: str
-    profile: str
+    paper: str
+    ours: str
     held_by: str
+    profile: str
 
 
 def lines_of(page: str) -> list[Line]:
-    rows = [[cell.strip() for cell in row.strip().strip("|").split("|")] for row in page.splitlines() if row[:1] == "|"]
-    assert rows[0] == HEADER
-    return [Line(*row) for row in rows[2:]]
+    lines = []
+    for table in re.findall(r"(?:^\|.*\n)+", page, re.M):
+        rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in table.splitlines()]
+        setting, paper, *ours = rows[0]
+        assert [setting, *ours] == ["setting", "our profile", "held by"]
+        lines += [Line(*row, PROFILES[paper]) for row in rows[2:]]
+    return lines
 
 
 LINES = lines_of(PAGE)
-BY_SETTING = {line.setting: line for line in LINES}
+BY_SETTING = {(line.profile, line.setting): line for line in LINES}
 
 
 @cache
@@ -47,15 +57,16 @@ def names_in(file: str) -> set[str]:
     }
 
 
-def profile_file() -> dict[str, object]:
-    """What the profile's file sets itself."""
-    text = (resources.files("asymdistill") / "profiles" / f"{PROFILE}.toml").read_text("utf-8")
+@cache
+def profile_file(profile: str) -> dict[str, object]:
+    """What a profile's file sets itself."""
+    text = (resources.files("asymdistill") / "profiles" / f"{profile}.toml").read_text("utf-8")
     return {key: value for key, value in tomllib.loads(text).items() if key != "description"}
 
 
 def assignments(line: Line) -> list[tuple[str, object, bool]]:
     """Settings that a row gives a value to: name, value, and whether it calls that the default."""
-    found = re.findall(r"(default )?`(\w+ = [^`]+)`", line.profile)
+    found = re.findall(r"(default )?`(\w+ = [^`]+)`", line.ours)
     return [(*next(iter(tomllib.loads(text).items())), bool(default)) for default, text in found]
 
 
@@ -73,22 +84,24 @@ def faults(line: Line, settings: Settings) -> list[str]:
     for key, value, default in assignments(line):
         if key not in values or values[key] != value:
             wrong.append(f"{line.setting}: the profile has {key} = {values.get(key)!r}, not {value!r}")
-        if default == (key in profile_file()):
+        if default == (key in profile_file(line.profile)):
             wrong.append(f"{line.setting}: the profile's file {'sets' if default else 'does not set'} {key}")
     return wrong
 
 
-def settings() -> Settings:
-    return load_settings(PROFILE)[1]
+def settings(profile: str) -> Settings:
+    return load_settings(profile)[1]
 
 
 @pytest.mark.parametrize("line", LINES, ids=lambda line: line.setting)
 def test_each_line_names_tests_that_exist_and_values_that_the_profile_has(line: Line) -> None:
-    assert faults(line, settings()) == []
+    assert faults(line, settings(line.profile)) == []
 
 
-def test_every_setting_of_the_profile_is_on_the_page_and_no_line_stands_twice() -> None:
-    assert profile_file().keys() <= set(re.findall(r"`(\w+)(?: = [^`]+)?`", PAGE))
+@pytest.mark.parametrize("profile", PROFILES.values())
+def test_every_setting_of_the_profile_is_on_the_page_and_no_line_stands_twice(profile: str) -> None:
+    assert profile_file(profile).keys() <= set(re.findall(r"`(\w+)(?: = [^`]+)?`", PAGE))
+    assert any(line.profile == profile for line in LINES)
     assert len(BY_SETTING) == len(LINES)
 
 
@@ -107,6 +120,77 @@ def test_every_difference_is_listed_and_every_listed_one_is_in_the_table() -> No
     assert referred == set(listed)
 
 
+# The second paper's table
+
+
+def differences(first: str, second: str) -> set[str]:
+    one, other = (settings(name).model_dump(exclude={"description"}) for name in (first, second))
+    return {name for name in one if one[name] != other[name]}
+
+
+def listed(profile: str) -> set[str]:
+    return {key for line in LINES if line.profile == profile for key, _, _ in assignments(line)}
+
+
+def test_what_the_second_table_does_not_list_is_the_first_papers() -> None:
+    changed = differences(FIRST, SECOND)
+    assert changed >= {"dataset", "teacher", "objectives"}
+    assert changed <= listed(SECOND)
+
+
+def test_the_other_profiles_of_the_second_paper_differ_as_the_page_says() -> None:
+    expansion = "cifar10-clip-infonce"
+    assert differences(SECOND, expansion) == {"dataset", "teacher"} == listed(FIRST) & differences(SECOND, expansion)
+    assert differences(FIRST, expansion) & {"dataset", "teacher"} == set()
+    bare = {"controls", "sweeps", "infonce_weights", "batch_sizes", "infonce_temperatures", "pushed_widths"}
+    for name, changed in (("cifar10-dinov2", "dataset"), ("cifar100-clip", "teacher")):
+        assert changed in differences(SECOND, name) <= {changed, *bare}
+        assert settings(name).controls == settings(name).sweeps == ()
+
+
+SECOND_PAPERS = (SECOND, "cifar10-clip-infonce", "cifar10-dinov2", "cifar100-clip")
+
+
+@pytest.mark.parametrize("profile", SECOND_PAPERS)
+def test_the_second_papers_profiles_train_each_student_for_both_objectives(profile: str) -> None:
+    own = settings(profile)
+    plain = {(float(width), seed) for width in (1, 2, 4) for seed in (42, 123, 456)}
+    for objective in ("cosine", "infonce"):
+        assert {(arm.width, arm.seed) for arm in arms.grid(own) if arm.objective == objective} == plain
+    assert len(arms.grid(own)) == 2 * len(plain)
+    assert arms.augmented(own) == []
+
+
+@pytest.mark.parametrize("profile", SECOND_PAPERS)
+def test_the_infonce_term_of_a_profile_is_the_one_that_the_page_describes(profile: str) -> None:
+    student, teacher = torch.randn(2, 6, 5, generator=torch.Generator().manual_seed(0)).double()
+    loss = arms.objective(Arm(1, 42, "infonce"), settings(profile), dim=5, classes=3)(student, teacher)
+    own, theirs = (rows.numpy() / np.linalg.norm(rows.numpy(), axis=1, keepdims=True) for rows in (student, teacher))
+    cosines = own @ theirs.T
+    picked = np.diag(cosines) / 0.1 - np.log(np.exp(cosines / 0.1).sum(axis=1))
+    assert loss.item() == pytest.approx((1 - np.diag(cosines)).mean() - 1.0 * picked.mean(), rel=1e-5)
+
+
+def test_each_value_that_the_page_lists_is_tried() -> None:
+    own = settings(SECOND)
+    tried = {name: set(arms.sweep(name, own)) for name in own.sweeps}
+    assert tried == {
+        "weight": {0, 0.1, 0.3, 1, 3, 10},
+        "temperature": {0.03, 0.1, 0.3, 1},
+        "batch_size": {16, 64, 256},
+        "width": {1, 4, 10},
+        "alternatives": {"cosine", "infonce", "views", "vicreg", "uniformity", "whitened"},
+    }
+    largest = [
+        arms.objective(arm, own, dim=5, classes=3) for found in arms.sweep("width", own).values() for arm in found
+    ]
+    assert {loss.infonce_weight for loss in largest} == {10}
+    for name in ("vicreg", "uniformity"):
+        loss = arms.objective(Arm(1, 42, name), own, dim=5, classes=3)
+        assert isinstance(loss, RegularisedLoss)
+        assert loss.weight == 1
+
+
 # That the checks above would find what they look for
 
 
@@ -114,29 +198,36 @@ def test_every_difference_is_listed_and_every_listed_one_is_in_the_table() -> No
 def test_a_value_that_is_not_the_profiles_is_found(line: Line) -> None:
     for key, value, _ in assignments(line):
         other = f"{value}x" if isinstance(value, str) else [*value, 9] if isinstance(value, list) else value + 1
-        doctored = re.sub(rf"`{key} = [^`]+`", f"`{key} = {other!r}`".replace("'", '"'), line.profile)
-        assert doctored != line.profile
-        assert any(
-            f"the profile has {key} = " in fault for fault in faults(line._replace(profile=doctored), settings())
-        )
+        doctored = re.sub(rf"`{key} = [^`]+`", f"`{key} = {other!r}`".replace("'", '"'), line.ours)
+        assert doctored != line.ours
+        found = faults(line._replace(ours=doctored), settings(line.profile))
+        assert any(f"the profile has {key} = " in fault for fault in found)
 
 
-def test_a_profile_that_changed_is_found() -> None:
-    for name, value in {"epochs": 6, "resolution": 32, "noise_levels": [0.0, 0.1], "autocast": "bfloat16"}.items():
-        changed = load_settings(PROFILE, {name: value})[1]
-        assert [fault for line in LINES for fault in faults(line, changed) if f"has {name} = " in fault]
+@pytest.mark.parametrize(
+    ("profile", "changes"),
+    [
+        (FIRST, {"epochs": 6, "resolution": 32, "noise_levels": [0.0, 0.1], "objectives": ["infonce"]}),
+        (SECOND, {"infonce_weight": 2, "objectives": ["cosine"], "controls": [], "infonce_symmetric": True}),
+    ],
+)
+def test_a_profile_that_changed_is_found(profile: str, changes: dict[str, object]) -> None:
+    for name, value in changes.items():
+        changed = load_settings(profile, {name: value})[1]
+        own = [line for line in LINES if line.profile == profile]
+        assert [fault for line in own for fault in faults(line, changed) if f"has {name} = " in fault]
 
 
 def test_other_faults_are_found() -> None:
-    line = BY_SETTING["epochs"]
+    line = BY_SETTING[FIRST, "epochs"]
     doctored = {
         "there is no test test_golden.py::test_none": line._replace(held_by="`test_golden.py::test_none`"),
         "there is no test test_none.py::test_x": line._replace(held_by="`test_none.py::test_x`"),
         "no test": line._replace(held_by="none"),
-        "has epoch = None": line._replace(profile="`epoch = 5`"),
-        "file sets epochs": line._replace(profile="default `epochs = 5`"),
-        "file does not set noise_seed": line._replace(profile="`noise_seed = 0`"),
-        "an empty cell": line._replace(notebook=""),
+        "has epoch = None": line._replace(ours="`epoch = 5`"),
+        "file sets epochs": line._replace(ours="default `epochs = 5`"),
+        "file does not set noise_seed": line._replace(ours="`noise_seed = 0`"),
+        "an empty cell": line._replace(paper=""),
     }
     for message, wrong in doctored.items():
-        assert any(message in fault for fault in faults(wrong, settings())), message
+        assert any(message in fault for fault in faults(wrong, settings(FIRST))), message
