@@ -140,8 +140,8 @@ def test_what_the_second_table_does_not_list_is_the_first_papers() -> None:
 
 def test_the_other_profiles_of_the_second_paper_differ_as_the_page_says() -> None:
     expansion = "cifar10-clip-infonce"
-    assert differences(SECOND, expansion) == {"dataset", "teacher"} == listed(FIRST) & differences(SECOND, expansion)
-    assert differences(FIRST, expansion) & {"dataset", "teacher"} == set()
+    assert differences(SECOND, expansion) == {"dataset", "teacher"}
+    assert not differences(FIRST, expansion) & {"dataset", "teacher"}
     bare = {"controls", "sweeps", "infonce_weights", "batch_sizes", "infonce_temperatures", "pushed_widths"}
     for name, changed in (("cifar10-dinov2", "dataset"), ("cifar100-clip", "teacher")):
         assert changed in differences(SECOND, name) <= {changed, *bare}
@@ -181,10 +181,8 @@ def test_each_value_that_the_page_lists_is_tried() -> None:
         "width": {1, 4, 10},
         "alternatives": {"cosine", "infonce", "views", "vicreg", "uniformity", "whitened"},
     }
-    largest = [
-        arms.objective(arm, own, dim=5, classes=3) for found in arms.sweep("width", own).values() for arm in found
-    ]
-    assert {loss.infonce_weight for loss in largest} == {10}
+    widest = [arm for found in arms.sweep("width", own).values() for arm in found]
+    assert {arms.objective(arm, own, dim=5, classes=3).infonce_weight for arm in widest} == {10}
     for name in ("vicreg", "uniformity"):
         loss = arms.objective(Arm(1, 42, name), own, dim=5, classes=3)
         assert isinstance(loss, RegularisedLoss)
