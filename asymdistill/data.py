@@ -114,7 +114,7 @@ def load(
     if classes is not None:
         check_option("classes", classes, range(1, len(loaded.class_names) + 1))
         kept = loaded.take((loaded.labels < classes).nonzero().flatten())
-        loaded = ImageSet(kept.images, kept.labels, kept.class_names[:classes])
+        loaded = ImageSet(kept.images, kept.labels, kept.class_names[:classes], kept.factors)
     if limit is None:
         return loaded
     return loaded.take(balanced_subset(loaded.labels, limit, seed=seed, classes=len(loaded.class_names)))

@@ -127,7 +127,8 @@ def training_bytes(plan: Plan, arm: Arm) -> int:
     side = plan.view(arm).resolution
     with torch.device("meta"), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         network = plan.build(arm)  # on this device shapes are computed and nothing else
-        network(torch.zeros(plan.settings.batch_size, 3, side, side))
+        for _ in range(2 if arm.objective == "views" else 1):
+            network(torch.zeros(arms.batch_size(arm, plan.settings), 3, side, side))
     weights = {parameter.untyped_storage()._cdata: parameter for parameter in network.parameters()}
     activations = [kept[key].untyped_storage().nbytes() for key in kept.keys() - weights.keys()]
     return int(sum(activations)) + 4 * FLOAT * sum(weight.numel() for weight in weights.values())

@@ -17,6 +17,7 @@ from asymdistill.samples import NotMeasured, difference, enough_seeds, without_s
 
 EVERY_STUDENT = "students"
 AUGMENTED, INFONCE = "augmented", "infonce"
+COSINE = "cosine"  # the first paper's objective, of which both papers speak where they name none
 TREATMENTS = {"": "as in the first paper", AUGMENTED: "with augmentation", INFONCE: "with InfoNCE"}
 LEADING = 20  # components that Figure 1 of the first paper speaks of
 SHAPE = 0.99  # share of the teacher's variance within which spectra are compared; beyond is a tail of rounding
@@ -99,8 +100,8 @@ def _select(results: Results, name: str, subject: Subject, **wanted: Any) -> pd.
         raise NotMeasured(f"this run has no table {name}")
     if subject.treatment not in TREATMENTS:
         raise NotMeasured(f"the table {name} has nothing of {subject.model} {subject.treatment}")
-    objective = table["objective"].astype("string").fillna("cosine")
-    kind = objective == (INFONCE if subject.treatment == INFONCE else "cosine")
+    objective = table["objective"].astype("string").fillna(COSINE)
+    kind = objective == (INFONCE if subject.treatment == INFONCE else COSINE)
     rows = table[kind.to_numpy(bool) & (table["augmented"] == (subject.treatment == AUGMENTED))]
     if rows.empty:
         raise NotMeasured(f"no student of this run was trained {TREATMENTS[subject.treatment]}")
@@ -240,12 +241,13 @@ def _restored(results: Results, subject: Subject) -> pd.Series:
 
 def _more_seeds_accuracy(results: Results, subject: Subject) -> pd.Series:
     """Accuracy over the further seeds of the control of statistics."""
-    return _by_seed(_control(results, "statistics", subject, quantity="accuracy", sigma=subject.sigma))
+    own = _control(results, "statistics", subject, objective=COSINE, quantity="accuracy", sigma=subject.sigma)
+    return _by_seed(own)
 
 
 def _later_rank_gain(results: Results, subject: Subject) -> pd.Series:
     """What training on, after the epochs of the experiment, adds to the effective rank."""
-    rows = _control(results, "underfitting", subject, quantity="epoch_rank", variant="constant")
+    rows = _control(results, "underfitting", subject, objective=COSINE, quantity="epoch_rank", variant="constant")
     ranks = rows.pivot_table(index="seed", columns="x", values="value")
     usual, last = float(results.settings.epochs), float(ranks.columns.max())
     if usual not in ranks or last <= usual:

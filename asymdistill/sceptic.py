@@ -177,12 +177,12 @@ def _objective(run: Experiment, robustness: pd.DataFrame) -> Iterator[Row]:
         assert model is not None
         variant = "random" if model.objective == arms.UNTRAINED else model.objective
         rows = [_rank(run, model, variant)]
-        return rows if variant == "cosine" else rows + _accuracies(run, model, check, variant)
+        return rows if model in plain else rows + _accuracies(run, model, check, variant)
 
     narrow = run.settings.smallest_width
     plain = [arm for arm in run.arms() if arm.width == narrow]
     yield from run.gather(measure, [*plain, *arms.by_objective(run.settings)], "measuring objectives")
-    yield from _known(robustness, "cosine", (narrow,))
+    yield from _known(robustness, run.settings.baseline, (narrow,))
     yield _rank(run, None)
     for sigma, accuracy in _teachers(robustness):
         yield measured(None, "accuracy", accuracy, sigma=sigma)

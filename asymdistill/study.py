@@ -99,7 +99,7 @@ class Study:
             size = sum(parameter.numel() for parameter in teacher.image_tower.parameters())
             yield identity(None) | {"parameters": size, "embedding_dim": dim}
             for width in self.settings.widths:
-                row = identity(Arm(width, 0)) | {"seed": None}
+                row = identity(Arm(width, 0, self.settings.baseline)) | {"seed": None}
                 yield row | {"parameters": students.parameter_count(width, dim), "embedding_dim": dim}
 
         return self._table("models", compute)

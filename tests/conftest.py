@@ -27,7 +27,28 @@ SMALL = {
     "noise_spaces": ["normalised", "pixel"],
     "metric_batch_size": 32,
     "controls": [],
+    "objectives": ["cosine"],
+    "sweeps": [],
+    "other_teachers": [],
+    "other_datasets": [],
     "device": "cpu",
+}
+# What the second paper's chapters take: further objectives, everything varied once, and one other of everything.
+EXPANDED = SMALL | {
+    "train_limit": 200,  # two a class of a hundred
+    "widths": [0.5],
+    "epochs": 1,
+    "noise_spaces": ["normalised"],
+    "augmentation_seeds": 0,
+    "objectives": ["cosine", "infonce"],
+    "sweeps": ["weight", "temperature", "batch_size", "width", "alternatives"],
+    "infonce_weights": [10],
+    "infonce_temperatures": [1],
+    "batch_sizes": [32],
+    "pushed_widths": [0.25],
+    "other_teachers": ["embedded-views"],
+    "other_datasets": ["scenes100"],
+    "crossed_widths": [0.25],
 }
 
 
@@ -69,6 +90,16 @@ def small_study(tmp_path_factory: pytest.TempPathFactory, teacher_file: Path) ->
     """A finished study of two widths and two seeds, to be read only."""
     runs = tmp_path_factory.mktemp("runs")
     study = Study.from_profile("smoke", runs_dir=runs, teacher_weights=teacher_file, **SMALL)
+    with threads(1):
+        study.compute()
+    return study
+
+
+@pytest.fixture(scope="session")
+def expanded_study(tmp_path_factory: pytest.TempPathFactory, teacher_file: Path) -> Study:
+    """A finished study with a second objective, every comparison, and every crossing; to be read only."""
+    runs = tmp_path_factory.mktemp("runs")
+    study = Study.from_profile("smoke", runs_dir=runs, teacher_weights=teacher_file, **EXPANDED)
     with threads(1):
         study.compute()
     return study

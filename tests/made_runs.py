@@ -1,15 +1,16 @@
 """Made-up runs for the ledger: tables in the shapes of a study's, from a few numbers a model."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 
-from asymdistill.config import Settings
+from asymdistill.config import Objective, Settings
 from asymdistill.profile import load_settings
 
 SEEDS = (42, 123, 456, 7, 8)
 WIDTHS = {"S": 1.0, "M": 2.0, "L": 4.0}
+OBJECTIVES = get_args(Objective)
 Values = dict[str, float | list[float]]
 
 
@@ -42,7 +43,7 @@ def table(values: Values, column: str = "value", **cells: object) -> pd.DataFram
                 "model": model,
                 "width": WIDTHS.get(model),
                 "seed": SEEDS[index] if is_student else None,
-                "objective": ("infonce-1" if treatment == "infonce" else "cosine") if model in WIDTHS else None,
+                "objective": (treatment if treatment in OBJECTIVES else "cosine") if model in WIDTHS else None,
                 "augmented": treatment == "augmented",
             }
             rows.append({**row, **cells, column: value})

@@ -5,7 +5,7 @@ import math
 import pandas as pd
 import pytest
 from conftest import threads
-from made_runs import accuracies, control, ranks, run, table
+from made_runs import accuracies, control, of_components, ranks, run, table
 
 from asymdistill import claims, students
 from asymdistill.checks import InputError
@@ -115,19 +115,66 @@ def test_seeds_widths_noise_and_controls_do_not_make_another_setting() -> None:
 
 
 def test_the_second_papers_setting_is_its_own_profiles() -> None:
-    """Its profiles are not there yet, so that the first paper's is another setting for these claims."""
-    made = run(spectrum=ranks({"S": [15.0, 16.0], "S infonce": [36.0, 38.4]}))
-    assert one(made, "v2-expansion")["evidence"] == "another setting"
-    absolute = one(made, "v2-infonce-rank")
+    spectrum = ranks({"teacher": 88.0, "S": [15.5, 16.0], "S infonce": [37.2, 38.4]})
+    made = run("cifar10-clip-infonce", spectrum=spectrum)
+    found = judged(made, "v2-expansion", "v2-infonce-rank", "v2-baseline-rank", "v1-rank-s")
+    assert set(found["evidence"]) == {"same setting"}
+    assert set(found["verdict"]) == {"reproduced"}
+    assert found.loc["v2-infonce-rank", "measured"] == pytest.approx(37.8)
+    elsewhere = run("embedded", spectrum=spectrum)
+    assert one(elsewhere, "v2-expansion")["evidence"] == "another setting"
+    absolute = one(elsewhere, "v2-infonce-rank")
     assert absolute["verdict"] == "not testable here"
     assert "profile cifar10-clip-infonce" in absolute["reason"]
+
+
+def test_the_second_papers_other_images_and_teacher_are_a_setting_of_their_own() -> None:
+    values = {"teacher": 250.0, "S": [53.0, 55.0], "M": [54.0, 54.5], "L": [53.5, 54.0]}
+    wide = {f"{model} infonce": [value + 28 for value in values[model]] for model in "SML"}
+    made = run("cifar100-dinov2", spectrum=ranks(values | wide))
+    ids = [
+        "v2-dinov2-baseline-rank",
+        "v2-dinov2-infonce-rank",
+        "v2-dinov2-gains",
+        "v2-limit",
+        "v2-dinov2-less-collapse",
+    ]
+    assert set(judged(made, *ids)["evidence"]) == {"same setting"}
+    assert set(judged(made, *ids)["verdict"]) == {"reproduced"}
+    crossed = judged(run("cifar100-clip", spectrum=ranks(values | wide)), *ids)
+    assert set(crossed["evidence"]) == {"another setting"}
+    assert crossed["verdict"].tolist() == ["not testable here"] * 2 + ["reproduced"] + ["not testable here"] * 2
+    assert "data set cifar100 with teacher open_clip:" in crossed.loc["v2-limit", "reason"]
+
+
+@pytest.mark.parametrize("change", [{"infonce_weight": 2.0}, {"infonce_temperature": 0.5}, {"infonce_symmetric": True}])
+def test_another_infonce_term_is_another_setting_for_the_claims_about_it_only(change: dict[str, object]) -> None:
+    curves = {"teacher": [2.0, 1.0, 0.5], "S": [[2.0, 0.2, 0.1]] * 2, "S infonce": [[2.0, 0.9, 0.4], [2.0, 0.8, 0.4]]}
+    made = run(
+        "cifar10-clip-infonce", change,
+        spectrum=ranks({"teacher": 88.0, "S": [15.0, 16.0], "S infonce": [36.0, 38.4]}),
+        singular_values=of_components(curves, "value"),
+    )  # fmt: skip
+    for name in ("v2-expansion", "v2-spectrum-follows"):
+        found = one(made, name)
+        assert (found["verdict"], found["evidence"]) == ("reproduced", "another setting")
+        ((setting, value),) = change.items()
+        assert f"{setting} = {value}." in found["reason"]
+    assert one(made, "v2-infonce-rank")["verdict"] == "not testable here"
+    assert set(judged(made, "v2-baseline-rank", "v1-rank-s")["evidence"]) == {"same setting"}
+
+
+def test_what_else_is_varied_does_not_make_another_setting() -> None:
+    changes = {"sweeps": [], "objectives": ["infonce", "cosine"], "regulariser_weight": 5, "infonce_weights": [3]}
+    both = ranks({"S": [15.0, 16.0], "S infonce": [36.0, 38.4]})
+    assert one(run("cifar10-clip-infonce", changes, spectrum=both), "v2-expansion")["evidence"] == "same setting"
 
 
 def test_infonce_is_testable_as_soon_as_a_table_has_it() -> None:
     both = ranks({"teacher": 90.0, "S": [15.0, 16.0], "L": [10.0, 10.0], "S infonce": [36.0, 38.4]})
     found = one(run(spectrum=both), "v2-expansion")
     assert (found["verdict"], found["measured"], found["seeds"]) == ("reproduced", pytest.approx(2.4), 2)
-    gone = one(run(spectrum=both[~both["objective"].eq("infonce-1")]), "v2-expansion")
+    gone = one(run(spectrum=both[~both["objective"].eq("infonce")]), "v2-expansion")
     assert gone["reason"] == "No student of this run was trained with InfoNCE."
 
 

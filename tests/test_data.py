@@ -68,6 +68,51 @@ def test_scenes_depend_on_their_seed_alone() -> None:
     assert not torch.equal(data.load("scenes", "test", limit=20, seed=3).images, other)
 
 
+# Scenes of a hundred classes
+
+
+def test_a_hundred_classes_are_shape_and_colour() -> None:
+    drawn = data.load("scenes100", "test", limit=300)
+    assert len(drawn.class_names) == len(set(drawn.class_names)) == 100
+    assert drawn.images.shape == (300, 32, 32, 3)
+    colours = list(scenes.PALETTE)
+    for label, shape, colour in zip(drawn.labels, drawn.factors["shape"], drawn.factors["colour"], strict=True):
+        assert drawn.class_names[label] == f"{colours[colour]} {scenes.SHAPES[shape]}"
+    assert set(drawn.factors) == set(scenes.FACTORS)
+    assert all(len(values) == 300 for values in drawn.factors.values())
+
+
+def test_a_hundred_classes_are_balanced_under_a_limit() -> None:
+    drawn = data.load("scenes100", "train", limit=1000)
+    assert drawn.labels.bincount(minlength=100).tolist() == [10] * 100
+    few = data.load("scenes100", "train", limit=200).labels.bincount(minlength=100)
+    assert int(few.sum()) == 200
+    assert int(few.max()) <= 3  # a class of which enough were drawn has two, or three where another has fewer
+
+
+def test_a_hundred_classes_share_no_image_between_the_splits_nor_with_ten() -> None:
+    kinds = [(name, split) for name in ("scenes", "scenes100") for split in ("train", "test")]
+    drawn = [data.load(name, split, limit=200).images for name, split in kinds]  # type: ignore[arg-type]
+    assert len(torch.unique(torch.cat(drawn).flatten(1), dim=0)) == 800
+
+
+def test_a_hundred_classes_depend_on_their_seed_alone() -> None:
+    first, again, other = (data.load("scenes100", "train", limit=20, seed=seed) for seed in (3, 3, 4))
+    assert torch.equal(first.images, again.images)
+    assert torch.equal(first.labels, again.labels)
+    assert not torch.equal(first.images, other.images)
+
+
+def test_some_of_a_hundred_classes_are_the_first_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "SCENES_DEFAULT_COUNT", {"train": 1500, "test": 500})
+    some = data.load("scenes100", "train", classes=12, limit=60)
+    assert some.class_names == data.load("scenes100", "test", limit=10).class_names[:12]
+    assert some.labels.bincount(minlength=12).tolist() == [5] * 12
+    assert torch.equal(10 * some.factors["shape"] + some.factors["colour"], some.labels)
+    with pytest.raises(InputError, match="classes is 101"):
+        data.load("scenes100", "test", classes=101)
+
+
 # Subsets
 
 
@@ -305,7 +350,7 @@ def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
 
 def test_an_unknown_data_set_is_named_beside_the_allowed_ones(tmp_path: Path) -> None:
     for name in ("imagenet", str(tmp_path / "none"), "CIFAR10"):
-        with pytest.raises(InputError, match=r"no data set .* allowed: 'scenes', 'cifar10', 'cifar100'"):
+        with pytest.raises(InputError, match=r"no data set .* allowed: 'scenes', 'scenes100', 'cifar10', 'cifar100'"):
             data.load(name, "train")
     with pytest.raises(InputError, match=r"none\.npz does not exist"):
         data.load(str(tmp_path / "none.npz"), "train")
@@ -417,6 +462,7 @@ def test_without_a_network_the_line_about_cifar_comes_within_ten_seconds(
 
 def test_a_fingerprint_changes_when_files_do(tmp_path: Path) -> None:
     assert data.fingerprint("scenes") == "scenes"
+    assert data.fingerprint("scenes100") == "scenes100"
     assert data.fingerprint("cifar100") == "cifar100"
     write_npz(tmp_path / "a.npz")
     first = data.fingerprint(str(tmp_path / "a.npz"))

@@ -59,8 +59,8 @@ def test_the_grid_and_its_augmented_students() -> None:
 
 
 def test_a_finished_run_holds_what_it_should_and_nothing_else(small_study: Study) -> None:
-    tables = ["alignment", "augmentation", "information", "models", "robustness", "singular_values", "spectrum"]
-    tables.append("training")
+    tables = ["alignment", "augmentation", "expansion-gains", "information", "models", "robustness", "singular_values"]
+    tables += ["spectrum", "training"]
     files = ["manifest.json", "teacher/test.safetensors", "teacher/train.safetensors"]
     files += [f"students/{name}.safetensors" for name in NAMES] + [f"tables/{name}.csv" for name in tables]
     expected = sorted([*files, *(f"{name}.sha256" for name in files)])

@@ -45,6 +45,15 @@ CHANGED = {
     "control_noise": 0.2,
     "class_counts": (3,),
     "statistics_seeds": 3,
+    "objectives": ("cosine",),
+    "infonce_weight": 2,
+    "infonce_temperature": 0.2,
+    "infonce_symmetric": True,
+    "regulariser_weight": 2,
+    "infonce_weights": (3,),
+    "infonce_temperatures": (0.5,),
+    "batch_sizes": (16,),
+    "pushed_widths": (2,),
 }
 UNCHANGED = {
     "description": "other words",
@@ -53,6 +62,10 @@ UNCHANGED = {
     "download": False,
     "dataset_root": "/other",
     "controls": [],
+    "sweeps": [],
+    "other_teachers": [],
+    "other_datasets": [],
+    "crossed_widths": [2],
 }
 
 

@@ -130,6 +130,43 @@ def test_a_student_without_variance_in_a_component_is_far_and_not_infinitely_so(
     assert 5 < measured("spectrum_distance", made, "S")[42] < 12
 
 
+def test_the_distance_of_all_students_with_infonce_is_averaged_over_widths_by_seed() -> None:
+    teacher = [1.0, 1.0, 1.0, 0.0]
+    near, far = [1.0, 1.0, 1.0, 0.0], [10.0, 1.0, 1.0, 0.0]
+    curves = {"teacher": teacher, "S": [far, far], "S infonce": [near, far], "L infonce": [near, near]}
+    made = run(singular_values=of_components(curves, "value"))
+    shares = np.array([100, 1, 1]) / 102
+    distance = np.abs(np.log10(3 * shares)).mean()
+    assert measured("spectrum_distance", made, "students infonce") == {
+        42: pytest.approx(0, abs=1e-12),
+        123: pytest.approx(distance / 2),
+    }
+    assert measured("spectrum_distance", made, "students")[42] == pytest.approx(distance)
+    assert measured("spectrum_distance", made, "S infonce")[123] == pytest.approx(distance)
+
+
+def test_only_infonce_towards_the_teacher_counts_as_infonce() -> None:
+    values = {"S": [10.0], "S infonce": [20.0], "S views": [90.0], "S vicreg": [91.0], "S uniformity": [92.0]}
+    made = run(spectrum=ranks({"teacher": 99.0, **values}))
+    assert measured("effective_rank", made, "students") == {42: 10.0}
+    assert measured("effective_rank", made, "students infonce") == {42: 20.0}
+    assert measured("expansion", made, "students") == {42: 2.0}
+    others = run(spectrum=ranks({"teacher": 99.0, "S": [10.0], "S views": [90.0]}))
+    refuses("no student of this run was trained with InfoNCE", "expansion", others, "students")
+
+
+def test_a_run_without_the_first_papers_objective_says_nothing_of_it() -> None:
+    """Its controls are of the students that it has, which are none of those that the papers speak of."""
+    longer = [control("underfitting", {"S infonce": [v]}, "epoch_rank", variant="constant", x=x)
+              for x, v in ((5.0, 16.0), (40.0, 18.0))]  # fmt: skip
+    more = control("statistics", {"S infonce": [50.0, 51.0]}, "accuracy", sigma=0.1)
+    made = run(spectrum=ranks({"S infonce": [38.0]}), controls=pd.concat([*longer, more]))
+    refuses("no student of this run was trained as in the first paper", "effective_rank", made, "S")
+    refuses("this run has no objective cosine", "later_rank_gain", made, "S")
+    refuses("this run has no objective cosine", "more_seeds_accuracy", made, "S", 0.1)
+    assert measured("effective_rank", made, "S infonce") == {42: 38.0}
+
+
 # Alignment
 
 

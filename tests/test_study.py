@@ -94,7 +94,7 @@ def test_every_table_is_in_long_form(tables: dict[str, pd.DataFrame], name: str)
 
 
 def test_compute_gives_every_table(tables: dict[str, pd.DataFrame]) -> None:
-    assert tables.keys() == {*SHAPES, "models", "controls"}
+    assert tables.keys() == {*SHAPES, "models", "controls", "expansion", "generality"} == {*study.TABLES}
 
 
 def test_models_are_told_apart() -> None:
