@@ -153,13 +153,14 @@ def objective(rows: pd.DataFrame) -> Figure:
     """Effective rank and accuracy of one network by what it was trained for, beside the teacher."""
     figure, axes = panels([["r", "a"]], 3.4, sharey=True)
     rows = rows.assign(variant=rows["variant"].fillna("").where(rows["width"].notna(), "teacher"))
-    order = ("teacher", "cosine", "whitened", "labels", "random")
+    order = ("teacher", *dict.fromkeys(students_of(rows)["variant"]))
     accuracy = pick(rows, "accuracy")
     for row, variant in enumerate(order):
         row_of_dots(axes["r"], pick(rows, "effective_rank", variant=variant), row)
         for level, look in zip(ends(accuracy, "sigma"), ({}, HOLLOW), strict=True):
             row_of_dots(axes["a"], pick(level, variant=variant), row, **look)
-    name_rows(axes["r"], [{"cosine": "cosine loss", "random": "not trained"}.get(name, name) for name in order])
+    names = {"cosine": "cosine loss", "infonce": "with InfoNCE", "views": "two views", "random": "not trained"}
+    name_rows(axes["r"], [names.get(name, name) for name in order])
     axes["r"].set(xlabel="effective rank (dimensions)")
     axes["a"].set(xlabel=ACCURACY, xlim=(0, 101))
     low, high = (f"σ = {level['sigma'].iloc[0]:g}" for level in ends(accuracy, "sigma"))

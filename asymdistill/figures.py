@@ -132,12 +132,13 @@ def spectra(singular_values: pd.DataFrame) -> Figure:
 
 
 def losses(training: pd.DataFrame) -> Figure:
-    """Mean cosine distance of each epoch, mean and range over the seeds."""
+    """Mean loss of each epoch, the cosine distance or more, mean and range over the seeds."""
     table = training[~training["augmented"]]
     with plt.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=(WIDTH, 3.6), layout="constrained")
         lines(axis, table, "epoch", "loss", marks=True)
-        axis.set(xlabel="epoch (number)", ylabel="cosine distance (mean)")
+        plain = set(table["objective"]) == {"cosine"}
+        axis.set(xlabel="epoch (number)", ylabel=f"{'cosine distance' if plain else 'loss'} (mean)")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.set_xlim(0.5, table["epoch"].max() + 0.5)
         axis.legend()

@@ -20,9 +20,15 @@ from asymdistill.comparison import (
 )
 
 CENTRED = "variance, centred"
+OTHERS = {"whitened": "whitened targets", "labels": "labels", "random": "no training"}
 OBJECTIVES = {
-    "cosine": "the cosine loss", "whitened": "whitened targets", "labels": "labels", "random": "no training",
-}  # fmt: skip
+    "cosine": "the cosine loss",
+    "infonce": "the cosine loss and InfoNCE",
+    "views": "the cosine loss and InfoNCE between views",
+    "vicreg": "the cosine loss and VICReg's terms",
+    "uniformity": "the cosine loss and uniformity",
+    **OTHERS,
+}
 Sentences = tuple[str, str]
 
 
@@ -144,7 +150,8 @@ def capacity(rows: pd.DataFrame) -> Sentences:
 def objective(rows: pd.DataFrame) -> Sentences:
     """Whether the same network has another rank when it is trained for something else."""
     ranks, losses = pick(rows, "effective_rank"), noise_loss(pick(rows, "accuracy"))
-    teacher, plain = teacher_of(ranks)["value"].mean(), pick(ranks, variant="cosine")
+    base = next(variant for variant in students_of(ranks)["variant"] if variant not in OTHERS)
+    teacher, plain = teacher_of(ranks)["value"].mean(), pick(ranks, variant=base)
     found, losing = (values_by(students_of(table), "variant") for table in (ranks, losses))
     lost = {variant: losing[variant] for variant in found}
     higher = [
@@ -154,10 +161,10 @@ def objective(rows: pd.DataFrame) -> Sentences:
     ]
     name = plain["model"].iloc[0]
     verdict = (
-        f"With {listed(higher)} its rank is higher than with the cosine loss for every seed: the network itself can "
+        f"With {listed(higher)} its rank is higher than with {OBJECTIVES[base]} for every seed: the network itself can "
         "spread its embeddings further"
         if higher
-        else "Neither whitened targets nor labels give it a higher rank than the cosine loss for every seed"
+        else f"Neither whitened targets nor labels give it a higher rank than {OBJECTIVES[base]} for every seed"
     )
     text = (
         f"One network, student {name}, has a rank of "

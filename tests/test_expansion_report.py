@@ -1,0 +1,106 @@
+"""The readings of chapters 6 and 7: every number from the table, in either direction, and words where there is none."""
+
+import expansion_tables as made
+import pandas as pd
+import pytest
+
+from asymdistill import expansion_report
+from asymdistill.expansion_report import cells, objectives, ratios
+
+PARAGRAPHS = {"reading_expansion", "reading_worth", "reading_sweeps", "reading_alternatives", "reading_limit"}
+
+
+def test_the_factor_is_taken_student_by_student() -> None:
+    factor = ratios(made.everything()[lambda table: table["comparison"] == "gains"])
+    assert len(factor) == len(made.WIDTHS) * len(made.SEEDS)
+    assert factor["value"].tolist() == pytest.approx([made.FACTOR] * len(factor))
+
+
+def test_numbers_are_means_over_students() -> None:
+    reading = expansion_report.expansion(made.everything())
+    assert reading["expansion_factor"] == pytest.approx(made.FACTOR)
+    assert reading["er_mean_cosine"] == pytest.approx(made.PLAIN + 0.5)
+    assert reading["er_infonce"] == pytest.approx((made.PLAIN + 0.5) * made.FACTOR)
+    assert all(isinstance(reading[key], float) for key in ("expansion_factor", "er_infonce", "er_mean_cosine"))
+
+
+def test_the_reading_names_every_width_and_counts_the_students_that_gained() -> None:
+    text = expansion_report.expansion(made.everything())["reading_expansion"]
+    assert "10.5 (10.0 to 11.0, n = 2) to 15.8 (15.0 to 16.5, n = 2) (S)" in text
+    assert "(M)" in text
+    assert "the teacher's is 40.0" in text
+    assert "above 1 for 6 of 6 students" in text
+
+
+def test_the_reading_turns_with_the_numbers() -> None:
+    table = made.everything()
+    plain, treated = table["objective"] == "cosine", table["objective"] == "infonce"
+    table.loc[plain, "objective"], table.loc[treated, "objective"] = "infonce", "cosine"
+    table = table.sort_values("objective", key=lambda names: names.map({"cosine": 0, "infonce": 1}), kind="stable")
+    reading = expansion_report.expansion(table)
+    assert "above 1 for 0 of 6 students" in reading["reading_expansion"]
+    assert "the probe's accuracy falls by 5.0 points" in reading["reading_worth"]
+    assert "the probe's accuracy rises by 5.0" in expansion_report.expansion(made.everything())["reading_worth"]
+
+
+def test_what_it_buys_is_told_with_its_units() -> None:
+    text = expansion_report.expansion(made.everything())["reading_worth"]
+    assert "the share of the teacher's nearest neighbours falls by 5.0 points" in text
+    assert "the cosine distance to the teacher rises by 0.010" in text
+    assert "the share of variance where the teacher has 90 % of its own changes by 0.0 points" in text
+    assert "the probe's accuracy at sigma = 0.2 falls by 7.0 points" in text
+
+
+def test_sweeps_alternatives_and_the_limit_tell_each_value() -> None:
+    reading = expansion_report.expansion(made.everything())
+    assert (
+        "Along its weight the rank is 15.8 (15.0 to 16.5, n = 2) at 1 and 15.8 (15.0 to 16.5, n = 2) at 10"
+        in (reading["reading_sweeps"])
+    )
+    assert (
+        "Without InfoNCE, along the images a batch, the rank is 10.5 (10.0 to 11.0, n = 2) at 16"
+        in (reading["reading_sweeps"])
+    )
+    for name in ("VICReg's terms", "uniformity", "whitened targets", "InfoNCE between views"):
+        assert name in reading["reading_alternatives"]
+    assert "of which noise takes 20.0 points" in reading["reading_alternatives"]
+    assert "31.0 (31.0 to 31.0, n = 2) (S) and 34.0 (34.0 to 34.0, n = 2) (L)" in reading["reading_limit"]
+    assert "34.0 (student L, cosine with InfoNCE)" in reading["reading_limit"]
+
+
+def test_without_sweeps_the_reading_says_so() -> None:
+    reading = expansion_report.expansion(made.everything(sweeps=False))
+    assert reading["reading_sweeps"] == "This profile varies none of them."
+    assert reading["reading_limit"] == "This profile does not push weight and width."
+
+
+def test_with_one_objective_there_is_nothing_to_compare() -> None:
+    reading = expansion_report.expansion(made.everything(("cosine",), sweeps=False))
+    assert {reading[key] for key in PARAGRAPHS} == {expansion_report.ONE}
+    assert pd.isna(reading["expansion_factor"])
+    assert set(expansion_report.generality(made.crossed(("cosine",))).values()) == {expansion_report.ONE}
+
+
+def test_another_second_objective_is_named() -> None:
+    assert "InfoNCE between views" in expansion_report.expansion(made.everything(("cosine", "views")))["reading_worth"]
+    assert objectives(made.everything(("views", "vicreg"), sweeps=False)) == ["views", "vicreg"]
+
+
+def test_teachers_and_images_are_named_briefly_and_none_is_lost() -> None:
+    found = cells(made.crossed())
+    assert list(found) == [
+        ("cifar10", "ViT-B-32-quickgelu"), ("cifar10", "vit_s"), ("mine", "ViT-B-32-quickgelu"), ("mine", "vit_s")
+    ]  # fmt: skip
+    assert sum(map(len, found.values())) == len(made.crossed())
+
+
+def test_generality_tells_each_pair_and_noise_where_the_classes_are_most() -> None:
+    reading = expansion_report.generality(made.crossed())
+    assert reading["reading_generality"].count("a factor of 1.50 (1.50 to 1.50, n = 6)") == 4
+    assert "which is 74 % fewer" in reading["reading_generality"]
+    assert reading["reading_elsewhere"].count("on mine") == 2
+    assert "cifar10" not in reading["reading_elsewhere"]
+    assert (
+        "costs the teacher 10.0 points of accuracy, 20.0 (20.0 to 20.0, n = 6) for the students of cosine alone"
+        in (reading["reading_elsewhere"])
+    )
