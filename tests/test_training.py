@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from asymdistill import students
 from asymdistill.checks import InputError
 from asymdistill.encoding import GaussianNoise, View
-from asymdistill.objectives import LabelLoss, cosine_distance
+from asymdistill.objectives import DistillationLoss, LabelLoss, cosine_distance
 from asymdistill.preprocess import random_crop_flip
 from asymdistill.training import Distilled, Recipe, distil, steps_per_epoch
 
@@ -286,3 +286,188 @@ def test_watching_sees_each_epoch_in_eval_mode_and_changes_nothing() -> None:
     watched = train(watch=watch)
     assert modes == [(1, False), (2, False)]
     assert same(watched.student, train().student)
+
+
+class Spy(nn.Module):
+    """The second paper's objective, which keeps what it is given."""
+
+    def __init__(self, loss: DistillationLoss) -> None:
+        super().__init__()
+        self.loss = loss
+        self.two_views = loss.two_views
+        self.given: list[tuple[Tensor, ...]] = []
+
+    def forward(self, *batch: Tensor) -> Tensor:
+        self.given.append(tuple(part.detach().clone() for part in batch))
+        return self.loss(*batch)
+
+
+def views(weight: float = 1.0) -> DistillationLoss:
+    return DistillationLoss(weight, positives="views")
+
+
+def watched(
+    objective: DistillationLoss, targets: Tensor | None = None, **options: object
+) -> tuple[list[Tensor], list[tuple[Tensor, ...]], Distilled]:
+    """Everything that a student saw in training, what its objective was given, and the result."""
+    images, own = examples(20)
+    student, spy, seen = students.build(0.25, DIM, 3), Spy(objective), []
+    student.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach().clone()))
+    recipe = Recipe(epochs=2, batch_size=8, objective=spy, **options)
+    result = distil(student, images, own if targets is None else targets, VIEW, recipe, seed=3)
+    return seen, spy.given, result
+
+
+def test_the_second_view_is_a_cropped_and_flipped_copy_of_the_same_images() -> None:
+    seen, given, _ = watched(views())
+    images, targets = examples(20)
+    order, crops = torch.Generator().manual_seed(3), torch.Generator().manual_seed(3)
+    assert len(given) == 4
+    assert len(seen) == 8
+    steps = iter(zip(given, seen[::2], seen[1::2], strict=True))
+    for _ in range(2):
+        for chosen in torch.randperm(20, generator=order)[:16].split(8):
+            batch, *shown = next(steps)
+            copies = random_crop_flip(images[chosen], generator=crops)
+            assert not torch.equal(copies, images[chosen])
+            expected = [VIEW(copies), VIEW(images[chosen])]
+            assert all(torch.equal(one, other) for one, other in zip(shown, expected, strict=True))
+            assert torch.equal(batch[1], targets[chosen])
+
+
+def test_the_objective_is_given_the_image_first_and_its_second_view_last() -> None:
+    _, given, _ = watched(views())
+    images, targets = examples(20)
+    order, crops = torch.Generator().manual_seed(3), torch.Generator().manual_seed(3)
+    chosen = torch.randperm(20, generator=order)[:8]
+    student = students.build(0.25, DIM, 3).train()
+    expected = student(VIEW(images[chosen])), student(VIEW(random_crop_flip(images[chosen], generator=crops)))
+    own, teacher, second = given[0]
+    torch.testing.assert_close(own, expected[0], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(second, expected[1], atol=1e-5, rtol=1e-4)
+    assert torch.equal(teacher, targets[chosen])
+    assert not torch.allclose(own, second, atol=1e-3)
+
+
+def test_second_views_leave_the_images_and_targets_of_every_step_as_they_are() -> None:
+    seen, given, _ = watched(views())
+    alone, plain, _ = watched(DistillationLoss())
+    assert len(plain) == len(given) == 4
+    for (_, wanted, _), (_, expected) in zip(given, plain, strict=True):
+        assert torch.equal(wanted, expected)
+    assert torch.equal(torch.stack(seen[1::2]), torch.stack(alone))
+
+
+@pytest.mark.parametrize("positives", ["teacher", "views"])
+def test_without_weight_the_student_is_to_the_bit_that_of_the_cosine_distance(positives: str) -> None:
+    without = DistillationLoss(0, positives=positives)
+    result = train(recipe=Recipe(epochs=2, batch_size=8, objective=without))
+    plain = train()
+    assert same(result.student, plain.student)
+    assert result.losses == plain.losses
+    with_weight = DistillationLoss(0.5, positives=positives)
+    assert not same(train(recipe=Recipe(epochs=2, batch_size=8, objective=with_weight)).student, plain.student)
+
+
+def test_with_two_views_the_result_depends_on_the_seed_alone() -> None:
+    recipe = Recipe(epochs=2, batch_size=8, objective=views())
+    torch.manual_seed(1)
+    first = train(recipe=recipe)
+    torch.manual_seed(2)
+    second = train(recipe=recipe)
+    assert same(first.student, second.student)
+    assert first.losses == second.losses
+    assert not same(first.student, train(seed=4, recipe=recipe).student)
+
+
+def test_both_views_teach_the_student() -> None:
+    images, targets = examples(16)
+    recipe = Recipe(epochs=2, batch_size=8, objective=DistillationLoss(0.7, 0.3, "views", symmetric=True))
+    result = distil(students.build(0.25, DIM, 3), images, targets, VIEW, recipe, seed=3)
+    student = students.build(0.25, DIM, 3).train()
+    optimiser = torch.optim.Adam(student.parameters())
+    order, crops = torch.Generator().manual_seed(3), torch.Generator().manual_seed(3)
+    losses = []
+    for _ in range(2):
+        for chosen in torch.randperm(16, generator=order).split(8):
+            copies = VIEW(random_crop_flip(images[chosen], generator=crops))
+            both = [nn.functional.normalize(student(part), dim=1) for part in (copies, VIEW(images[chosen]))]
+            distance = 1 - nn.functional.cosine_similarity(both[1], targets[chosen])
+            # NT-Xent as its source writes it: of each view's others, the same image's.
+            every = torch.cat(both)
+            exponentials = (every @ every.T / 0.3).exp() * (1 - torch.eye(16))
+            found = (both[0] * both[1]).sum(1).div(0.3).exp().repeat(2) / exponentials.sum(1)
+            loss = distance.mean() - 0.7 * found.log().mean()
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            losses.append(loss.item())
+    assert result.losses == pytest.approx([sum(losses[:2]) / 2, sum(losses[2:]) / 2], rel=1e-4)
+    expected = dict(student.named_parameters())
+    for name, value in result.student.named_parameters():
+        if ".bias" not in name or "head" in name:  # the gradients of a bias before a batch norm are rounding
+            assert torch.allclose(value, expected[name], atol=2e-4), name
+
+
+def test_two_views_in_bfloat16_reach_the_loss_in_float32() -> None:
+    _, given, result = watched(views(), precision=torch.bfloat16)
+    assert {part.dtype for batch in given for part in batch} == {torch.float32}
+    assert all(math.isfinite(loss) for loss in result.losses)
+    # What left the student was rounded to bfloat16, of both views.
+    for own, _, second in given:
+        assert all(torch.equal(part, part.bfloat16().float()) for part in (own, second))
+    _, _, full = watched(views())
+    assert result.losses == pytest.approx(full.losses, rel=0.05)
+    assert result.losses != full.losses
+
+
+def test_with_augmentation_the_second_view_is_another_copy_of_the_same_image() -> None:
+    shown: list[Tensor] = []
+
+    def teacher(batch: Tensor) -> Tensor:
+        shown.append(batch.clone())
+        return batch.float().flatten(1)[:, :DIM] - 100
+
+    seen, given, _ = watched(views(), teacher)
+    images, _ = examples(20)
+    # The image's own augmentation is drawn along with the order, as it is without second views.
+    order, crops = torch.Generator().manual_seed(3), torch.Generator().manual_seed(3)
+    for epoch in range(2):
+        for step, chosen in enumerate(torch.randperm(20, generator=order)[:16].split(8)):
+            augmented = random_crop_flip(images[chosen], generator=order)
+            second = random_crop_flip(images[chosen], generator=crops)
+            place = 2 * epoch + step
+            assert torch.equal(shown[place], augmented)
+            assert torch.equal(seen[2 * place], VIEW(second))
+            assert torch.equal(seen[2 * place + 1], VIEW(augmented))
+            assert not torch.equal(augmented, second)
+            assert torch.equal(given[place][1], augmented.float().flatten(1)[:, :DIM] - 100)
+
+
+def test_noise_differs_between_the_two_views_and_neither_is_spared() -> None:
+    noisy, _, result = watched(views(), noise=GaussianNoise(0.5, seed=9))
+    clean, _, _ = watched(views())
+    draws = [one - other for one, other in zip(noisy, clean, strict=True)]
+    for draw in draws:
+        assert draw.std().item() == pytest.approx(0.5, rel=0.1)
+    for second, own in zip(draws[::2], draws[1::2], strict=True):
+        correlation = torch.corrcoef(torch.stack([second.flatten(), own.flatten()]))[0, 1]
+        assert abs(correlation) < 0.1
+    assert result.losses == watched(views(), noise=GaussianNoise(0.5, seed=9))[2].losses
+
+
+def test_contrast_between_views_draws_them_together_and_images_apart() -> None:
+    images, targets = examples(64)
+
+    def after(objective: DistillationLoss) -> tuple[Tensor, Tensor]:
+        recipe = Recipe(epochs=12, batch_size=16, objective=objective)
+        student = distil(students.build(0.25, DIM, 3), images, targets, VIEW, recipe, seed=3).student
+        copies = random_crop_flip(images, generator=torch.Generator().manual_seed(99))
+        with torch.no_grad():
+            return student(VIEW(images)), student(VIEW(copies))
+
+    def found(pair: tuple[Tensor, Tensor]) -> float:
+        one, other = (nn.functional.normalize(part, dim=1) for part in pair)
+        return float(((one @ other.T).argmax(1) == torch.arange(64)).float().mean())
+
+    assert found(after(views(5))) > 2 * found(after(DistillationLoss()))
