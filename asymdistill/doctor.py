@@ -1,5 +1,6 @@
 """What a run needs and whether it is there, said before anything runs."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +11,7 @@ import torch
 from torchvision.datasets import ImageFolder
 from torchvision.datasets.utils import check_integrity
 
-from asymdistill import checkpoints, data, forecast, manifest, rehearsal, scenes, towers
+from asymdistill import checkpoints, data, forecast, generality, manifest, rehearsal, scenes, towers
 from asymdistill.checks import InputError
 from asymdistill.config import EMBEDDED, SCENES, Settings
 from asymdistill.forecast import Plan
@@ -64,7 +65,8 @@ def examine(profile: str, settings: Settings) -> list[Finding]:
         settings: of the run.
 
     Returns:
-        What was found of the device, the images, the teacher's weights, the students, memory and time.
+        What was found of the device, the images, the teacher's weights, those of other teachers and other images that
+        the settings name, the students, memory and time.
 
     Raises:
         InputError: the teacher does not exist.
@@ -73,19 +75,29 @@ def examine(profile: str, settings: Settings) -> list[Finding]:
     device, of_device = _device(settings)
     images, of_images = _images(settings)
     teacher, of_weights = _weights(settings, device)
-    findings = [of_device, of_images, of_weights]
+    findings, plans = [of_device, of_images, of_weights], []
+    for other in generality.crossed(settings):
+        further, of_further = _images(other)
+        other_teacher, of_other = _weights(other, device)
+        findings += [finding for finding in (of_further, of_other) if finding not in findings]
+        if further is not None:
+            plans.append(_plan(other, device, further, other_teacher))
     if images is None:
         return findings
-    plan = Plan(settings, device, images.train, images.test, images.side, images.classes, teacher)
+    plan = _plan(settings, device, images, teacher)
     before = _resident()
-    of_time = _time(plan)
+    of_time = _time([plan, *plans])
     host = forecast.host_bytes(plan, libraries, _resident() - before)
-    findings += [_students(profile, plan), _memory("memory", host, *there)]
+    findings += [_students(profile, plan, plans), _memory("memory", host, *there)]
     if device.type == "cuda":
         free, total = torch.cuda.mem_get_info(device)
         own = torch.cuda.memory_reserved(device)  # by the rehearsal
         findings.append(_memory("GPU memory", forecast.gpu_bytes(plan), free + own, total))
     return [*findings, of_time]
+
+
+def _plan(settings: Settings, device: torch.device, images: Images, teacher: Teacher) -> Plan:
+    return Plan(settings, device, images.train, images.test, images.side, images.classes, teacher)
 
 
 def _device(settings: Settings) -> tuple[torch.device, Finding]:
@@ -187,12 +199,14 @@ def _weights(settings: Settings, device: torch.device) -> tuple[Teacher, Finding
     return teacher.to(device), Finding("weights", "missing", words)
 
 
-def _students(profile: str, plan: Plan) -> Finding:
+def _students(profile: str, plan: Plan, crossed: Sequence[Plan]) -> Finding:
     augmented = sum(arm.augmented for arm in plan.students)
     rest = len(plan.students) - len(plan.grid) - augmented
+    further = sum(len(other.students) for other in crossed)
     words = (
         f"{len(plan.students)} in profile {profile}: {len(plan.grid)} of the grid, {augmented} augmented, {rest} of "
-        f"the controls and comparisons; {plan.train:,} training and {plan.test:,} test images"
+        f"the controls and comparisons; {f'{further} more with other teachers or images; ' if further else ''}"
+        f"{plan.train:,} training and {plan.test:,} test images"
     )
     return Finding("students", "ok", words)
 
@@ -220,16 +234,19 @@ def _resident() -> int:
     return int(psutil.Process().memory_info().rss)
 
 
-def _time(plan: Plan) -> Finding:
+def _time(plans: Sequence[Plan]) -> Finding:
+    """The time of some runs, one after the other."""
+    parts: Counter[str] = Counter()
     try:
-        parts = rehearsal.seconds(plan)
+        for plan in plans:
+            parts.update(rehearsal.seconds(plan))
     except InputError as error:  # of too few classes or images for a control
         return Finding("time", "missing", f"a run would fail: {error}")
     whole = sum(parts.values())
     listed = ", ".join(f"{part} {duration(seconds)}" for part, seconds in parts.items())
     words = (
-        f"about {duration(whole)} on {manifest.describe_device(plan.device)} ({listed}): an estimate, from some steps "
-        f"of every network and batches of the teacher timed just now, {plan.workers} side by side"
+        f"about {duration(whole)} on {manifest.describe_device(plans[0].device)} ({listed}): an estimate, from some "
+        f"steps of every network and batches of the teachers timed just now, {plans[0].workers} side by side"
     )
     return Finding("time", "warning" if whole > LONG else "ok", words)
 

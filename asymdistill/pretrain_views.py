@@ -52,7 +52,7 @@ class Settings:
     """
 
     images: int = 24_000
-    epochs: int = 14
+    epochs: int = 12
     seed: int = 0
     batch: int = 128
     learning_rate: float = 1e-3
