@@ -6,6 +6,7 @@ import pandas as pd
 
 from asymdistill.arms import ALTERNATIVES
 from asymdistill.comparison import ends, level, listed, moves, noise_loss, paired, pick, students_of, teacher_of
+from asymdistill.control_report import ABSENT
 from asymdistill.report import Reading
 
 NAMES = {
@@ -86,6 +87,28 @@ def expansion(table: pd.DataFrame) -> Reading:
         "reading_alternatives": _alternatives(table),
         "reading_limit": _limit(table),
     }
+
+
+def longer(gains: pd.DataFrame, controls: pd.DataFrame) -> Reading:
+    """Whether longer training without the second objective does as much: ``reading_longer``.
+
+    Args:
+        gains: the comparison of that name in a study's table of expansion.
+        controls: a study's table of controls, of which the first trains for long.
+    """
+    watched = pick(controls, "epoch_rank", control="underfitting", variant="constant")
+    if watched.empty or len(objectives(gains)) < 2:
+        return {"reading_longer": ABSENT if watched.empty else ONE}
+    second, last, name = _two(gains)[1], watched["x"].max(), watched["model"].iloc[0]
+    ranks = pick(gains, "effective_rank")
+    with_it, long = pick(ranks, model=name, objective=second), pick(watched, x=last)
+    text = (
+        f"Student {name}, trained without it for {last:g} epochs, ends at a rank of {level(long['value'])}. After this "
+        f"profile's epochs, {NAMES[second]} gives {level(with_it['value'])}: the difference is "
+        f"{level(paired(long, with_it, on=['seed']), sign=True)}. The teacher's is "
+        f"{teacher_of(ranks)['value'].mean():.1f}."
+    )
+    return {"reading_longer": text}
 
 
 def generality(table: pd.DataFrame) -> Reading:

@@ -42,7 +42,7 @@ expansion = study.expansion()
 gains = expansion[expansion["comparison"] == "gains"]
 paper = claims.load().set_index("id")["value"]
 chance = 100 / len(study.experiment.test.class_names)
-reading = expansion_report.expansion(expansion)
+reading = expansion_report.expansion(expansion) | expansion_report.longer(gains, study.controls())
 for key, value in reading.items():
     glue(key, value, display=False)
 
@@ -83,9 +83,9 @@ glue("fig_expansion_spectra", figure, display=False)
 # %% [markdown]
 # ## What the directions are good for
 #
-# A higher rank is not a better student. Four questions to the same embeddings: can a linear probe read the classes,
-# do the nearest neighbours share them, are the nearest neighbours the teacher's own, and how much of the variance lies
-# in the components that hold 90 % of the teacher's?
+# A higher rank is not a better student. Four questions to the same embeddings: can a linear probe read the classes, do
+# the nearest neighbours share them, are the nearest neighbours the teacher's own, and how much of the variance lies in
+# the components that hold 90 % of the teacher's?
 
 # %% mystnb={"image": {"alt": "Probe, neighbours, shared neighbours and aligned variance by model and objective"}}
 figure = expansion_figures.worth(gains)
@@ -97,6 +97,15 @@ glue("fig_expansion_noise", figure, display=False)
 
 # %%
 Markdown(f"**What was seen.** {reading['reading_worth']}")
+
+# %% [markdown]
+# ## Or by training for longer?
+#
+# A term that is hard to satisfy may only make the student learn faster what the cosine loss would teach it in time. The
+# first control ([chapter 8](08_controls.ipynb)) trains the narrowest student for longer, without any term.
+
+# %%
+Markdown(f"**What was seen.** {reading['reading_longer']}")
 
 # %% [markdown]
 # ## Weight, temperature, batch
@@ -129,5 +138,5 @@ Markdown(f"**What was seen.** {reading['reading_alternatives']}")
 # **How sure are we?** Ranges over seeds are in every bracket; seeds change initial weights and the order of the images.
 # All objectives had the same number of steps, and none was tuned: at other settings another objective may come first,
 # and a profile that trains for longer may order them otherwise. A term that spreads embeddings raises the rank whether
-# or not anything is learned by it, as the controls show for a network that was not trained at all
-# ([chapter 8](08_controls.ipynb)), so that the rank alone is no evidence of quality.
+# or not anything is learned by it, as the controls show for a network that was not trained at all ([chapter
+# 8](08_controls.ipynb)), so that the rank alone is no evidence of quality.

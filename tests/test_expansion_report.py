@@ -104,3 +104,24 @@ def test_generality_tells_each_pair_and_noise_where_the_classes_are_most() -> No
         "costs the teacher 10.0 points of accuracy, 20.0 (20.0 to 20.0, n = 6) for the students of cosine alone"
         in (reading["reading_elsewhere"])
     )
+
+
+def controls(rank: float) -> pd.DataFrame:
+    found = {"control": "underfitting", "quantity": "epoch_rank", "variant": "constant"}
+    rows = [
+        made.of("S", seed, "cosine") | found | {"x": epoch, "value": rank if epoch == 20 else 10.0}
+        for seed in made.SEEDS
+        for epoch in (5.0, 20.0)
+    ]
+    return pd.DataFrame(rows).astype({"seed": "Int64"})
+
+
+@pytest.mark.parametrize(
+    ("rank", "words"), [(13.0, "+2.8 (+2.0 to +3.5, n = 2)"), (18.0, "-2.2 (-3.0 to -1.5, n = 2)")]
+)
+def test_longer_training_is_set_beside_it(rank: float, words: str) -> None:
+    gains = made.everything()[lambda table: table["comparison"] == "gains"]
+    text = expansion_report.longer(gains, controls(rank))["reading_longer"]
+    assert f"for 20 epochs, ends at a rank of {rank:.1f}" in text
+    assert f"the difference is {words}" in text
+    assert expansion_report.longer(gains, controls(rank).iloc[:0])["reading_longer"] == expansion_report.ABSENT
