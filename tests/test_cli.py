@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import SMALL
 
-from asymdistill import __version__, arms, cli
+from asymdistill import __version__, arms, cli, generality
 from asymdistill.config import Settings
 from asymdistill.profile import load_settings, profile_names
 from asymdistill.scenes import SHAPES
@@ -55,6 +55,11 @@ WRONG = {
     "run --set epochs": "'epochs' is not of the form key=value",
     "run --set device=tpu": "setting 'device' is 'tpu'",
     "run --set teacher=clip": "setting 'teacher' is 'clip'",
+    "run --set objectives=[]": "setting 'objectives' is []",
+    'run --set objectives=["contrast"]': "Input should be 'cosine', 'infonce', 'views', 'vicreg' or 'uniformity'",
+    "run --set infonce_weight=0": "setting 'infonce_weight' is 0",
+    'run --set sweeps=["depth"]': "setting 'sweeps' is 'depth'",
+    'run --set other_teachers=["clip"]': "allowed: 'embedded', 'embedded-views', 'open_clip:",
     "run -p smoke --set device=cuda:77": "device is 'cuda:77'",
     "run -p smoke --set dataset=nowhere": "no data set 'nowhere'; allowed: ",
     "run -p smoke --set dataset=gone.npz": "gone.npz does not exist",
@@ -179,16 +184,18 @@ def test_the_smoke_profile_runs_from_a_shell(empty: Path, teacher_file: Path) ->
     first = shell(words, empty)
     assert first.returncode == 0, first.stderr
     assert "Warning" not in first.stderr
-    (folder,) = (empty / "results").iterdir()
+    assert first.stderr == ""
+    settings = load_settings("smoke")[1]
+    (folder,) = (path for path in (empty / "results").iterdir() if not path.name.startswith("smoke-crossed-"))
+    assert len(list((empty / "results").iterdir())) == 1 + len(generality.crossed(settings)) == 4
     assert first.stdout.splitlines()[-1] == f"tables, students and manifest: results/{folder.name}"
     assert folder.name.startswith("smoke-")
-    settings = load_settings("smoke")[1]
     expected = {arm.name for arm in arms.everyone(settings, len(SHAPES))}
     assert {path.stem for path in (folder / "students").glob("*.safetensors")} == expected
-    content = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    content = {path: path.read_bytes() for path in (empty / "results").rglob("*") if path.is_file()}
     again = shell(words, empty)
     assert (again.returncode, again.stdout) == (0, first.stdout)
-    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == content
+    assert {path: path.read_bytes() for path in (empty / "results").rglob("*") if path.is_file()} == content
 
 
 def test_the_version_is_the_packages() -> None:

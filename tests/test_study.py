@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import SMALL
+from conftest import EXPANDED, SMALL
 from sklearn.linear_model import LogisticRegression
 
-from asymdistill import students, study
+from asymdistill import arms, students, study
 from asymdistill.arms import Arm, identity
 from asymdistill.checks import InputError
+from asymdistill.config import CONTROLS
 from asymdistill.study import Study
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -91,6 +92,49 @@ def test_every_table_is_in_long_form(tables: dict[str, pd.DataFrame], name: str)
     assert table.loc[~teacher, ["width", "objective"]].notna().all(axis=None)
     measured = table[columns].select_dtypes("number").astype(float)
     assert np.isfinite(measured.to_numpy()).all()
+
+
+# How many rows a student has in a table.
+OF_A_STUDENT = {
+    "training": 1,
+    "singular_values": DIM,
+    "spectrum": 3,
+    "alignment": DIM,
+    "information": 5,
+    "robustness": 2,
+}
+
+
+@pytest.mark.parametrize("name", OF_A_STUDENT)
+def test_tables_hold_the_students_of_every_objective(expanded_study: Study, name: str) -> None:
+    table = expanded_study.table(name)
+    own = table[table["seed"].notna() & (table["model"] != "teacher")]
+    assert list(dict.fromkeys(own["objective"])) == ["cosine", "infonce"]
+    assert (own.groupby(["objective", "seed"]).size() == OF_A_STUDENT[name]).all()
+    measured = {"training": "loss", "alignment": "share", "robustness": "accuracy"}.get(name, "value")
+    assert not table.duplicated([c for c in table.columns if c != measured]).any()
+    first, second = (own[own["objective"] == o][measured].tolist() for o in ("cosine", "infonce"))
+    assert first != second
+
+
+@pytest.mark.parametrize("name", OF_A_STUDENT)
+def test_the_baseline_of_a_table_is_the_teacher_and_the_first_objective(expanded_study: Study, name: str) -> None:
+    whole, baseline = expanded_study.table(name), expanded_study.baseline(name)
+    assert set(baseline["objective"].dropna()) == {"cosine"}
+    assert (baseline["model"] == "teacher").sum() == (whole["model"] == "teacher").sum()
+    pd.testing.assert_frame_equal(baseline, whole[whole["objective"] != "infonce"])
+    assert len(baseline) < len(whole)
+
+
+def test_a_mean_spectrum_is_of_one_objective(expanded_study: Study) -> None:
+    table = expanded_study.spectrum()
+    means = table[(table["estimator"] == "mean spectrum") & (table["quantity"] == "effective_rank")]
+    assert means["objective"].tolist() == ["cosine", "infonce"]
+    run = expanded_study.experiment
+    for objective, value in zip(means["objective"], means["value"], strict=True):
+        seeds = [Arm(0.5, seed, objective) for seed in (42, 123)]
+        values = np.mean([singular(run.encode(arm, "test").double().numpy()) for arm in seeds], axis=0)
+        assert value == pytest.approx(rank(values**2), rel=1e-3)
 
 
 def test_compute_gives_every_table(tables: dict[str, pd.DataFrame]) -> None:
@@ -215,6 +259,54 @@ def test_augmentation_stands_beside_the_same_student_without(tables: dict[str, p
     assert plain["effective_rank"].iloc[0] == pytest.approx(ranks["value"].iloc[0], rel=1e-9)
     assert (treated["effective_rank"] == treated["effective_rank"].iloc[0]).all()
     assert treated["effective_rank"].iloc[0] != plain["effective_rank"].iloc[0]
+
+
+ALONE = EXPANDED | {
+    "train_limit": 128,
+    "test_limit": 60,
+    "seeds": [42],
+    "augmentation_seeds": 1,
+    "sweeps": ["alternatives"],
+    "other_teachers": [],
+    "other_datasets": [],
+    "controls": CONTROLS,
+    "control_epochs": 2,
+    "control_widths": [0.25],
+    "control_resolution": 24,
+    "class_counts": [2, 10],
+    "statistics_seeds": 2,
+}
+
+
+@pytest.mark.parametrize("objective", ["infonce", "views"])
+def test_with_another_objective_alone_chapters_and_controls_are_about_its_students(
+    teacher_file: Path, tmp_path: Path, objective: str
+) -> None:
+    own = Study.from_profile(
+        "smoke", runs_dir=tmp_path, teacher_weights=teacher_file, **(ALONE | {"objectives": [objective]})
+    )
+    tables = own.compute()
+    assert tables.keys() == {*study.TABLES}
+    for name in ("training", "models", *SHAPES):
+        assert set(tables[name]["objective"].dropna()) == {objective}, name
+        pd.testing.assert_frame_equal(own.baseline(name), tables[name])
+    controls = tables["controls"]
+    assert set(controls["control"]) == {*CONTROLS}
+    others = {"objective": {"whitened", "labels", "none"}}
+    for name, rows in controls.groupby("control"):
+        assert set(rows["objective"].dropna()) - others.get(name, set()) <= {objective}, name
+    # the control of objectives has one row a student and measurement, each under the name of its own
+    rows = controls[(controls["control"] == "objective") & (controls["model"] != "teacher")]
+    assert set(rows["variant"]) == {objective, "whitened", "labels", "random"}
+    assert (rows["variant"].replace("random", "none") == rows["objective"]).all()
+    assert not rows.duplicated([c for c in rows.columns if c != "value"]).any()
+    accuracy = rows[(rows["quantity"] == "accuracy") & (rows["variant"] == objective)]
+    assert accuracy["value"].tolist() == tables["robustness"].query("model != 'teacher'")["accuracy"].tolist()
+    gains = tables["expansion"].query("comparison == 'gains'")
+    assert set(gains["objective"].dropna()) == {objective}
+    alternatives = tables["expansion"].query("comparison == 'alternatives'")
+    assert set(alternatives["objective"]) == {*arms.ALTERNATIVES} - {objective}
+    assert set(tables["generality"]["objective"].dropna()) == {objective}
 
 
 def test_a_second_access_reads_the_files(small_study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
