@@ -14,7 +14,7 @@ import pytest
 import torch
 from conftest import SMALL, make_teacher
 
-from asymdistill import experiment, students
+from asymdistill import arms, experiment, objectives, students
 from asymdistill import run as run_module
 from asymdistill.arms import Arm
 from asymdistill.artifacts import DamagedFileWarning
@@ -54,7 +54,8 @@ def test_names_of_students() -> None:
 def test_the_grid_and_its_augmented_students() -> None:
     settings = load_settings("embedded", {"augmentation_seeds": 2, "device": "cpu"})[1]
     run = Experiment("embedded", settings, "nowhere")
-    assert [(arm.width, arm.seed) for arm in run.arms()] == [(w, s) for w in (1, 2, 4) for s in (42, 123, 456)]
+    assert run.arms() == [Arm(w, s) for w in (1, 2, 4) for s in (42, 123, 456)]
+    assert run.grid() == [*run.arms(), *(Arm(arm.width, arm.seed, "infonce") for arm in run.arms())]
     assert run.augmented_arms() == [Arm(4, 42, augmented=True), Arm(4, 123, augmented=True)]
 
 
@@ -110,6 +111,48 @@ def test_students_are_those_that_training_alone_gives(small_study: Study) -> Non
         for name, tensor in result.student.state_dict().items():
             assert torch.equal(stored.state_dict()[name], tensor), name
         assert run.losses(arm) == result.losses
+
+
+@pytest.mark.parametrize("objective", arms.ALTERNATIVES)
+def test_students_of_every_objective_are_those_that_training_alone_gives(expanded_study: Study, objective: str) -> None:
+    run, arm = expanded_study.experiment, Arm(0.5, 42, objective)
+    targets = run.encode(None, "train")
+    loss = {
+        "cosine": objectives.cosine_distance,
+        "infonce": objectives.DistillationLoss(1.0, 0.1),
+        "views": objectives.DistillationLoss(1.0, 0.1, "views"),
+        "vicreg": objectives.RegularisedLoss(objectives.variance_and_covariance, 1.0),
+        "uniformity": objectives.RegularisedLoss(objectives.uniformity, 1.0),
+        "whitened": objectives.cosine_distance,
+    }[objective]
+    recipe = Recipe(epochs=1, batch_size=40, objective=loss)
+    targets = objectives.whitened(targets) if objective == "whitened" else targets
+    result = distil(students.build(0.5, 128, 42), run.train.images, targets, run.view(arm), recipe, seed=42)
+    stored = run.student(arm).state_dict()
+    assert all(torch.equal(stored[name], tensor) for name, tensor in result.student.state_dict().items())
+    assert run.losses(arm) == result.losses
+
+
+def test_a_students_own_weight_temperature_and_batch_size_are_trained_with(expanded_study: Study) -> None:
+    run = expanded_study.experiment
+    own = {
+        Arm(0.5, 123, "infonce", weight=10.0): (objectives.DistillationLoss(10.0, 0.1), 40),
+        Arm(0.5, 123, "infonce", temperature=1.0): (objectives.DistillationLoss(1.0, 1.0), 40),
+        Arm(0.5, 123, "infonce", batch_size=32): (objectives.DistillationLoss(1.0, 0.1), 32),
+        Arm(0.5, 123, "cosine", batch_size=32): (objectives.cosine_distance, 32),
+    }
+    for arm, (loss, size) in own.items():
+        recipe, targets = Recipe(epochs=1, batch_size=size, objective=loss), run.encode(None, "train")
+        result = distil(students.build(0.5, 128, 123), run.train.images, targets, run.view(arm), recipe, seed=123)
+        assert run.losses(arm) == result.losses, arm.name
+
+
+def test_controls_are_about_the_first_of_several_objectives(teacher_file: Path, tmp_path: Path) -> None:
+    overrides = SMALL | {"teacher_weights": teacher_file, "objectives": ["views", "cosine"]}
+    run = Experiment("smoke", load_settings("smoke", overrides)[1], tmp_path)
+    assert run.arms() == [Arm(width, seed, "views") for width in (0.5, 1) for seed in (42, 123)]
+    assert run.grid() == [*run.arms(), *(Arm(width, seed) for width in (0.5, 1) for seed in (42, 123))]
+    assert run.augmented_arms() == [Arm(1, 42, "views", augmented=True)]
 
 
 def test_embeddings_are_those_of_the_models(small_study: Study) -> None:
@@ -307,6 +350,7 @@ def bad_inputs(tmp_path: Path) -> dict[str, dict[str, object]]:
     return {
         "no data": good | {"dataset": str(tmp_path / "none")},
         "a batch that is never full": good | {"batch_size": 61},
+        "a batch of a comparison that is never full": good | {"sweeps": ["batch_size"], "batch_sizes": [61]},
         "too few test images": good | {"test_limit": 31},
         "one test image": good | {"test_limit": 1},
         "test labels beyond the classes": good | {"dataset": str(tmp_path / "bad_test.npz")},
@@ -319,8 +363,8 @@ def bad_inputs(tmp_path: Path) -> dict[str, dict[str, object]]:
 
 
 BAD = [
-    "no data", "a batch that is never full", "too few test images", "one test image",
-    "test labels beyond the classes", "one class", "a student without channels", "no teacher", "no CIFAR",
+    "no data", "a batch that is never full", "a batch of a comparison that is never full", "too few test images",
+    "one test image", "test labels beyond the classes", "one class", "a student without channels", "no teacher", "no CIFAR",
     "another architecture",
 ]  # fmt: skip
 

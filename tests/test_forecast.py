@@ -38,6 +38,14 @@ def test_the_students_are_those_of_the_experiment_each_once(teacher: Teacher) ->
     assert plan.students == list(dict.fromkeys([*plan_of(teacher).students, *controls]))
 
 
+def test_students_of_every_objective_and_comparison_are_foreseen(teacher: Teacher) -> None:
+    plan = plan_of(teacher, objectives=["cosine", "infonce"], sweeps=["weight", "batch_size", "alternatives"])
+    assert plan.grid == arms.grid(plan.settings)
+    assert len(plan.grid) == 2 * 4
+    assert plan.students == arms.everyone(plan.settings, 10)
+    assert {arm.objective for arm in plan.students} == {*arms.ALTERNATIVES}
+
+
 def test_an_arms_own_epochs_and_resolution_come_before_the_settings(teacher: Teacher) -> None:
     plan = plan_of(teacher, epochs=7, resolution=48)
     assert [plan.epochs(arm) for arm in (Arm(1, 0), Arm(1, 0, epochs=40), Arm(1, 0, arms.UNTRAINED))] == [7, 40, 0]
@@ -83,6 +91,17 @@ def test_training_holds_what_autograd_keeps_and_four_times_the_weights(arm: Arm,
 def test_a_batch_twice_as_large_holds_twice_the_activations(teacher: Teacher) -> None:
     weights = 16 * parameter_count(1, 128)
     one, two = (forecast.training_bytes(plan_of(teacher, batch_size=n), Arm(1, 0)) - weights for n in (20, 40))
+    assert two == pytest.approx(2 * one, rel=0.001)
+
+
+def test_an_arms_own_batch_and_a_second_view_count(teacher: Teacher) -> None:
+    weights = 16 * parameter_count(1, 128)
+    plan = plan_of(teacher, batch_size=20)
+    one, four, two = (
+        forecast.training_bytes(plan, arm) - weights
+        for arm in (Arm(1, 0), Arm(1, 0, batch_size=80), Arm(1, 0, "views"))
+    )
+    assert four == pytest.approx(4 * one, rel=0.001)
     assert two == pytest.approx(2 * one, rel=0.001)
 
 

@@ -51,6 +51,49 @@ def test_controls_are_stored_one_by_one_and_read_as_one_table(folder: Path) -> N
     assert list(table.columns) == list(COLUMNS)
 
 
+def test_comparisons_are_stored_one_by_one_and_read_as_one_table(expanded_study: Study, tmp_path: Path) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(expanded_study.folder, copy, ignore=shutil.ignore_patterns("students", "teacher"))
+    found = Recorded(copy).table("expansion")
+    assert found is not None
+    pd.testing.assert_frame_equal(found, expanded_study.expansion())
+    for name in ("weight", "alternatives"):
+        (copy / "tables" / f"expansion-{name}.csv").unlink()
+    fewer = Recorded(copy).table("expansion")
+    assert fewer is not None
+    assert list(dict.fromkeys(fewer["comparison"])) == ["gains", "temperature", "batch_size", "width"]
+
+
+def test_a_damaged_comparison_counts_as_missing(expanded_study: Study, tmp_path: Path) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(expanded_study.folder, copy, ignore=shutil.ignore_patterns("students", "teacher"))
+    path = copy / "tables" / "expansion-gains.csv"
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.warns(artifacts.DamagedFileWarning, match=r"expansion-gains\.csv is damaged: it counts as missing"):
+        found = Recorded(copy).table("expansion")
+    assert found is not None
+    assert "gains" not in set(found["comparison"])
+
+
+def test_a_crossing_is_of_several_runs_and_none_of_one(expanded_study: Study) -> None:
+    assert Recorded(expanded_study.folder).table("generality") is None
+    for crossed in expanded_study.crossed():
+        recorded = Recorded(crossed.folder)
+        assert recorded.settings == crossed.settings
+        assert recorded.table("generality") is None
+        assert recorded.table("spectrum") is not None
+
+
+def test_the_second_papers_claims_are_judged_as_on_the_study(expanded_study: Study) -> None:
+    recorded, whole = claims.evaluate(Recorded(expanded_study.folder)), claims.evaluate(expanded_study)
+    assert recorded.equals(whole)
+    expansion = whole.set_index("id").loc["v2-expansion"]
+    ranks = expanded_study.spectrum().query("quantity == 'effective_rank' and estimator == 'per seed'")
+    by_seed = ranks.pivot_table(index="seed", columns="objective", values="value")
+    assert expansion["measured"] == pytest.approx((by_seed["infonce"] / by_seed["cosine"]).mean())
+    assert (expansion["seeds"], expansion["evidence"]) == (2, "another setting")
+
+
 def test_a_table_that_the_run_has_not_is_none(folder: Path) -> None:
     assert Recorded(folder).table("entropy") is None
 

@@ -84,6 +84,23 @@ def test_epochs_and_controls_count(known: None, teacher_file: Path) -> None:
     assert with_bootstrap == pytest.approx((rehearsal.RANKS + rehearsal.RESAMPLES) * 3 * 5)
 
 
+def test_objectives_and_comparisons_count_with_their_batches_and_views(known: None, teacher_file: Path) -> None:
+    def parts(**overrides: object) -> dict[str, float]:
+        one = {"workers": 1, "augmentation_seeds": 0, "widths": [1], "seeds": [42]}
+        return rehearsal.seconds(plan_of(teacher_file, **(one | overrides)))
+
+    plain, both, views = (
+        parts(objectives=chosen) for chosen in (["cosine"], ["cosine", "infonce"], ["cosine", "views"])
+    )
+    assert plain["students"] == pytest.approx(2 * 120 * 1.0)
+    assert both["students"] == pytest.approx(2 * plain["students"])
+    assert views["students"] == pytest.approx(3 * plain["students"])  # its second view doubles a step
+    assert both["tables"] == pytest.approx(plain["tables"] * 3 / 2)
+    # of 128 images there are 4 whole batches of 32 and one of 100
+    batches = {"sweeps": ["batch_size"], "objectives": ["cosine", "infonce"], "batch_sizes": [32, 100]}
+    assert parts(**batches)["students"] == pytest.approx(2 * 2 * (120 + 128 + 100))
+
+
 # Measuring
 
 

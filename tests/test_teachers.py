@@ -98,6 +98,18 @@ def test_the_embedded_teacher_is_its_towers(teacher_file: Path) -> None:
     assert torch.allclose(teacher.encode_text(captions), unit(pair.text.encode(captions)), atol=1e-6)
 
 
+def test_the_embedded_teacher_without_captions_sees_images_alone() -> None:
+    teacher, pair = load_teacher("embedded-views"), towers.load_embedded(towers.embedded_path("embedded-views"))
+    images = photographs(20)
+    embeddings = teacher.encode(images)
+    assert (teacher.name, teacher.embedding_dim, teacher.resolution) == ("embedded-views", 128, 32)
+    assert pair.text is None
+    assert torch.allclose(embeddings, unit(pair.image(View(32)(images))), atol=1e-6)
+    assert not torch.allclose(embeddings, load_teacher("embedded").encode(images), atol=0.1)
+    with pytest.raises(InputError, match="'embedded-views' has no text tower"):
+        teacher.encode_text(["a red circle"])
+
+
 def test_a_teacher_is_frozen_for_good(teacher_file: Path) -> None:
     teacher = load_teacher("embedded", weights=teacher_file)
     before = {name: tensor.clone() for name, tensor in teacher.state_dict().items()}
