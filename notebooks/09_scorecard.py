@@ -111,7 +111,7 @@ HTML(scorecard.static(ledger))
 # images and weights at hand ([rerun](../book/rerun.md)), `asymdistill book --profile cifar10-clip` fills the rows of
 # the first version, and the profiles `cifar10-clip-infonce` and `cifar100-dinov2` those of the second. The second
 # version publishes neither the weight nor the temperature of its InfoNCE term: those rows are judged with
-# [settings of ours](#the-second-paper).
+# [settings of ours](#second-paper-settings).
 
 # %%
 HTML(scorecard.untested(ledger))
