@@ -56,7 +56,8 @@ def expansion(table: pd.DataFrame) -> Reading:
         table: a study's table of expansion.
 
     Returns:
-        Numbers ``expansion_factor``, ``er_infonce`` and ``er_mean_cosine``, and paragraphs ``reading_expansion``,
+        Numbers ``expansion_factor``, ``er_infonce`` and ``er_mean_cosine``, and paragraphs ``reading_expansion``, its
+        one sentence ``seen_expansion``,
         ``reading_worth``, ``reading_sweeps``, ``reading_alternatives`` and ``reading_limit``.
     """
     gains = pick(table, comparison="gains")
@@ -82,6 +83,11 @@ def expansion(table: pd.DataFrame) -> Reading:
         "er_infonce": float(pick(ranks, objective=second)["value"].mean()),
         "er_mean_cosine": float(pick(ranks, objective=first)["value"].mean()),
         "reading_expansion": text,
+        "seen_expansion": (
+            f"From {NAMES[first]} to {NAMES[second]}, the students' effective rank is multiplied by "
+            f"{level(factor['value'], 2)}, from {pick(ranks, objective=first)['value'].mean():.1f} to "
+            f"{pick(ranks, objective=second)['value'].mean():.1f} on average; the teacher's is {teacher:.1f}."
+        ),
         "reading_worth": _worth(gains, first, second),
         "reading_sweeps": _sweeps(table),
         "reading_alternatives": _alternatives(table),
@@ -112,14 +118,15 @@ def longer(gains: pd.DataFrame, controls: pd.DataFrame) -> Reading:
 
 
 def generality(table: pd.DataFrame) -> Reading:
-    """Whether it is so with other teachers and images: ``reading_generality`` and ``reading_elsewhere``."""
+    """Whether it is so with other teachers and images: ``reading_`` and ``seen_generality``, ``reading_elsewhere``."""
     if len(objectives(table)) < 2:
-        return {"reading_generality": ONE, "reading_elsewhere": ONE}
-    said, falls = [], []
+        return dict.fromkeys(("reading_generality", "seen_generality", "reading_elsewhere"), ONE)
+    said, falls, factors = [], [], []
     for (dataset, teacher), own in cells(table).items():
         ranks, (first, second) = pick(own, "effective_rank"), _two(own)
         factor = ratios(ranks)["value"]
         whole = teacher_of(ranks)["value"].mean()
+        factors.append(f"{factor.mean():.2f} ({teacher} on {dataset})")
         lost = 100 * (1 - pick(ranks, objective=first)["value"] / whole)
         said.append(
             f"with {teacher} on {dataset}, rank {whole:.1f}, the students of {NAMES[first]} have "
@@ -137,6 +144,7 @@ def generality(table: pd.DataFrame) -> Reading:
             )
     return {
         "reading_generality": f"The effective ranks: {'; '.join(said)}.",
+        "seen_generality": f"On average {NAMES[second]} multiplies the students' rank by {listed(factors)}.",
         "reading_elsewhere": " ".join(falls),
     }
 
@@ -222,4 +230,11 @@ def _short(name: str) -> str:
 
 
 _NUMBERS = ("expansion_factor", "er_infonce", "er_mean_cosine")
-_PARAGRAPHS = ("reading_expansion", "reading_worth", "reading_sweeps", "reading_alternatives", "reading_limit")
+_PARAGRAPHS = (
+    "reading_expansion",
+    "seen_expansion",
+    "reading_worth",
+    "reading_sweeps",
+    "reading_alternatives",
+    "reading_limit",
+)
