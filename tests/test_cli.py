@@ -6,12 +6,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import timm
+import torch
 from conftest import SMALL
+from safetensors.torch import save_file
 
 from asymdistill import __version__, arms, cli, generality
 from asymdistill.config import Settings
 from asymdistill.profile import load_settings, profile_names
+from asymdistill.recorded import Recorded
 from asymdistill.scenes import SHAPES
 from asymdistill.study import Study
 
@@ -196,6 +201,60 @@ def test_the_smoke_profile_runs_from_a_shell(empty: Path, teacher_file: Path) ->
     again = shell(words, empty)
     assert (again.returncode, again.stdout) == (0, first.stdout)
     assert {path: path.read_bytes() for path in (empty / "results").rglob("*") if path.is_file()} == content
+
+
+DINOV2 = "vit_small_patch14_dinov2.lvd142m"
+TINY = {
+    "resolution": 32,
+    "widths": [0.25],
+    "seeds": [42],
+    "epochs": 1,
+    "batch_size": 40,
+    "noise_levels": [0.0],
+    "metric_batch_size": 32,
+    "infonce_weights": [10],
+    "infonce_temperatures": [1],
+    "batch_sizes": [20],
+    "pushed_widths": [0.25],
+    "workers": 1,
+}
+
+
+@pytest.mark.slow
+def test_the_second_papers_profile_runs_from_a_shell_with_its_teachers_architecture(empty: Path) -> None:
+    """Made-up images of a hundred classes, and DINOv2's architecture with random weights."""
+    torch.manual_seed(0)
+    network = timm.create_model(DINOV2, pretrained=False, num_classes=0)
+    save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, "dinov2.safetensors")
+    rng = np.random.default_rng(0)
+    labels = {"train": 2 * (np.arange(100) % 50), "test": 2 * np.arange(50)}  # of a hundred classes few have images
+    images = {f"{s}_images": rng.integers(0, 256, (len(own), 32, 32, 3), dtype=np.uint8) for s, own in labels.items()}
+    named = {f"{split}_labels": own for split, own in labels.items()}
+    np.savez("hundred.npz", **images, **named, classes=[f"class {number}" for number in range(100)])
+    values = TINY | {"dataset": "hundred.npz", "teacher_weights": "dinov2.safetensors"}
+    words = [word for key, value in values.items() for word in ("--set", f"{key}={json.dumps(value)}")]
+    done = shell(["run", "-p", "cifar100-dinov2", "--out", "results", *words], empty)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    (folder,) = (empty / "results").iterdir()
+    recorded = Recorded(folder)
+    assert recorded.settings.teacher == f"timm:{DINOV2}"
+    models = recorded.table("models")
+    assert models is not None
+    assert models["embedding_dim"].tolist() == [384, 384]
+    # the weights are of 518 pixels; at 224 there are 16 x 16 patches and one token more, each with its position
+    fewer = (network.pos_embed.shape[1] - 16**2 - 1) * 384
+    assert models["parameters"][0] == sum(parameter.numel() for parameter in network.parameters()) - fewer
+    expected = {arm.name for arm in arms.everyone(recorded.settings, 100)}
+    assert {path.stem for path in (folder / "students").glob("*.safetensors")} == expected
+    for name in ("spectrum", "robustness", "expansion"):
+        table = recorded.table(name)
+        assert table is not None
+        assert {"cosine", "infonce"} <= set(table["objective"].dropna())
+    controls = recorded.table("controls")
+    assert controls is not None
+    assert set(controls["control"]) == {"objective"}
+    assert "w=0.25 infonce" in done.stdout
 
 
 def test_the_version_is_the_packages() -> None:

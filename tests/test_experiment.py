@@ -364,8 +364,8 @@ def bad_inputs(tmp_path: Path) -> dict[str, dict[str, object]]:
 
 BAD = [
     "no data", "a batch that is never full", "a batch of a comparison that is never full", "too few test images",
-    "one test image", "test labels beyond the classes", "one class", "a student without channels", "no teacher", "no CIFAR",
-    "another architecture",
+    "one test image", "test labels beyond the classes", "one class", "a student without channels", "no teacher",
+    "no CIFAR", "another architecture",
 ]  # fmt: skip
 
 

@@ -309,6 +309,77 @@ def test_with_another_objective_alone_chapters_and_controls_are_about_its_studen
     assert set(tables["generality"]["objective"].dropna()) == {objective}
 
 
+# A hundred classes
+
+
+@pytest.fixture(scope="module")
+def hundred_npz(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A hundred classes, each of a colour of its own: two training images a class and two for testing."""
+    rng = np.random.default_rng(0)
+    colours = rng.integers(40, 216, (100, 1, 1, 3))
+    labels = np.repeat(np.arange(100), 2)
+    noisy = [(colours[labels] + rng.integers(-30, 31, (200, 8, 8, 3))).astype(np.uint8) for _ in range(2)]
+    path = tmp_path_factory.mktemp("images") / "hundred.npz"
+    names = [f"colour {number}" for number in range(100)]
+    np.savez(path, train_images=noisy[0], test_images=noisy[1], train_labels=labels, test_labels=labels, classes=names)
+    return path
+
+
+HUNDRED = EXPANDED | {"seeds": [42], "widths": [0.25], "controls": CONTROLS, "train_limit": 200, "test_limit": 200,
+                      "control_epochs": 2, "control_widths": [0.5], "control_resolution": 24, "resolution": 16,
+                      "statistics_seeds": 2, "augmentation_seeds": 1, "other_teachers": []}  # fmt: skip
+
+
+def check_hundred(own: Study) -> dict[str, pd.DataFrame]:
+    tables = own.compute()
+    assert tables.keys() == {*study.TABLES}
+    assert all(len(table) for table in tables.values())
+    for table in tables.values():
+        measured = table[[c for c in ("value", "loss", "share", "accuracy") if c in table]]
+        assert np.isfinite(measured.to_numpy(float)).all()
+    generality = tables["generality"]
+    assert set(generality[generality["dataset"] == own.settings.dataset]["classes"]) == {100}
+    run = own.experiment
+    train, test = (run.encode(None, split).numpy() for split in ("train", "test"))
+    probe = LogisticRegression(max_iter=2000).fit(train, run.train.labels.numpy())
+    expected = 100 * probe.score(test, run.test.labels.numpy())
+    teacher = tables["robustness"].query("model == 'teacher' and sigma == 0")["accuracy"].item()
+    assert teacher == pytest.approx(expected, abs=101 / len(test))
+    return tables
+
+
+def test_a_hundred_classes_from_a_file_go_through_every_table(
+    hundred_npz: Path, teacher_file: Path, tmp_path: Path
+) -> None:
+    changed = {"dataset": str(hundred_npz), "other_datasets": ["scenes"], "batch_size": 20, "class_counts": [10, 50]}
+    own = Study.from_profile("smoke", runs_dir=tmp_path, teacher_weights=teacher_file, **(HUNDRED | changed))
+    tables = check_hundred(own)
+    assert set(tables["generality"]["classes"]) == {10, 100}
+    controls = tables["controls"]
+    # no teacher of captions has read these classes' names; all else speaks of a hundred
+    assert set(controls["control"]) == {*CONTROLS} - {"crossmodal"}
+    means = controls[(controls["control"] == "classes") & (controls["quantity"] == "means_rank")]
+    assert means["value"].between(1, 99).all()
+    sweep = controls[controls["quantity"] == "sweep_rank"]
+    assert set(sweep["x"]) == {10, 50}
+    learned = tables["robustness"].query("model == 'teacher' and sigma == 0")["accuracy"].item()
+    assert learned > 10  # ten times what chance gets: labels and images belong together
+
+
+@pytest.mark.filterwarnings("ignore:The number of unique classes")
+def test_a_hundred_classes_of_scenes_go_through_every_table(teacher_file: Path, tmp_path: Path) -> None:
+    without_classes = tuple(name for name in CONTROLS if name != "classes")
+    changed = {"dataset": "scenes100", "other_datasets": [], "test_limit": 150, "controls": without_classes}
+    own = Study.from_profile("smoke", runs_dir=tmp_path, teacher_weights=teacher_file, **(HUNDRED | changed))
+    controls = check_hundred(own)["controls"]
+    assert set(controls["control"]) == set(without_classes)
+    # the teacher of captions knows every colour and shape, so that students are placed among a hundred names
+    assert controls[controls["quantity"] == "chance"]["value"].item() == 1
+    zero_shot = controls[(controls["quantity"] == "zero_shot") & (controls["model"] != "teacher")]
+    assert zero_shot["value"].between(0, 100).all()
+    assert {"colour", "shape"} <= set(controls[controls["quantity"] == "factor_share"]["variant"])
+
+
 def test_a_second_access_reads_the_files(small_study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
     again = Study(small_study.profile, small_study.settings, small_study.folder.parent)
     monkeypatch.setattr(again.experiment, "encode", lambda *_, **__: pytest.fail("computed again"))
