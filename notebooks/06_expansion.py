@@ -14,8 +14,9 @@
 #
 # **What the paper says** {cite:p}`thayani2026v2`. The second version adds an InfoNCE term and reports that on CIFAR-10
 # with CLIP the effective rank grows from about 16 *(paper)* to about 38 *(paper)*, a factor of 2.4 *(paper)*, that the
-# spectrum then follows the teacher's, and that the cause of the collapse is the objective. It does not publish the
-# weight of the term, its temperature, or whether the positives are the teacher's embeddings or a second view.
+# spectrum then follows the teacher's, and that the cause of the collapse is the objective. What we have of its text
+# does not give the weight of the term, its temperature, or whether the positives are the teacher's embeddings or a
+# second view.
 #
 # **What is ours.** Weight 1 and temperature 0.1, the latter as in the paper's own InfoNCE measurement; the positive of
 # an image is the teacher's embedding of the same image, its negatives are the teacher's embeddings of the rest of the

@@ -15,8 +15,8 @@
 # **What the paper says** {cite:p}`thayani2026v2`. With DINOv2 on CIFAR-100 the students' effective rank is about 54
 # *(paper)* by cosine distance alone and about 82 *(paper)* with an InfoNCE term, which it calls the limit of the
 # network; large students are brittle under noise, small ones act as low-pass filters. From its first setting, CLIP on
-# CIFAR-10, the paper changes teacher and images at once, so that the two effects can't be told apart. It does not say
-# which DINOv2 it is.
+# CIFAR-10, the paper changes teacher and images at once, so that the two effects can't be told apart. Which DINOv2 it
+# is, what we have of its text does not say.
 #
 # **What is ours.** Each teacher with each set of images, all else equal. In the profiles on CIFAR the second teacher is
 # DINOv2 ViT-S/14 *(our choice)*. In the book's own profile it is as large as the first and was trained on the same
