@@ -100,15 +100,8 @@ def load(
         loaded = _load_torchvision(dataset, split, (root or DEFAULT_ROOT).expanduser(), download)
     else:
         path = Path(dataset).expanduser()
-        if path.suffix == ".npz":
-            loaded = _load_npz(path, split)
-        elif path.is_dir():
-            loaded = _load_folder(path, split, image_size)
-        else:
-            raise InputError(
-                f"no data set {dataset!r}; allowed: 'scenes', 'scenes100', 'cifar10', 'cifar100', "
-                "a path to an .npz file, or a path to an existing folder with train/ and test/"
-            )
+        _check_there(dataset)
+        loaded = _load_npz(path, split) if path.suffix == ".npz" else _load_folder(path, split, image_size)
         generator = torch.Generator().manual_seed(seed)
         loaded = loaded.take(torch.randperm(len(loaded), generator=generator))
     if classes is not None:
@@ -140,10 +133,15 @@ def balanced_subset(labels: Tensor, limit: int, *, seed: int, classes: int) -> T
 
 
 def fingerprint(dataset: str, image_size: int = 32) -> str:
-    """A string that changes when the files of a data set do; torchvision checks its own files by MD5."""
+    """A string that changes when the files of a data set do; torchvision checks its own files by MD5.
+
+    Raises:
+        InputError: nothing by that name.
+    """
     path = Path(dataset).expanduser()
     if dataset in SCENES or dataset in TORCHVISION:
         return dataset
+    _check_there(dataset)
     if path.is_file():
         return digest_file(path)
     entries = (f"{file.relative_to(path)} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in _files(path))
@@ -196,9 +194,18 @@ def _open_cifar(kind: Any, root: Path, train: bool, download: bool) -> Any:
     return kind(root, train=train, download=True)  # unpacks the archive where it is there
 
 
-def _load_npz(path: Path, split: Split) -> ImageSet:
-    if not path.is_file():
+def _check_there(dataset: str) -> None:
+    path = Path(dataset).expanduser()
+    if path.suffix == ".npz" and not path.is_file():
         raise InputError(f"{path} does not exist")
+    if path.suffix != ".npz" and not path.is_dir():
+        raise InputError(
+            f"no data set {dataset!r}; allowed: 'scenes', 'scenes100', 'cifar10', 'cifar100', "
+            "a path to an .npz file, or a path to an existing folder with train/ and test/"
+        )
+
+
+def _load_npz(path: Path, split: Split) -> ImageSet:
     try:
         with np.load(path, allow_pickle=False) as archive:
             missing = [name for name in NPZ_NAMES if name not in archive]

@@ -9,7 +9,7 @@ from typing import Any
 
 from asymdistill import artifacts, data, manifest, parallel, towers
 from asymdistill.arms import Model
-from asymdistill.checkpoints import find_weights
+from asymdistill.checkpoints import find_weights, published
 from asymdistill.config import EMBEDDED, Settings
 from asymdistill.parallel import Item
 from asymdistill.progress import Progress
@@ -31,7 +31,7 @@ class Run:
         runs_dir: where the folders of runs lie; this one's name holds a hash of all that changes a result.
 
     Raises:
-        InputError: a device, or a file of weights or images, that is not there.
+        InputError: a device, a teacher, or a file of weights or images, that is not there.
     """
 
     def __init__(self, profile: str, settings: Settings, runs_dir: str | Path) -> None:
@@ -92,6 +92,7 @@ class Run:
 
     def _key(self) -> str:
         setting = self.settings
+        published(setting.teacher)  # names a teacher that does not exist
         weights = find_weights(setting.teacher, setting.teacher_weights)
         if weights is None and setting.teacher in EMBEDDED:
             weights = towers.embedded_path(setting.teacher)

@@ -212,12 +212,11 @@ class Study:
 
     def generality(self) -> pd.DataFrame:
         """Ranks and accuracies with this and every other teacher and data set: columns ``generality.COLUMNS``."""
-        studies = [self, *self.crossed()]
         found = [
             generality.rows(
-                study.settings, len(study.experiment.test.class_names), study.spectrum(), study._with_normalised_noise()
+                one.settings, len(one.experiment.test.class_names), one.spectrum(), one._with_normalised_noise()
             )
-            for study in studies
+            for one in [self, *self.crossed()]
         ]
         return pd.concat(found, ignore_index=True)
 
@@ -242,6 +241,7 @@ class Study:
 
     def compute(self) -> dict[str, pd.DataFrame]:
         """Compute, or read, every table."""
+        self.crossed()  # finds other images and teachers that are not there now, not after hours of training
         return {name: self.table(name) for name in TABLES}
 
     def _control(self, name: str) -> pd.DataFrame:
