@@ -126,12 +126,13 @@ def pretrain(out: Path, settings: Settings) -> None:
     weights = out / f"{VIEWS}.safetensors"
     out.mkdir(parents=True, exist_ok=True)
     begin = time.perf_counter()
+    chance = math.log(2 * min(settings.batch, settings.images) - 1)
     with Log(weights.with_suffix(".log"), settings) as log:
         images = generate(settings.images, seed=settings.seed).images
         for epoch, (towers, loss) in enumerate(train(settings, images), start=1):
             artifacts.write_tensors(weights, *pack(towers))
-            log.say(f"epoch {epoch}: loss {loss:.4f} of {math.log(2 * settings.batch - 1):.4f} for chance, "
-                    f"{time.perf_counter() - begin:.0f} s")  # fmt: skip
+            seconds = time.perf_counter() - begin
+            log.say(f"epoch {epoch}: loss {loss:.4f} of {chance:.4f} for chance, {seconds:.0f} s")
         # The file is measured, not the tower in memory: it holds half precision.
         log.say_all(measure_images(load_embedded(weights).image, settings.seed, settings.probe_images))
         log.say(f"threads: {torch.get_num_threads()}, seconds: {time.perf_counter() - begin:.0f}")
