@@ -170,6 +170,12 @@ def test_a_run_without_the_first_papers_objective_says_nothing_of_it() -> None:
 # Alignment
 
 
+def test_a_run_of_infonce_alone_is_said_to_lack_the_first_papers_students_not_student_s() -> None:
+    made = run(spectrum=ranks({"teacher": 90.0, "S infonce": [38.0, 39.0]}))
+    refuses("no student of this run was trained as in the first paper", "effective_rank", made, "S")
+    assert list(measured("effective_rank", made, "teacher").values()) == [90.0]
+
+
 def test_the_share_is_that_of_twenty_components() -> None:
     curves = {"S": [[k / 40 for k in range(1, 41)], [min(1.0, k / 25) for k in range(1, 41)]]}
     made = run(alignment=of_components(curves, "share"))
