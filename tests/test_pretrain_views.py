@@ -102,6 +102,20 @@ def test_the_trained_tower_drops_no_tokens_when_it_is_used(images: Tensor) -> No
         assert torch.equal(towers.image(pixels), towers.image(pixels))
 
 
+def test_every_epoch_trains_in_train_mode(images: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    modes: list[bool] = []
+
+    class Watched(ImageTower):
+        def forward(self, images: Tensor) -> Tensor:
+            modes.append(self.training)
+            return super().forward(images)
+
+    monkeypatch.setattr(pretrain_views, "ImageTower", Watched)
+    for towers, _ in train(Settings(images=48, epochs=2, batch=16), images):
+        assert not towers.image.training
+    assert modes == [True] * 6
+
+
 def test_scenes_are_told_apart_by_what_is_left_of_them(images: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
     # With nothing but tokens dropped, a few steps are enough.
     monkeypatch.setattr(pretrain_views, "augmentation", lambda smallest_crop: nn.Identity())
