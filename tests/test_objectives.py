@@ -271,11 +271,12 @@ def test_a_collapsed_batch_does_no_better_than_chance(symmetric: bool) -> None:
     assert info_nce(point, spread) > math.log(6)
 
 
-def test_the_default_temperature_is_a_tenth() -> None:
+def test_the_default_temperature_is_a_tenth_and_a_terms_weight_1() -> None:
     student, teacher = rows(1), rows(2)
     assert torch.equal(info_nce(student, teacher), info_nce(student, teacher, temperature=0.1))
     assert torch.equal(nt_xent(student, teacher), nt_xent(student, teacher, temperature=0.1))
     assert torch.equal(DistillationLoss(1)(student, teacher), DistillationLoss(1, 0.1)(student, teacher))
+    assert torch.equal(RegularisedLoss(uniformity)(student, teacher), RegularisedLoss(uniformity, 1)(student, teacher))
 
 
 @given(seed=st.integers(0, 1000), tau=st.floats(0.05, 2))

@@ -59,8 +59,8 @@ def test_a_shipped_teacher_sees_what_its_log_says(name: str, unseen: tuple[scene
     assert tested.dtype == torch.float32
     assert torch.isfinite(tested).all()
     probe = LogisticRegression(max_iter=2000).fit(fitted.numpy(), train.labels.numpy())
-    # On half of the scenes that the log's probe was fitted on; ten shapes, so chance gets 0.1.
-    assert probe.score(tested.numpy(), test.labels.numpy()) >= max(0.9 * logged(name)["probe accuracy"], 0.3)
+    # Fitted on half as many scenes as the log's probe, which costs some; ten shapes, so chance gets 0.1.
+    assert probe.score(tested.numpy(), test.labels.numpy()) >= max(0.85 * logged(name)["probe accuracy"], 0.3)
     assert effective_rank(tested) == pytest.approx(logged(name)["effective rank"], rel=0.1)
     assert logged(name)["effective rank"] > 8
 
