@@ -11,7 +11,8 @@ def neighbour_accuracy(train: Tensor, train_labels: Tensor, test: Tensor, test_l
     """Share of test embeddings whose class is the most frequent among the k nearest training embeddings, by cosine.
 
     Unlike a linear probe it fits nothing and can't give some directions more weight than others; k = 20 as in Caron et
-    al., "Emerging Properties in Self-Supervised Vision Transformers", ICCV 2021, with equal votes.
+    al., "Emerging Properties in Self-Supervised Vision Transformers", ICCV 2021, with equal votes; among classes
+    with as many, the first.
 
     Args:
         train: N x d, N >= k.

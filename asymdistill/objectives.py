@@ -5,7 +5,6 @@ in float32 whatever precision comes in, also within an autocast region.
 """
 
 from collections.abc import Callable
-from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -13,8 +12,7 @@ from torch import Tensor, nn
 
 from asymdistill.checks import InputError, check_embeddings, check_option, check_positive
 
-Positives = Literal["teacher", "views"]
-POSITIVES: tuple[Positives, ...] = get_args(Positives)
+POSITIVES = ("teacher", "views")
 # VICReg's own weights of its variance and covariance terms, in units of that of its invariance term.
 VICREG_VARIANCE, VICREG_COVARIANCE = 1.0, 0.04
 
@@ -172,8 +170,7 @@ class DistillationLoss(nn.Module):
         symmetric: bool = False,
     ) -> None:
         super().__init__()
-        if not 0 <= infonce_weight < float("inf"):
-            raise InputError(f"infonce_weight is {infonce_weight}; it must be a finite number of at least 0")
+        _check_weight("infonce_weight", infonce_weight)
         check_positive("temperature", temperature)
         check_option("positives", positives, POSITIVES)
         self.infonce_weight = infonce_weight
@@ -212,11 +209,12 @@ class RegularisedLoss(nn.Module):
 
     Args:
         term: maps student embeddings, N x d, to a scalar, say ``variance_and_covariance``.
-        weight: at least 0.
+        weight: at least 0; anything else raises ``InputError``.
     """
 
     def __init__(self, term: Callable[[Tensor], Tensor], weight: float = 1.0) -> None:
         super().__init__()
+        _check_weight("weight", weight)
         self.term = term
         self.weight = weight
 
@@ -282,6 +280,11 @@ def _unit(rows: Tensor) -> Tensor:
 def _full_precision(like: Tensor) -> torch.autocast:
     """A region in which a surrounding autocast doesn't round the logits."""
     return torch.autocast(like.device.type, enabled=False)
+
+
+def _check_weight(name: str, weight: float) -> None:
+    if not 0 <= weight < float("inf"):
+        raise InputError(f"{name} is {weight}; it must be a finite number of at least 0")
 
 
 def _check_same_shape(first: Tensor, second: Tensor, names: tuple[str, str] = ("student", "teacher")) -> None:

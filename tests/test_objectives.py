@@ -508,6 +508,8 @@ def test_temperatures_and_widths_out_of_range_are_refused(bad: float) -> None:
 def test_weights_out_of_range_are_refused(bad: float) -> None:
     with pytest.raises(InputError, match=rf"infonce_weight is {bad}; it must be a finite number of at least 0"):
         DistillationLoss(bad)
+    with pytest.raises(InputError, match=rf"^weight is {bad}; it must be a finite number of at least 0"):
+        RegularisedLoss(uniformity, bad)
 
 
 def test_unknown_positives_and_a_second_view_too_many_or_too_few_are_refused() -> None:

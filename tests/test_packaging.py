@@ -13,6 +13,8 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from asymdistill.config import EMBEDDED
+
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 
@@ -71,7 +73,8 @@ def test_wheel_holds_the_package_and_its_data_only(wheel: Path) -> None:
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"asymdistill"}
     profiles = {path.name for path in (ROOT / "asymdistill" / "profiles").glob("*.toml")}
     assert {name.rpartition("/")[2] for name in names if "/profiles/" in name} == profiles
-    assert {"asymdistill/claims.toml", "asymdistill/weights/embedded.safetensors"} <= set(names)
+    weights = {f"asymdistill/weights/{name}.{end}" for name in EMBEDDED for end in ("safetensors", "log")}
+    assert {"asymdistill/claims.toml", *weights} <= set(names)
 
 
 @pytest.mark.slow
