@@ -131,7 +131,7 @@ def generality(table: pd.DataFrame) -> Reading:
         said.append(
             f"with {teacher} on {dataset}, rank {whole:.1f}, the students of {NAMES[first]} have "
             f"{level(pick(ranks, objective=first)['value'])}, which is {lost.mean():.0f} % fewer, and "
-            f"{NAMES[second]} {level(pick(ranks, objective=second)['value'])}, a factor of {level(factor, 2)}"
+            f"those of {NAMES[second]} {level(pick(ranks, objective=second)['value'])}, a factor of {level(factor, 2)}"
         )
         if own["classes"].iloc[0] == table["classes"].max():
             loss = noise_loss(pick(own, "accuracy"))
