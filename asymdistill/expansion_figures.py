@@ -200,7 +200,8 @@ def pushed(expansion: pd.DataFrame, *, weight: float, largest: float) -> Figure:
             points = own[own["model"] == model]
             axis.plot(points["width"], points["value"], marker, color=colour, alpha=0.75, **look)
     axis.axhline(teacher_of(gains)["value"].mean(), color=BLACK, linewidth=1.5, label="teacher")
-    axis.set(xscale="log", xlabel="width of the student (factor on its channels)", ylabel=RANK, ylim=(0, None))
+    axis.set(xscale="log", xlabel="width of the student (factor on its channels)", ylabel=RANK)
+    axis.set_ylim(0, 1.1 * max(gains["value"].max(), most["value"].max()))
     widths = sorted(set(students_of(rows)["width"]))
     axis.set_xticks(widths, [f"{width:g}" for width in widths])
     axis.minorticks_off()
