@@ -1,4 +1,4 @@
-"""Comparing models in a study's table of controls: which rows, paired changes and tests, and how they are written.
+"""Comparing models in a study's tables of controls, expansion and generality: rows, changes, tests, and their words.
 
 A value over several students, seeds or draws is written as mean (least to greatest, n = how many). A change is taken
 between two that share model and seed, or only the seed where widths are compared.
@@ -10,9 +10,18 @@ from typing import Any
 import pandas as pd
 import scipy.stats
 
-from asymdistill.arms import TEACHER
+from asymdistill.arms import ALTERNATIVES, TEACHER
 
 MANY = 6  # pairs from which on Wilcoxon's signed-rank test can give p < 0.05
+NAMES = {
+    "cosine": "cosine alone",
+    "infonce": "cosine with InfoNCE",
+    "views": "InfoNCE between views",
+    "vicreg": "VICReg's terms",
+    "uniformity": "uniformity",
+    "whitened": "whitened targets",
+}
+STUDENT = ["model", "seed"]  # what a student shares with that of another objective
 
 
 def pick(rows: pd.DataFrame, quantity: str | None = None, **equal: Any) -> pd.DataFrame:
@@ -88,6 +97,61 @@ def paired_tests(rows: pd.DataFrame) -> pd.DataFrame:
         made.append(found)
     columns = ["quantity", "sigma", "difference", "low", "high", "t", "p", "wilcoxon", "seeds"]
     return pd.DataFrame(made, columns=columns).astype(dict.fromkeys(columns[1:-1], float))
+
+
+def objectives(table: pd.DataFrame) -> list[str]:
+    """The objectives that a table's students were trained for, in its order."""
+    return list(dict.fromkeys(table["objective"].dropna()))
+
+
+def two(table: pd.DataFrame) -> Sequence[str]:
+    """The first objective and the second, if there is one."""
+    return objectives(table)[:2]
+
+
+def ratios(gains: pd.DataFrame) -> pd.DataFrame:
+    """The factor between the effective ranks of the second objective and of the first, student by student.
+
+    Args:
+        gains: the comparison of that name in a study's table of expansion.
+
+    Returns:
+        Columns model, seed and value, one row a width and seed.
+    """
+    first, second = (pick(gains, "effective_rank", objective=kind).set_index(STUDENT)["value"] for kind in two(gains))
+    return (second / first).reset_index()
+
+
+def cells(generality: pd.DataFrame) -> dict[tuple[str, str], pd.DataFrame]:
+    """Rows by data set and teacher, under names short enough for a figure."""
+    short = {
+        (str(dataset), str(teacher)): own
+        for (dataset, teacher), own in generality.groupby(["dataset", "teacher"], sort=False)
+    }
+    return {(_short(dataset), _short(teacher)): own for (dataset, teacher), own in short.items()}
+
+
+def by_objective(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Rows of the narrowest student for each objective that it was trained for."""
+    narrow = ends(students_of(pick(table, comparison=["gains", "alternatives"])))[0]
+    return {kind: pick(narrow, objective=kind) for kind in ALTERNATIVES if kind in set(narrow["objective"])}
+
+
+def clean(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows without noise, and those that know none."""
+    return rows[rows["sigma"].isna() | (rows["sigma"] == rows["sigma"].min())]
+
+
+def percent(table: pd.DataFrame, quantity: str) -> pd.DataFrame:
+    """Rows of a quantity that is a share, in percent."""
+    own = pick(table, quantity)
+    return own.assign(value=100 * own["value"])
+
+
+def _short(name: str) -> str:
+    """A data set's or a teacher's name without library, folder or training tag."""
+    plain = name.partition(":")[2].split("/")[0] if ":" in name else name.rstrip("/").split("/")[-1]
+    return plain.split(".")[0]
 
 
 def level(values: pd.Series, digits: int = 1, unit: str = "", *, sign: bool = False) -> str:

@@ -16,8 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from asymdistill.arms import ALTERNATIVES, INFONCE, TEACHER
-from asymdistill.comparison import ends, pick, students_of, teacher_of
-from asymdistill.expansion_report import NAMES, cells, objectives, ratios
+from asymdistill.comparison import NAMES, cells, ends, objectives, pick, ratios, students_of, teacher_of
 from asymdistill.figures import STYLE, WIDTH, band, handle, placeholder, style
 from asymdistill.panels import BLACK, GREY, HOLLOW, legend_above, model_handles, name_rows, panels, row_of_dots
 

@@ -1,52 +1,34 @@
-"""What chapters 6 and 7 say: sentences whose numbers and verbs come from the tables of expansion and generality."""
+"""What chapters 6 and 7 say: sentences and tables for readers, from the tables of expansion and generality.
 
-from collections.abc import Sequence
+In the tables for readers, numbers are means ± standard deviations (ddof = 0) over students.
+"""
 
 import pandas as pd
 
-from asymdistill.arms import ALTERNATIVES
-from asymdistill.comparison import ends, level, listed, moves, noise_loss, paired, pick, students_of, teacher_of
+from asymdistill.comparison import (
+    NAMES,
+    by_objective,
+    cells,
+    clean,
+    ends,
+    level,
+    listed,
+    moves,
+    noise_loss,
+    objectives,
+    paired,
+    percent,
+    pick,
+    ratios,
+    students_of,
+    teacher_of,
+    two,
+)
 from asymdistill.control_report import ABSENT
 from asymdistill.report import Reading
 
-NAMES = {
-    "cosine": "cosine alone",
-    "infonce": "cosine with InfoNCE",
-    "views": "InfoNCE between views",
-    "vicreg": "VICReg's terms",
-    "uniformity": "uniformity",
-    "whitened": "whitened targets",
-}
 ONE = "This profile trains students for one objective only."
-STUDENT = ["model", "seed"]
-SWEPT = {"weight": "its weight", "temperature": "its temperature", "batch_size": "the images a batch"}
-
-
-def objectives(table: pd.DataFrame) -> list[str]:
-    """The objectives that a table's students were trained for, in its order."""
-    return list(dict.fromkeys(table["objective"].dropna()))
-
-
-def ratios(gains: pd.DataFrame) -> pd.DataFrame:
-    """The factor between the effective ranks of the second objective and of the first, student by student.
-
-    Args:
-        gains: the comparison of that name in a study's table of expansion.
-
-    Returns:
-        Columns model, seed and value, one row a width and seed.
-    """
-    first, second = (pick(gains, "effective_rank", objective=kind).set_index(STUDENT)["value"] for kind in _two(gains))
-    return (second / first).reset_index()
-
-
-def cells(generality: pd.DataFrame) -> dict[tuple[str, str], pd.DataFrame]:
-    """Rows by data set and teacher, under names short enough for a figure."""
-    short = {
-        (str(dataset), str(teacher)): own
-        for (dataset, teacher), own in generality.groupby(["dataset", "teacher"], sort=False)
-    }
-    return {(_short(dataset), _short(teacher)): own for (dataset, teacher), own in short.items()}
+SWEPT = {"weight": "weight", "temperature": "temperature", "batch_size": "batch size"}
 
 
 def expansion(table: pd.DataFrame) -> Reading:
@@ -56,14 +38,14 @@ def expansion(table: pd.DataFrame) -> Reading:
         table: a study's table of expansion.
 
     Returns:
-        Numbers ``expansion_factor``, ``er_infonce`` and ``er_mean_cosine``, and paragraphs ``reading_expansion``, its
-        one sentence ``seen_expansion``,
-        ``reading_worth``, ``reading_sweeps``, ``reading_alternatives`` and ``reading_limit``.
+        Numbers ``expansion_factor``, ``er_infonce`` and ``er_mean_cosine``, and paragraphs ``reading_expansion``, in
+        one sentence ``seen_expansion``, ``reading_worth``, ``reading_sweeps``, ``reading_alternatives`` and
+        ``reading_limit``.
     """
     gains = pick(table, comparison="gains")
     if len(objectives(gains)) < 2:
         return dict.fromkeys(_PARAGRAPHS, ONE) | dict.fromkeys(_NUMBERS, float("nan"))
-    first, second = _two(gains)
+    first, second = two(gains)
     ranks, factor = pick(gains, "effective_rank"), ratios(gains)
     teacher = teacher_of(ranks)["value"].mean()
     by_width = [
@@ -105,7 +87,7 @@ def longer(gains: pd.DataFrame, controls: pd.DataFrame) -> Reading:
     watched = pick(controls, "epoch_rank", control="underfitting", variant="constant")
     if watched.empty or len(objectives(gains)) < 2:
         return {"reading_longer": ABSENT if watched.empty else ONE}
-    second, last, name = _two(gains)[1], watched["x"].max(), watched["model"].iloc[0]
+    second, last, name = two(gains)[1], watched["x"].max(), watched["model"].iloc[0]
     ranks = pick(gains, "effective_rank")
     with_it, long = pick(ranks, model=name, objective=second), pick(watched, x=last)
     text = (
@@ -121,43 +103,89 @@ def generality(table: pd.DataFrame) -> Reading:
     """Whether it is so with other teachers and images: ``reading_`` and ``seen_generality``, ``reading_elsewhere``."""
     if len(objectives(table)) < 2:
         return dict.fromkeys(("reading_generality", "seen_generality", "reading_elsewhere"), ONE)
-    said, falls, factors = [], [], []
+    falls, factors, losses = [], [], []
     for (dataset, teacher), own in cells(table).items():
-        ranks, (first, second) = pick(own, "effective_rank"), _two(own)
-        factor = ratios(ranks)["value"]
+        ranks, (first, second) = pick(own, "effective_rank"), two(own)
+        factors.append(f"{level(ratios(ranks)['value'], 2)} with {teacher} on {dataset}")
         whole = teacher_of(ranks)["value"].mean()
-        factors.append(f"{factor.mean():.2f} ({teacher} on {dataset})")
-        lost = 100 * (1 - pick(ranks, objective=first)["value"] / whole)
-        said.append(
-            f"with {teacher} on {dataset}, rank {whole:.1f}, the students of {NAMES[first]} have "
-            f"{level(pick(ranks, objective=first)['value'])}, which is {lost.mean():.0f} % fewer, and "
-            f"those of {NAMES[second]} {level(pick(ranks, objective=second)['value'])}, a factor of {level(factor, 2)}"
-        )
+        losses.append(100 * (1 - pick(ranks, objective=first)["value"].mean() / whole))
         if own["classes"].iloc[0] == table["classes"].max():
             loss = noise_loss(pick(own, "accuracy"))
             each = [
-                f"{level(pick(loss, objective=kind)['value'])} for the students of {NAMES[kind]}" for kind in _two(own)
+                f"{level(pick(loss, objective=kind)['value'])} for the students of {NAMES[kind]}" for kind in two(own)
             ]
             falls.append(
                 f"With {teacher} on {dataset}, noise of sigma = {own['sigma'].max():g} costs the teacher "
                 f"{teacher_of(loss)['value'].mean():.1f} points of accuracy, {listed(each)}."
             )
+    seen = f"From {NAMES[first]} to {NAMES[second]}, the students' rank is multiplied by {listed(factors)}."
+    text = (
+        f"Students of {NAMES[first]} have {min(losses):.0f} to {max(losses):.0f} % fewer dimensions than their teacher."
+    )
     return {
-        "reading_generality": f"The effective ranks: {'; '.join(said)}.",
-        "seen_generality": f"On average {NAMES[second]} multiplies the students' rank by {listed(factors)}.",
+        "reading_generality": f"{text} {seen}",
+        "seen_generality": seen,
         "reading_elsewhere": " ".join(falls),
     }
 
 
+def crossed(generality: pd.DataFrame) -> pd.DataFrame:
+    """Effective ranks by images and teacher: the teacher's, the students' of each objective, and the factor."""
+    rows = []
+    for (dataset, teacher), own in cells(generality).items():
+        ranks = pick(own, "effective_rank")
+        row = {"images": dataset, "teacher": teacher, "teacher's rank": _shown(teacher_of(ranks)["value"])}
+        row |= {NAMES[kind]: _shown(pick(ranks, objective=kind)["value"]) for kind in two(generality)}
+        if len(two(generality)) > 1:
+            row["factor"] = _shown(ratios(ranks)["value"], 2)
+        rows.append(row | {"students": len(pick(ranks, objective=two(generality)[0]))})
+    return pd.DataFrame(rows)
+
+
+def varied(expansion: pd.DataFrame) -> pd.DataFrame:
+    """Rank and accuracy of the narrowest student at each value of what is varied."""
+    own = pick(expansion, comparison=list(SWEPT))
+    rows = [
+        {"varied": SWEPT[str(name)], "value": f"{x:g}", "objective": NAMES[str(kind)], **_measured(part)}
+        for (name, x, kind), part in own.groupby(["comparison", "x", "objective"], sort=False)
+    ]
+    return pd.DataFrame(rows, columns=["varied", "value", "objective", "effective rank", "accuracy (%)", "seeds"])
+
+
+def compared(expansion: pd.DataFrame) -> pd.DataFrame:
+    """What the narrowest student is worth by objective; noise is what it loses up to the noisiest level."""
+    rows = []
+    for kind, own in by_objective(expansion).items():
+        loss, quiet = noise_loss(pick(own, "accuracy"))["value"], clean(own)
+        more = {
+            "lost to noise": _shown(loss),
+            "neighbours (%)": _shown(pick(quiet, "neighbour_accuracy")["value"]),
+            "shared (%)": _shown(percent(quiet, "neighbour_overlap")["value"]),
+            "distance": _shown(pick(quiet, "distance")["value"], 3),
+        }
+        rows.append({"objective": NAMES[kind], **_measured(quiet), **more})
+    return pd.DataFrame(rows)
+
+
+def _measured(rows: pd.DataFrame) -> dict[str, object]:
+    rank, accuracy = (pick(clean(rows), quantity)["value"] for quantity in ("effective_rank", "accuracy"))
+    return {"effective rank": _shown(rank), "accuracy (%)": _shown(accuracy), "seeds": len(rank)}
+
+
+def _shown(values: pd.Series, digits: int = 1) -> str:
+    spread = f" ± {values.std(ddof=0):.{digits}f}" if len(values) > 1 else ""
+    return f"{values.mean():.{digits}f}{spread}"
+
+
 def _worth(gains: pd.DataFrame, first: str, second: str) -> str:
-    clean = gains[gains["sigma"].isna() | (gains["sigma"] == gains["sigma"].min())]
+    quiet = clean(gains)
     noisiest = ends(pick(gains, "accuracy"), "sigma")[1]
     measured = {
-        "the probe's accuracy": (pick(clean, "accuracy"), 1, " points"),
-        "the accuracy of nearest neighbours": (pick(clean, "neighbour_accuracy"), 1, " points"),
-        "the share of the teacher's nearest neighbours": (_percent(clean, "neighbour_overlap"), 1, " points"),
-        "the cosine distance to the teacher": (pick(clean, "distance"), 3, ""),
-        "the share of variance where the teacher has 90 % of its own": (_percent(clean, "aligned_share"), 1, " points"),
+        "the probe's accuracy": (pick(quiet, "accuracy"), 1, " points"),
+        "the accuracy of nearest neighbours": (pick(quiet, "neighbour_accuracy"), 1, " points"),
+        "the share of the teacher's nearest neighbours": (percent(quiet, "neighbour_overlap"), 1, " points"),
+        "the cosine distance to the teacher": (pick(quiet, "distance"), 3, ""),
+        "the share of variance where the teacher has 90 % of its own": (percent(quiet, "aligned_share"), 1, " points"),
         f"the probe's accuracy at sigma = {noisiest['sigma'].max():g}": (noisiest, 1, " points"),
     }
     changes = [
@@ -171,32 +199,41 @@ def _sweeps(table: pd.DataFrame) -> str:
     said = []
     for name, words in SWEPT.items():
         rows = pick(table, comparison=name, objective="infonce")
-        if rows.empty:
-            continue
-        ranks, accuracies = (
-            [f"{level(own['value'])} at {x:g}" for x, own in pick(rows, quantity).groupby("x")]
-            for quantity in ("effective_rank", "accuracy")
+        if not rows.empty:
+            ends_of = [_least_and_most(pick(rows, quantity)) for quantity in ("effective_rank", "accuracy")]
+            said.append(
+                f"Along the {words}, the rank lies between {ends_of[0]}, and the accuracy, in percent, {ends_of[1]}."
+            )
+    without = pick(table, "effective_rank", comparison="batch_size", objective="cosine")
+    if not without.empty:
+        said.append(
+            f"Without InfoNCE, along the {SWEPT['batch_size']}, the rank lies between {_least_and_most(without)}."
         )
-        said.append(f"Along {words} the rank is {listed(ranks)}, and the accuracy, in percent, {listed(accuracies)}.")
-    batches = pick(table, "effective_rank", comparison="batch_size", objective="cosine")
-    if not batches.empty:
-        ranks = [f"{level(own['value'])} at {x:g}" for x, own in batches.groupby("x")]
-        said.append(f"Without InfoNCE, along the images a batch, the rank is {listed(ranks)}.")
     return " ".join(said) or "This profile varies none of them."
 
 
+def _least_and_most(rows: pd.DataFrame) -> str:
+    means = rows.groupby("x")["value"].mean()
+    return f"{means.min():.1f} (at {means.idxmin():g}) and {means.max():.1f} (at {means.idxmax():g})"
+
+
 def _alternatives(table: pd.DataFrame) -> str:
-    rows = pick(table, comparison=["gains", "alternatives"])
-    narrow = ends(students_of(rows))[0]
-    clean = narrow[narrow["sigma"].isna() | (narrow["sigma"] == narrow["sigma"].min())]
-    said = []
-    for kind in (kind for kind in ALTERNATIVES if kind in set(narrow["objective"])):
-        own, loss = pick(clean, objective=kind), noise_loss(pick(narrow, "accuracy", objective=kind))
-        said.append(
-            f"{NAMES[kind]}, rank {level(pick(own, 'effective_rank')['value'])}, accuracy "
-            f"{level(pick(own, 'accuracy')['value'])} %, of which noise takes {loss['value'].mean():.1f} points"
-        )
-    return f"Student {narrow['model'].iloc[0]}: {'; '.join(said)}."
+    means = {
+        quantity: {NAMES[kind]: pick(clean(own), quantity)["value"].mean() for kind, own in by_objective(table).items()}
+        for quantity in ("effective_rank", "accuracy", "neighbour_overlap")
+    }
+    best = {quantity: max(found, key=lambda name: found[name]) for quantity, found in means.items()}
+    rank, accuracy, shared = (found[best[quantity]] for quantity, found in means.items())
+    return (
+        f"Of {len(means['accuracy'])} objectives, the highest rank is {rank:.1f} ({best['effective_rank']}), the "
+        f"highest accuracy {accuracy:.1f} % ({best['accuracy']}), and the most neighbours in common with the teacher "
+        f"{100 * shared:.1f} % ({best['neighbour_overlap']}). By rank they come in the order "
+        f"{_ordered(means['effective_rank'])}; by accuracy, {_ordered(means['accuracy'])}."
+    )
+
+
+def _ordered(means: dict[str, float]) -> str:
+    return listed(sorted(means, key=lambda name: means[name], reverse=True))
 
 
 def _limit(table: pd.DataFrame) -> str:
@@ -212,21 +249,6 @@ def _limit(table: pd.DataFrame) -> str:
         f"comparisons is {highest['value']:.1f} (student {highest['model']}, {NAMES[highest['objective']]}); the "
         f"teacher's is {teacher:.1f}."
     )
-
-
-def _percent(table: pd.DataFrame, quantity: str) -> pd.DataFrame:
-    own = pick(table, quantity)
-    return own.assign(value=100 * own["value"])
-
-
-def _two(table: pd.DataFrame) -> Sequence[str]:
-    return objectives(table)[:2]
-
-
-def _short(name: str) -> str:
-    """A data set's or a teacher's name without library, folder or training tag."""
-    plain = name.partition(":")[2].split("/")[0] if ":" in name else name.rstrip("/").split("/")[-1]
-    return plain.split(".")[0]
 
 
 _NUMBERS = ("expansion_factor", "er_infonce", "er_mean_cosine")

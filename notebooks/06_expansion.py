@@ -32,7 +32,7 @@ runs_dir = None
 from IPython.display import Markdown
 from myst_nb import glue
 
-from asymdistill import claims, expansion_figures, expansion_report
+from asymdistill import claims, expansion_figures, expansion_report, report
 from asymdistill.study import Study
 
 study = Study.open(profile, overrides, runs_dir)
@@ -119,6 +119,9 @@ figure = expansion_figures.sweeps(expansion)
 glue("fig_expansion_sweeps", figure, display=False)
 
 # %%
+report.for_readers(expansion_report.varied(expansion))
+
+# %%
 Markdown(f"**What was seen.** {reading['reading_sweeps']}")
 
 # %% [markdown]
@@ -131,6 +134,9 @@ Markdown(f"**What was seen.** {reading['reading_sweeps']}")
 # %% mystnb={"image": {"alt": "Rank, accuracy and shared neighbours of the narrowest student by objective"}}
 figure = expansion_figures.alternatives(expansion)
 glue("fig_expansion_alternatives", figure, display=False)
+
+# %%
+report.for_readers(expansion_report.compared(expansion))
 
 # %%
 Markdown(f"**What was seen.** {reading['reading_alternatives']}")

@@ -34,7 +34,7 @@ runs_dir = None
 from IPython.display import Markdown
 from myst_nb import glue
 
-from asymdistill import expansion_figures, expansion_report
+from asymdistill import expansion_figures, expansion_report, report
 from asymdistill.study import Study
 
 study = Study.open(profile, overrides, runs_dir)
@@ -59,6 +59,9 @@ for key, value in {**reading, "reading_limit": limit}.items():
 # %% mystnb={"image": {"alt": "Effective rank of teachers and students by data set, teacher and objective"}}
 figure = expansion_figures.crossing(generality)
 glue("fig_generality_crossing", figure, display=False)
+
+# %%
+report.for_readers(expansion_report.crossed(generality))
 
 # %%
 Markdown(f"**What was seen.** {reading['reading_generality']}")

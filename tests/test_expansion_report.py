@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from asymdistill import expansion_report
-from asymdistill.expansion_report import cells, objectives, ratios
+from asymdistill.comparison import NAMES, cells, objectives, ratios
 
 PARAGRAPHS = {"reading_expansion", "reading_worth", "reading_sweeps", "reading_alternatives", "reading_limit"}
 
@@ -51,21 +51,49 @@ def test_what_it_buys_is_told_with_its_units() -> None:
     assert "the probe's accuracy at sigma = 0.2 falls by 7.0 points" in text
 
 
-def test_sweeps_alternatives_and_the_limit_tell_each_value() -> None:
-    reading = expansion_report.expansion(made.everything())
-    assert (
-        "Along its weight the rank is 15.8 (15.0 to 16.5, n = 2) at 1 and 15.8 (15.0 to 16.5, n = 2) at 10"
-        in (reading["reading_sweeps"])
-    )
-    assert (
-        "Without InfoNCE, along the images a batch, the rank is 10.5 (10.0 to 11.0, n = 2) at 16"
-        in (reading["reading_sweeps"])
-    )
-    for name in ("VICReg's terms", "uniformity", "whitened targets", "InfoNCE between views"):
-        assert name in reading["reading_alternatives"]
-    assert "of which noise takes 20.0 points" in reading["reading_alternatives"]
-    assert "31.0 (31.0 to 31.0, n = 2) (S) and 34.0 (34.0 to 34.0, n = 2) (L)" in reading["reading_limit"]
-    assert "34.0 (student L, cosine with InfoNCE)" in reading["reading_limit"]
+def test_sweeps_tell_where_the_rank_is_least_and_greatest() -> None:
+    table = made.everything()
+    table.loc[(table["comparison"] == "weight") & (table["x"] == 10.0), "value"] = 20.0
+    text = expansion_report.expansion(table)["reading_sweeps"]
+    assert "Along the weight, the rank lies between 15.8 (at 1) and 20.0 (at 10)" in text
+    assert "the accuracy, in percent, 20.0 (at 10) and 75.0 (at 1)" in text
+    assert "Without InfoNCE, along the batch size, the rank lies between 10.5 (at 16) and 10.5 (at 16)" in text
+
+
+def test_alternatives_are_ordered_by_their_numbers() -> None:
+    table = made.everything()
+    own = table["objective"] == "vicreg"
+    table.loc[own & (table["quantity"] == "effective_rank"), "value"] = 99.0
+    table.loc[own & (table["quantity"] == "accuracy"), "value"] = 3.0
+    text = expansion_report.expansion(table)["reading_alternatives"]
+    assert "Of 6 objectives, the highest rank is 99.0 (VICReg's terms)" in text
+    assert "the most neighbours in common with the teacher 30.0 % (cosine alone)" in text
+    assert "By rank they come in the order VICReg's terms, " in text
+    assert text.endswith(" and VICReg's terms.")
+
+
+def test_the_limit_tells_each_width_and_the_highest_of_all() -> None:
+    text = expansion_report.expansion(made.everything())["reading_limit"]
+    assert "31.0 (31.0 to 31.0, n = 2) (S) and 34.0 (34.0 to 34.0, n = 2) (L)" in text
+    assert "34.0 (student L, cosine with InfoNCE)" in text
+
+
+def test_tables_for_readers_have_a_row_for_each_value_objective_and_pair() -> None:
+    varied = expansion_report.varied(made.everything()).set_index(["varied", "value", "objective"])
+    assert len(varied) == 3 + 2 + 4
+    assert varied.loc[("weight", "0", "cosine alone"), "effective rank"] == "10.5 ± 0.5"
+    assert varied.loc[("batch size", "16", "cosine with InfoNCE"), "effective rank"] == "15.8 ± 0.8"
+    assert varied.loc[("temperature", "1", "cosine with InfoNCE"), "accuracy (%)"] == "75.0 ± 0.0"
+    compared = expansion_report.compared(made.everything()).set_index("objective")
+    assert list(compared.index) == list(NAMES.values())
+    assert compared.loc["cosine alone"].tolist() == [
+        "10.5 ± 0.5", "70.0 ± 0.0", 2, "20.0 ± 0.0", "60.0 ± 0.0", "30.0 ± 0.0", "0.200 ± 0.000"
+    ]  # fmt: skip
+    crossed = expansion_report.crossed(made.crossed())
+    assert crossed[["images", "teacher"]].to_numpy().tolist() == [list(pair) for pair in cells(made.crossed())]
+    assert set(crossed["factor"]) == {"1.50 ± 0.00"}
+    assert set(crossed["students"]) == {6}
+    assert "factor" not in expansion_report.crossed(made.crossed(("cosine",)))
 
 
 def test_without_sweeps_the_reading_says_so() -> None:
@@ -96,8 +124,9 @@ def test_teachers_and_images_are_named_briefly_and_none_is_lost() -> None:
 
 def test_generality_tells_each_pair_and_noise_where_the_classes_are_most() -> None:
     reading = expansion_report.generality(made.crossed())
-    assert reading["reading_generality"].count("a factor of 1.50 (1.50 to 1.50, n = 6)") == 4
-    assert "which is 74 % fewer" in reading["reading_generality"]
+    assert reading["reading_generality"].endswith(reading["seen_generality"])
+    assert reading["seen_generality"].count("1.50 (1.50 to 1.50, n = 6) with ") == 4
+    assert "have 74 to 74 % fewer dimensions" in reading["reading_generality"]
     assert reading["reading_elsewhere"].count("on mine") == 2
     assert "cifar10" not in reading["reading_elsewhere"]
     assert (
