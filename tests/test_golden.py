@@ -228,7 +228,11 @@ def ragged_study(tmp_path_factory: pytest.TempPathFactory) -> Study:
         epochs=2,
         augmentation_seeds=0,
         noise_levels=[0.0],
+        objectives=["cosine"],
         controls=[],
+        sweeps=[],
+        other_teachers=[],
+        other_datasets=[],
     )
     with threads(1):
         study.compute()
