@@ -102,9 +102,9 @@ def test_stored_numbers_come_out_again() -> None:
     study = Study.from_profile("embedded", runs_dir=ROOT / "runs")
     stored = {name: value for path in NOTEBOOKS for name, value in glued_numbers(path).items()}
     fresh = {
-        **report.collapse(study.spectrum()),
-        **report.alignment(study.alignment()),
-        **report.robustness(study.robustness()),
+        **report.collapse(study.baseline("spectrum")),
+        **report.alignment(study.baseline("alignment")),
+        **report.robustness(study.baseline("robustness")),
         **expansion_report.expansion(study.expansion()),
         **scorecard.summary(claims.evaluate(study)),
     }
