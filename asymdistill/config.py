@@ -23,7 +23,7 @@ Sweep = Literal["weight", "temperature", "batch_size", "width", "alternatives"]
 SWEEPS: tuple[Sweep, ...] = get_args(Sweep)
 
 # Teachers that are shipped, and image sets that are drawn.
-EMBEDDED = ("embedded", "embedded-views")
+EMBEDDED = ("embedded", "embedded-views", "embedded-names")
 SCENES = ("scenes", "scenes100")
 
 
@@ -49,7 +49,9 @@ class Settings(BaseModel):
     data_seed: Seed = Field(0, description="Seeds Scenes, subsets and the order of `.npz` files and folders.")
 
     teacher: str = Field(
-        "embedded", description="`embedded`, `embedded-views`, `open_clip:<model>/<pretrained tag>` or `timm:<model>`."
+        "embedded",
+        description="`embedded`, `embedded-views`, `embedded-names`, `open_clip:<model>/<pretrained tag>` or "
+        "`timm:<model>`.",
     )
     teacher_weights: Path | None = Field(
         None, description="A safetensors file with the teacher's weights; none: the library's own download."

@@ -17,7 +17,8 @@ from asymdistill.run import Row
 
 def clean_probe(run: Experiment, model: Model) -> Probe:
     """The linear probe of a model's clean training embeddings."""
-    return probing.fit_probe(run.encode(model, "train"), run.train.labels, max_iter=run.settings.probe_max_iter)
+    embeddings, setting = run.encode(model, "train"), run.settings
+    return probing.fit_probe(embeddings, run.train.labels, max_iter=setting.probe_max_iter, device=run.device)
 
 
 def under_noise(

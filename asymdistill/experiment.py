@@ -17,6 +17,7 @@ from asymdistill.checks import InputError
 from asymdistill.config import Settings
 from asymdistill.encoding import Encoder, GaussianNoise, View, embed
 from asymdistill.progress import Progress
+from asymdistill.resident import Resident
 from asymdistill.run import Row, Run
 from asymdistill.teachers import PRECISIONS, Teacher, load_teacher
 from asymdistill.training import Recipe, distil, steps_per_epoch
@@ -40,6 +41,7 @@ class Experiment(Run):
     def __init__(self, profile: str, settings: Settings, runs_dir: str | Path) -> None:
         super().__init__(profile, settings, runs_dir)
         self._images: dict[tuple[data.Split, int | None], data.ImageSet] = {}
+        self._resident = Resident(self.device)
         self._encoded: dict[tuple[Model, data.Split, int | None, GaussianNoise | None], Tensor] = {}
 
     @property
@@ -221,7 +223,9 @@ class Experiment(Run):
 
     def _train(self, arm: Arm, student: students.ScalableCNN, step: Callable[[int], None]) -> None:
         setting = self.settings
-        images = self.images("train", arm.classes)
+        images, view = self.images("train", arm.classes), self.view(arm)
+        # Crops are taken from the images as they came.
+        as_they_came = arm.augmented or arm.objective == "views"
         recipe = Recipe(
             epochs=arms.epochs(arm, setting),
             batch_size=arms.batch_size(arm, setting),
@@ -239,9 +243,9 @@ class Experiment(Run):
 
         result = distil(
             student,
-            images.images,
+            images.images if as_they_came else self._resident(images.images, view.resolution),
             self._targets(arm, images),
-            self.view(arm),
+            view,
             recipe,
             seed=arm.seed,
             device=self.device,
@@ -288,7 +292,9 @@ class Experiment(Run):
         noise: GaussianNoise | None = None,
         encoder: Encoder | None = None,
     ) -> Tensor:
-        images = self.images(split, classes).images
+        images, view = self.images(split, classes).images, self.view(model)
+        if noise is None or noise.space == "normalised":
+            images = self._resident(images, view.resolution)
         encoder = encoder or (self.teacher if model is None else self.student(model))
         precision = self.teacher.precision if model is None else PRECISIONS.get(self.settings.autocast, torch.float32)
-        return embed(encoder, images, self.view(model), device=self.device, noise=noise, precision=precision).cpu()
+        return embed(encoder, images, view, device=self.device, noise=noise, precision=precision).cpu()

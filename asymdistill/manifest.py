@@ -32,7 +32,7 @@ PRESENTATION = {
         "panels.py",
         "pretrain.py",
     ),
-    *("pretrain_views.py", "pretraining.py", "progress.py"),
+    *("pretrain_names.py", "pretrain_views.py", "pretraining.py", "progress.py"),
     *("prose.py", "quantities.py", "rank_readings.py", "recorded.py", "rehearsal.py", "report.py", "samples.py"),
     "scorecard.py",
 }

@@ -26,7 +26,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from asymdistill import artifacts
 from asymdistill.checks import InputError, check_positive
 from asymdistill.preprocess import clip_preprocess
-from asymdistill.pretraining import Log, command_line, embed, measure_images, optimizer
+from asymdistill.pretraining import Log, command_line, embed, measure_on_scenes, optimizer
 from asymdistill.scenes import FACTORS, SHAPES, Scenes, caption, class_prompt, generate
 from asymdistill.towers import CAPTIONS, RESOLUTION, ImageTower, TextTower, Towers, Vocabulary, load_embedded, pack
 
@@ -184,13 +184,13 @@ def measure(towers: Towers, settings: Settings) -> dict[str, float]:
         settings: ``seed`` and ``probe_images``.
 
     Returns:
-        What ``pretraining.measure_images`` gives, and the zero-shot accuracy by caption, 0 to 1.
+        What ``pretraining.measure_on_scenes`` gives, and the zero-shot accuracy by caption, 0 to 1.
     """
     test = generate(max(settings.probe_images // 2, len(SHAPES)), seed=settings.seed + 2)
     assert towers.text is not None
     prompts = F.normalize(towers.text.encode([class_prompt(label) for label in range(len(SHAPES))]), dim=1)
     guesses = (embed(towers.image, test.images) @ prompts.T).argmax(dim=1)
-    found = measure_images(towers.image, settings.seed, settings.probe_images)
+    found = measure_on_scenes(towers.image, settings.seed, settings.probe_images)
     return {**found, "zero-shot accuracy": float((guesses == test.labels).float().mean())}
 
 

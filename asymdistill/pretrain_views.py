@@ -25,7 +25,7 @@ from asymdistill import artifacts
 from asymdistill.checks import InputError, check_positive
 from asymdistill.objectives import nt_xent
 from asymdistill.preprocess import clip_preprocess
-from asymdistill.pretraining import Log, command_line, measure_images, optimizer
+from asymdistill.pretraining import Log, command_line, measure_on_scenes, optimizer
 from asymdistill.scenes import generate
 from asymdistill.towers import EMBEDDING_DIM, RESOLUTION, VIEWS, ImageTower, Towers, load_embedded, pack
 
@@ -134,7 +134,7 @@ def pretrain(out: Path, settings: Settings) -> None:
             seconds = time.perf_counter() - begin
             log.say(f"epoch {epoch}: loss {loss:.4f} of {chance:.4f} for chance, {seconds:.0f} s")
         # The file is measured, not the tower in memory: it holds half precision.
-        log.say_all(measure_images(load_embedded(weights).image, settings.seed, settings.probe_images))
+        log.say_all(measure_on_scenes(load_embedded(weights).image, settings.seed, settings.probe_images))
         log.say(f"threads: {torch.get_num_threads()}, seconds: {time.perf_counter() - begin:.0f}")
 
 

@@ -103,7 +103,7 @@ def embed(tower: ImageTower, images: Tensor) -> Tensor:
     return F.normalize(torch.cat(parts), dim=1)
 
 
-def measure_images(tower: ImageTower, seed: int, probe_images: int) -> dict[str, float]:
+def measure_on_scenes(tower: ImageTower, seed: int, probe_images: int) -> dict[str, float]:
     """Measure an image tower on scenes that it never saw.
 
     Args:
@@ -112,12 +112,38 @@ def measure_images(tower: ImageTower, seed: int, probe_images: int) -> dict[str,
         probe_images: on which a linear probe is fitted; half as many test it.
 
     Returns:
-        Accuracy of the probe on the shapes, 0 to 1, and the effective rank of the centred test embeddings.
+        What ``probe_and_rank`` gives, for shapes.
     """
     fitted, tested = (
         generate(count, seed=seed + offset)
         for offset, count in ((1, probe_images), (2, max(probe_images // 2, len(SHAPES))))
     )
+    return probe_and_rank(tower, fitted, tested)
+
+
+class Labelled(Protocol):
+    """Images, uint8, N x H x W x 3, and their classes, int64, N."""
+
+    @property
+    def images(self) -> Tensor:
+        """The images."""
+
+    @property
+    def labels(self) -> Tensor:
+        """Their classes."""
+
+
+def probe_and_rank(tower: ImageTower, fitted: Labelled, tested: Labelled) -> dict[str, float]:
+    """Measure an image tower.
+
+    Args:
+        tower: trained, in eval mode.
+        fitted: on which a linear probe is fitted.
+        tested: on which it is tested.
+
+    Returns:
+        Accuracy of the probe, 0 to 1, and the effective rank of the centred test embeddings.
+    """
     probe = LogisticRegression(max_iter=2000).fit(embed(tower, fitted.images).numpy(), fitted.labels.numpy())
     own = embed(tower, tested.images)
     return {

@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
+import sklearn
 import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
+from sklearn.utils import get_tags
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -53,7 +55,9 @@ class Probe:
         return 100 * float((predicted.numpy() == _targets(labels, len(embeddings))).mean())
 
 
-def fit_probe(embeddings: Tensor, labels: Tensor, *, max_iter: int = 2000, C: float = 1.0) -> Probe:
+def fit_probe(
+    embeddings: Tensor, labels: Tensor, *, max_iter: int = 2000, C: float = 1.0, device: torch.device | str = "cpu"
+) -> Probe:
     """Fit a linear probe: multinomial logistic regression on L2-normalised embeddings, as the papers' notebook does.
 
     scikit-learn's ``LogisticRegression`` with its lbfgs solver, which minimises the cross-entropy summed over images
@@ -64,6 +68,7 @@ def fit_probe(embeddings: Tensor, labels: Tensor, *, max_iter: int = 2000, C: fl
         labels: N integers, of two classes or more.
         max_iter: most steps of the solver, which warns if it stops there.
         C: inverse strength of the regularisation, above 0.
+        device: where to fit; the probe itself is on the CPU.
 
     Returns:
         The fitted probe.
@@ -79,7 +84,19 @@ def fit_probe(embeddings: Tensor, labels: Tensor, *, max_iter: int = 2000, C: fl
     if not isinstance(max_iter, int) or max_iter < 1:
         raise InputError(f"max_iter is {max_iter!r}; it must be a positive integer")
     check_positive("C", C)
-    return Probe(LogisticRegression(max_iter=max_iter, C=C).fit(_features(embeddings), targets))
+    features, classifier = _features(embeddings), LogisticRegression(max_iter=max_iter, C=C)
+    if torch.device(device).type == "cpu" or not get_tags(classifier).array_api_support:
+        return Probe(classifier.fit(features, targets))
+    return Probe(_fit_tensors(classifier, torch.from_numpy(features).to(device), torch.from_numpy(targets).to(device)))
+
+
+def _fit_tensors(classifier: LogisticRegression, features: Tensor, targets: Tensor) -> LogisticRegression:
+    """Fit where the tensors are, and bring what was fitted to the CPU as arrays."""
+    with sklearn.config_context(array_api_dispatch=True):
+        classifier.fit(features, targets)
+    for name in ("coef_", "intercept_", "classes_", "n_iter_"):
+        setattr(classifier, name, getattr(classifier, name).cpu().numpy())
+    return classifier
 
 
 def _features(embeddings: Tensor) -> NDArray[np.floating]:

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from asymdistill import artifacts, data, manifest, parallel, towers
 from asymdistill.arms import Model
 from asymdistill.checkpoints import find_weights, published
@@ -38,6 +40,8 @@ class Run:
         self.profile = profile
         self.settings = settings
         self.device = manifest.resolve_device(settings.device)
+        if self.device.type == "cuda":
+            torch.backends.cudnn.allow_tf32 = False  # float32 is to mean float32; bfloat16 is there for speed
         self.folder = Path(runs_dir) / f"{profile}-{self._key()}"
         self._nested = 0.0
 

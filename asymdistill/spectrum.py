@@ -16,7 +16,9 @@ SPECTRA = ("variance", "amplitude")
 
 # Inside the logarithm of the effective rank, as in the papers' notebook
 _EPSILON = 1e-10
-_BLOCK_ROWS = 512
+_BLOCK_ROWS = 1024
+# Columns multiplied at a time; what lies below the diagonal is left out.
+_BLOCK_COLUMNS = 128
 # Eigenvalues of a Gram matrix are good to about 1e-15 of the largest; below this share the small ones are noise.
 _RESOLVED = 1e-9
 _STREAM_RESOLVED = 1e-14
@@ -209,14 +211,14 @@ class EffectiveRank(Metric):
         rows = embeddings.detach().double()
         self.count += len(rows)
         self.total += rows.sum(0)
-        self.gram += rows.T @ rows
+        _add_products(self.gram, rows)
 
     def compute(self) -> Tensor:
         """Return the effective rank so far, a float64 scalar; raises ``InputError`` below two different embeddings."""
         if self.count < 2:
             raise InputError(f"embeddings: an effective rank needs at least 2 of them, got {int(self.count)}")
         gram = self.gram - torch.outer(self.total, self.total) / self.count if self.center else self.gram
-        eigenvalues = torch.linalg.eigvalsh(gram)
+        eigenvalues = torch.linalg.eigvalsh(gram, UPLO="U")
         resolved = eigenvalues > _STREAM_RESOLVED * self.gram.trace()
         values = torch.where(resolved, eigenvalues, 0.0).sqrt()
         return torch.tensor(effective_rank_of(values, spectrum=self.spectrum), dtype=torch.float64, device=gram.device)
@@ -246,9 +248,15 @@ def _gram(embeddings: Tensor, mean: Tensor) -> Tensor:
     """Return (X - mean)' (X - mean), d x d, in float64, holding one block of rows in float64 at a time."""
     gram = torch.zeros(len(mean), len(mean), dtype=torch.float64, device=embeddings.device)
     for rows in torch.split(embeddings, _BLOCK_ROWS):
-        centred = rows.double() - mean
-        gram.addmm_(centred.T, centred)
-    return gram
+        _add_products(gram, rows.double() - mean)
+    return gram.triu() + gram.triu(1).T
+
+
+def _add_products(gram: Tensor, rows: Tensor) -> None:
+    """Add X' X to a matrix in place where it counts: on the diagonal and above."""
+    for start in range(0, len(gram), _BLOCK_COLUMNS):
+        part = slice(start, start + _BLOCK_COLUMNS)
+        gram[part, start:].addmm_(rows[:, part].T, rows[:, start:])
 
 
 def _squared_singular_values(embeddings: Tensor, mean: Tensor) -> Tensor:

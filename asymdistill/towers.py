@@ -24,8 +24,9 @@ from asymdistill.config import EMBEDDED
 EMBEDDING_DIM = 128
 RESOLUTION = 32
 FORMAT = "asymdistill embedded teacher, 1"
-# The names of the shipped teachers: trained on images with captions, and on augmented views of images alone.
-CAPTIONS, VIEWS = EMBEDDED
+# The names of the shipped teachers: trained on Scenes with captions, on augmented views of Scenes alone, and on
+# photographs with the names of their classes.
+CAPTIONS, VIEWS, NAMES = EMBEDDED
 
 _WIDTH, _HEADS = 128, 4
 _IMAGE_LAYERS, _TEXT_LAYERS = 4, 2

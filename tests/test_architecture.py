@@ -17,12 +17,12 @@ FLOORS = {
     0: {"__init__", "checks"},
     1: {
         *("artifacts", "config", "data", "encoding", "information", "manifest", "network", "parallel", "preprocess"),
-        *("profile", "progress", "scenes", "spectrum", "towers"),
+        *("profile", "progress", "resident", "scenes", "spectrum", "towers"),
     },
     2: {"checkpoints", "objectives", "students", "teachers"},
     3: {
-        *("controls", "crossmodal", "estimation", "neighbours", "pretrain", "pretrain_views", "pretraining", "probing"),
-        *("robustness", "training"),
+        *("controls", "crossmodal", "estimation", "neighbours", "pretrain", "pretrain_names"),
+        *("pretrain_views", "pretraining", "probing", "robustness", "training"),
     },
     4: {
         *("arms", "claims", "comparison", "control_figures", "control_report", "doctor", "evaluation", "expansion"),

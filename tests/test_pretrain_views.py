@@ -206,7 +206,7 @@ def test_the_learning_rate_rises_in_a_line_and_falls_along_a_cosine() -> None:
 def test_images_are_measured_on_scenes_of_the_next_two_seeds() -> None:
     torch.manual_seed(0)
     tower = ImageTower().eval()
-    found = pretraining.measure_images(tower, 5, 60)
+    found = pretraining.measure_on_scenes(tower, 5, 60)
     fitted, tested = generate(60, seed=6), generate(30, seed=7)
     with torch.no_grad():
         own, others = (nn.functional.normalize(tower(clip_preprocess(s.images, 32)), dim=1) for s in (fitted, tested))

@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import normalize
 
 from asymdistill.checks import InputError
-from asymdistill.probing import fit_probe
+from asymdistill.probing import Probe, _fit_tensors, fit_probe
 
 
 def classes(rows: int, dim: int = 16, count: int = 5, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -90,3 +90,16 @@ def test_a_fitted_probe_refuses_what_it_cannot_classify():
         probe.accuracy(x * math.nan, labels)
     with pytest.raises(InputError, match="labels must have shape"):
         probe.accuracy(x, labels[:49])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_probe_fitted_on_tensors_where_they_are_is_the_same(dtype):
+    train, train_labels = classes(800)
+    test, test_labels = classes(500, seed=7)
+    features = torch.nn.functional.normalize(train.to(dtype), dim=1)
+    there = Probe(_fit_tensors(LogisticRegression(max_iter=2000), features, train_labels))
+    plain = fit_probe(train.to(dtype), train_labels)
+    assert all(isinstance(getattr(there.classifier, name), np.ndarray) for name in ("coef_", "intercept_", "classes_"))
+    np.testing.assert_allclose(there.classifier.coef_, plain.classifier.coef_, atol=2e-3)
+    accuracy = there.accuracy(test.to(dtype), test_labels)
+    assert accuracy == pytest.approx(plain.accuracy(test.to(dtype), test_labels), abs=0.1)
