@@ -79,7 +79,8 @@ def test_every_kind_of_teacher_may_be_set_beside_another(name: str) -> None:
 
 
 def test_a_wrong_teacher_beside_another_is_named_with_what_is_allowed() -> None:
-    with pytest.raises(InputError, match=r"'other_teachers' is \['clip'\]: allowed: 'embedded', 'embedded-views', "):
+    allowed = "'embedded', 'embedded-views', 'embedded-names', 'open_clip:"
+    with pytest.raises(InputError, match=rf"'other_teachers' is \['clip'\]: allowed: {allowed}"):
         load_settings("smoke", {"other_teachers": ["clip"]})
 
 

@@ -278,7 +278,7 @@ def test_damaged_files_are_refused(dino: tuple[nn.Module, Path], teacher_file: P
 
 @pytest.mark.parametrize("name", ["", "clip", "embedded:x", "open_clip:", "open_clip", "timm:", "hf:bert", "Embedded"])
 def test_unknown_teachers_are_named_beside_the_allowed_ones(name: str) -> None:
-    with pytest.raises(InputError, match="allowed: 'embedded', 'embedded-views', 'open_clip:"):
+    with pytest.raises(InputError, match="allowed: 'embedded', 'embedded-views', 'embedded-names', 'open_clip:"):
         load_teacher(name)
 
 
