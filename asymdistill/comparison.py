@@ -124,11 +124,10 @@ def ratios(gains: pd.DataFrame) -> pd.DataFrame:
 
 def cells(generality: pd.DataFrame) -> dict[tuple[str, str], pd.DataFrame]:
     """Rows by data set and teacher, under names short enough for a figure."""
-    short = {
-        (str(dataset), str(teacher)): own
+    return {
+        (_short(str(dataset)), _short(str(teacher))): own
         for (dataset, teacher), own in generality.groupby(["dataset", "teacher"], sort=False)
     }
-    return {(_short(dataset), _short(teacher)): own for (dataset, teacher), own in short.items()}
 
 
 def by_objective(table: pd.DataFrame) -> dict[str, pd.DataFrame]:

@@ -15,8 +15,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from asymdistill.arms import ALTERNATIVES, INFONCE, TEACHER
-from asymdistill.comparison import NAMES, cells, ends, objectives, pick, ratios, students_of, teacher_of
+from asymdistill.arms import INFONCE, TEACHER
+from asymdistill.comparison import (
+    NAMES,
+    by_objective,
+    cells,
+    clean,
+    ends,
+    objectives,
+    percent,
+    pick,
+    ratios,
+    students_of,
+    teacher_of,
+    two,
+)
 from asymdistill.figures import STYLE, WIDTH, band, handle, placeholder, style
 from asymdistill.panels import BLACK, GREY, HOLLOW, legend_above, model_handles, name_rows, panels, row_of_dots
 
@@ -124,11 +137,9 @@ def worth(gains: pd.DataFrame) -> Figure:
     figure, axes = panels(
         [["accuracy", "neighbour_accuracy"], ["neighbour_overlap", "aligned_share"]], 4.6, sharey=True
     )
-    clean = gains[gains["sigma"].isna() | (gains["sigma"] == gains["sigma"].min())]
     for name, label in shown.items():
-        scale = 100 if name in ("neighbour_overlap", "aligned_share") else 1
-        own = pick(clean, name)
-        _rows_by_model(axes[name], own.assign(value=scale * own["value"]), list(dict.fromkeys(gains["model"])))
+        take = percent if name in ("neighbour_overlap", "aligned_share") else pick
+        _rows_by_model(axes[name], take(clean(gains), name), list(dict.fromkeys(gains["model"])))
         axes[name].set_xlabel(label)
     legend_above(figure, _marks_of(objectives(gains)))
     return figure
@@ -153,16 +164,14 @@ def noise(gains: pd.DataFrame, *, chance: float) -> Figure:
 def alternatives(expansion: pd.DataFrame) -> Figure:
     """Rank, accuracy and neighbours of the narrowest student by objective, beside the teacher."""
     rows = pick(expansion, comparison=["gains", "alternatives"])
-    narrow = ends(students_of(rows))[0]
-    kinds = [kind for kind in ALTERNATIVES if kind in set(narrow["objective"])]
-    figure, axes = panels([["r", "a", "n"]], 0.5 * len(kinds) + 2.0, sharey=True)
-    for row, own in enumerate([teacher_of(rows), *(pick(narrow, objective=kind) for kind in kinds)]):
+    found = by_objective(expansion)
+    figure, axes = panels([["r", "a", "n"]], 0.5 * len(found) + 2.0, sharey=True)
+    for row, own in enumerate([teacher_of(rows), *found.values()]):
         row_of_dots(axes["r"], pick(own, "effective_rank"), row)
         for level, look in zip(ends(pick(own, "accuracy"), "sigma"), LOOKS, strict=True):
             row_of_dots(axes["a"], level, row, **look)
-        shared = pick(own, "neighbour_overlap")
-        row_of_dots(axes["n"], shared.assign(value=100 * shared["value"]), row)
-    name_rows(axes["r"], ["teacher", *(NAMES[kind] for kind in kinds)])
+        row_of_dots(axes["n"], percent(own, "neighbour_overlap"), row)
+    name_rows(axes["r"], ["teacher", *(NAMES[kind] for kind in found)])
     axes["r"].set_xlabel("effective rank")
     axes["a"].set_xlabel("accuracy (%)")
     axes["n"].set_xlabel("shared neigh-\nbours (%)")
@@ -187,7 +196,7 @@ def pushed(expansion: pd.DataFrame, *, weight: float, largest: float) -> Figure:
     if most.empty:
         return placeholder("this profile does not push weight and width")
     figure, axis = plt.subplots(figsize=(WIDTH, 3.6), layout="constrained")
-    first, second = objectives(gains)[:2]
+    first, second = two(gains)
     lines = {
         "without InfoNCE": (pick(gains, objective=first), "-", {}),
         f"weight {weight:g}": (pick(gains, objective=second), "--", HOLLOW),
