@@ -121,6 +121,11 @@ def _stage(source: Path, stage: Path) -> Path:
         shutil.copy2(notebook, stage / "notebooks")
     for config in ("_config.yml", "_toc.yml"):
         shutil.copy2(source / config, stage)
+    if (source / "results").is_dir():
+        shutil.copytree(source / "results", stage / "results")
+    for measured in sorted((source / "benchmarks").glob("*.json")):
+        (stage / "benchmarks").mkdir(exist_ok=True)
+        shutil.copy2(measured, stage / "benchmarks")
     return stage
 
 

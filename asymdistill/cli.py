@@ -1,4 +1,4 @@
-"""The command line: ``asymdistill run``, ``book``, ``claims``, ``doctor`` and ``profiles``."""
+"""The command line: ``asymdistill run``, ``book``, ``claims``, ``record``, ``doctor`` and ``profiles``."""
 
 import logging
 import sys
@@ -17,6 +17,7 @@ from asymdistill.doctor import examine
 from asymdistill.profile import load_settings, parse_assignments, profile_names
 from asymdistill.progress import duration
 from asymdistill.recorded import Recorded
+from asymdistill.recorded import record as keep
 from asymdistill.study import Study
 
 app = typer.Typer(
@@ -99,6 +100,15 @@ def claims(
     console = Console(markup=False, emoji=False)
     console.print(_rich_table(str(run), ["claim", "verdict", "paper", "measured", "evidence", "reason"], rows))
     console.print(summary(ledger)["scorecard_summary"], highlight=False)
+
+
+@app.command()
+def record(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run, such as runs/embedded-0123456789.")],
+    out: Annotated[Path, typer.Option(help="Folder of the recorded runs, which the book shows.")] = Path("results"),
+) -> None:
+    """Keep a finished run for the book: copy its manifest and tables, and nothing else, to where recorded runs lie."""
+    print(f"manifest and tables: {keep(run, out)}")
 
 
 @app.command()

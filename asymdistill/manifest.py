@@ -20,7 +20,17 @@ PACKAGE = Path(__file__).parent
 LIBRARIES = ("asymdistill", "torch", "torchvision", "open_clip_torch", "timm", "numpy", "scikit-learn", "pandas")
 # Editing these changes how results are shown, not what they are.
 PRESENTATION = {
-    *("book.py", "claims.py", "cli.py", "comparison.py", "control_figures.py", "control_report.py", "doctor.py"),
+    *(
+        "book.py",
+        "claims.py",
+        "cli.py",
+        "comparison.py",
+        "control_figures.py",
+        "control_report.py",
+        "cost.py",
+        "cost_report.py",
+        "doctor.py",
+    ),
     *(
         "expansion_figures.py",
         "expansion_report.py",
@@ -33,8 +43,8 @@ PRESENTATION = {
         "pretrain.py",
     ),
     *("pretrain_names.py", "pretrain_views.py", "pretraining.py", "progress.py"),
-    *("prose.py", "quantities.py", "rank_readings.py", "recorded.py", "rehearsal.py", "report.py", "samples.py"),
-    "scorecard.py",
+    *("prose.py", "quantities.py", "rank_readings.py", "recorded.py", "recording_figures.py", "recording_report.py"),
+    *("recordings.py", "rehearsal.py", "report.py", "samples.py", "scorecard.py"),
 }
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from asymdistill import artifacts, claims
 from asymdistill.checks import InputError
-from asymdistill.recorded import Recorded
+from asymdistill.recorded import Recorded, record
 from asymdistill.sceptic import COLUMNS
 from asymdistill.study import Study
 
@@ -142,3 +142,102 @@ def test_a_manifest_of_something_else_is_named(folder: Path) -> None:
     artifacts.write_json(folder / "manifest.json", {"name": "a web page"})
     with pytest.raises(InputError, match="another version"):
         Recorded(folder)
+
+
+@pytest.fixture
+def finished(folder: Path) -> Path:
+    """That copy, with weights that no absolute path names, and with files that are nobody else's business."""
+    change(folder, teacher_weights=None)
+    (folder / "students").mkdir()
+    (folder / "students" / "w1-s42-cosine.safetensors").write_bytes(b"weights")
+    (folder / "tables" / ".spectrum.csv.1.tmp").write_bytes(b"half")
+    return folder
+
+
+def change(folder: Path, **settings: object) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    artifacts.write_json(folder / "manifest.json", manifest | {"settings": manifest["settings"] | settings})
+
+
+def test_manifest_and_tables_are_kept_with_their_checksums_and_nothing_else(finished: Path, tmp_path: Path) -> None:
+    target = record(finished, tmp_path / "kept" / "results")
+    assert target == tmp_path / "kept" / "results" / finished.name
+    found = {path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file()}
+    stored = ["manifest.json", *(f"tables/{name}.csv" for name in (*TABLES, "models", "expansion-gains"))]
+    assert found == {name + suffix for name in stored for suffix in ("", ".sha256")}
+    assert all((target / name).read_bytes() == (finished / name).read_bytes() for name in found)
+    assert [path.name for path in target.parent.iterdir()] == [finished.name]
+    assert claims.evaluate(Recorded(target)).equals(claims.evaluate(Recorded(finished)))
+
+
+def test_recording_again_changes_nothing(finished: Path, tmp_path: Path) -> None:
+    target = record(finished, tmp_path / "results")
+    before = {path: path.stat().st_mtime_ns for path in target.rglob("*")}
+    assert record(finished, tmp_path / "results") == target
+    assert {path: path.stat().st_mtime_ns for path in target.rglob("*")} == before
+
+
+def test_every_comparison_and_every_control_is_kept(expanded_study: Study, tmp_path: Path) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(expanded_study.folder, copy)
+    change(copy, teacher_weights=None)
+    target = record(copy, tmp_path / "results")
+    kept, had = ({path.name for path in (folder / "tables").iterdir()} for folder in (target, copy))
+    assert kept == had
+    assert "expansion-alternatives.csv" in kept
+    change(copy, controls=["noise"])
+    with pytest.raises(InputError, match=r"tables/control-noise\.csv is missing or damaged"):
+        record(copy, tmp_path / "elsewhere")
+
+
+def test_noise_that_only_comparisons_take_is_kept(finished: Path, tmp_path: Path) -> None:
+    change(finished, noise_spaces=["pixel"])
+    with pytest.raises(InputError, match=r"tables/robustness-normalised\.csv is missing"):
+        record(finished, tmp_path / "results")
+
+
+@pytest.mark.parametrize("fault", ["missing", "damaged", "without its checksum"])
+def test_an_unfinished_run_is_refused(fault: str, finished: Path, tmp_path: Path) -> None:
+    path = finished / "tables" / "spectrum.csv"
+    if fault == "damaged":
+        path.write_bytes(path.read_bytes()[:-10])
+    else:
+        (path if fault == "missing" else path.with_name("spectrum.csv.sha256")).unlink()
+    with pytest.raises(InputError, match=r"no finished run: tables/spectrum\.csv is missing or damaged"):
+        record(finished, tmp_path / "results")
+    (finished / "tables" / "models.csv").unlink()
+    with pytest.raises(InputError, match=r"and 1 more are missing or damaged"):
+        record(finished, tmp_path / "results")
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize("name", ["teacher_weights", "dataset", "dataset_root"])
+@pytest.mark.parametrize("path", ["/home/someone/file.npz", r"C:\\Users\\someone\\file.npz"])
+def test_an_absolute_path_is_not_published(name: str, path: str, finished: Path, tmp_path: Path) -> None:
+    change(finished, **{name: path})
+    with pytest.raises(InputError, match=rf"manifest\.settings\.{name} is an absolute path, .*; .* relative"):
+        record(finished, tmp_path / "results")
+    assert not (tmp_path / "results").exists()
+
+
+def test_other_results_under_the_same_name_stay(finished: Path, tmp_path: Path) -> None:
+    target = record(finished, tmp_path / "results")
+    for extra in (target / "tables" / "more.csv", target / "tables" / "spectrum.csv"):
+        extra.write_bytes(b"other")
+        with pytest.raises(InputError, match="is there already and differs"):
+            record(finished, tmp_path / "results")
+        assert extra.read_bytes() == b"other"
+    with pytest.raises(InputError, match="is there already and differs"):
+        record(finished, finished.parent)
+
+
+def test_an_interrupted_copy_leaves_nothing(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(source: Path, target: Path) -> None:
+        if "spectrum" in target.name:
+            raise OSError("No space left on device")
+        target.write_bytes(source.read_bytes())
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    with pytest.raises(OSError, match="No space left"):
+        record(finished, tmp_path / "results")
+    assert not list((tmp_path / "results").iterdir())
