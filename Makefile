@@ -6,12 +6,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help book test check serve notebooks pins clean
+.PHONY: help book test check serve bench notebooks pins clean
 
 help:
 	@echo "make book       run every notebook on PROFILE=$(PROFILE) and build the book in _build/html"
 	@echo "make test       check the code, run all tests, and run the notebooks against their stored outputs"
 	@echo "make serve      show the built book on http://localhost:8000"
+	@echo "make bench      measure what everything costs here, in the better part of an hour, and store it in benchmarks/"
 	@echo "make check      ruff and mypy only"
 	@echo "make notebooks  for maintainers: run the notebooks again, store their outputs, and renew the README's results"
 	@echo "make pins       for maintainers: write constraints.txt anew"
@@ -40,6 +41,9 @@ check: $(READY)
 serve:
 	@test -f _build/html/index.html || { echo "no book yet: run make book first" >&2; exit 2; }
 	$(PYTHON) -m http.server --directory _build/html 8000
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks
 
 notebooks: $(READY)
 	$(BIN)/jupytext --update --to ipynb notebooks/*.py

@@ -1,0 +1,96 @@
+"""Time and memory of calls and of whole commands."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil  # type: ignore[import-untyped]
+import torch
+
+GIB = 2**30
+CHECKOUT = Path(__file__).parent.parent
+Record = dict[str, Any]
+
+
+def seconds(work: Callable[[], object], *, repeats: int = 3, device: str = "cpu") -> float:
+    """Least time of some calls after one that warms up: what else the machine does can only add to it."""
+    work()
+    taken = []
+    for _ in range(repeats):
+        _wait_for(device)
+        begin = time.perf_counter()
+        work()
+        _wait_for(device)
+        taken.append(time.perf_counter() - begin)
+    return min(taken)
+
+
+def _wait_for(device: str) -> None:
+    if device != "cpu":
+        torch.cuda.synchronize(device)
+
+
+def watched(command: Sequence[str], environment: Mapping[str, str] | None = None) -> tuple[str, Record]:
+    """Run a command in the checkout's root, to its end.
+
+    Args:
+        command: words.
+        environment: variables to set beside this process's own; an empty value removes one.
+
+    Returns:
+        Its standard output, and ``seconds`` and ``peak_gib``: the most memory that it and all its processes held at a
+        time, shared pages counted once.
+
+    Raises:
+        RuntimeError: it failed; what it wrote on standard error is shown.
+    """
+    variables = {name: value for name, value in {**os.environ, **(environment or {})}.items() if value}
+    begin = time.perf_counter()
+    pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    running = subprocess.Popen(command, cwd=CHECKOUT, env=variables, **pipes)
+    peak, ended = [0], threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(0.2):
+            peak[0] = max(peak[0], _memory(running.pid))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        output, errors = running.communicate()
+    finally:
+        running.kill()
+        ended.set()
+        watcher.join()
+    taken = time.perf_counter() - begin
+    if running.returncode:
+        raise RuntimeError(f"{' '.join(command)} ended with status {running.returncode}: {errors.strip()[-2000:]}")
+    return output, {"seconds": taken, "peak_gib": peak[0] / GIB}
+
+
+def module(name: str, *arguments: object, environment: Mapping[str, str] | None = None) -> Record:
+    """Run a module of this folder in a process of its own; what it prints last is JSON, its peak memory is added."""
+    output, usage = watched([sys.executable, "-m", f"benchmarks.{name}", *map(str, arguments)], environment)
+    record: Record = json.loads(output.strip().splitlines()[-1])
+    return {"peak_gib": usage["peak_gib"], **record}
+
+
+def _memory(pid: int) -> int:
+    total = 0
+    try:
+        family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return 0
+    for process in family:
+        try:
+            used = process.memory_full_info()
+            total += getattr(used, "pss", used.rss)
+        except psutil.Error:
+            continue  # it has just ended
+    return total

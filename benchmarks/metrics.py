@@ -1,0 +1,119 @@
+"""Time, memory and error of the metrics, ours and others'."""
+
+import argparse
+import json
+import resource
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from sklearn.decomposition import PCA
+from torch import Tensor
+
+from asymdistill import information, spectrum
+from benchmarks.measuring import GIB, Record, module, seconds
+
+DIM = 512
+ROWS = (12_500, 50_000, 200_000)
+STREAMED = (100_000, 1_000_000, 10_000_000)
+PAIRED = (12_500, 25_000, 50_000)
+_BATCH = 10_000
+
+
+def _svdvals(kind: torch.dtype) -> Callable[[Tensor], float]:
+    def effective_rank(x: Tensor) -> float:
+        rows = x.to(kind)
+        return spectrum.effective_rank_of(torch.linalg.svdvals(rows - rows.mean(0)))
+
+    return effective_rank
+
+
+def _pca(x: Tensor) -> float:
+    return spectrum.effective_rank_of(torch.from_numpy(PCA().fit(x.cpu().numpy()).singular_values_).double())
+
+
+METHODS: dict[str, Callable[[Tensor], float]] = {
+    "ours": spectrum.effective_rank,
+    "svdvals float32": _svdvals(torch.float32),
+    "svdvals float64": _svdvals(torch.float64),
+    "PCA of scikit-learn": _pca,
+}
+
+
+def measure(device: str) -> Iterator[Record]:
+    """One record a metric, method and number of embeddings of 512 dimensions, each in a process of its own."""
+    for rows in ROWS:
+        for method in METHODS if rows == ROWS[1] else ("ours",):
+            yield {"metric": "effective rank", "method": method, **_apart("rank", rows, device, method)}
+    for rows in STREAMED:
+        yield {"metric": "streaming effective rank", "method": "ours", **_apart("stream", rows, device)}
+    for rows in PAIRED:
+        yield {"metric": "uniformity over all pairs", "method": "ours", **_apart("uniformity", rows, device)}
+
+
+def _apart(work: str, rows: int, device: str, method: str = "ours") -> Record:
+    return module("metrics", work, "--rows", rows, "--device", device, "--method", method)
+
+
+def embeddings(rows: int, device: str, seed: int = 0) -> Tensor:
+    """Unit rows, float32, N x 512, whose k-th direction has a variance that falls as 1 / k^2, around a mean."""
+    generator = torch.Generator(device).manual_seed(seed)
+    spread = 1 / torch.arange(1, DIM + 1, device=device)
+    drawn = torch.randn(rows, DIM, generator=generator, device=device).mul_(spread)
+    drawn[:, 0] += 1
+    return torch.nn.functional.normalize(drawn, dim=1, out=drawn)
+
+
+def rank(rows: int, device: str, method: str) -> Record:
+    """Effective rank by one method; where others are compared, its error relative to float64 singular values."""
+    x = embeddings(rows, device)
+    before = _most_memory()
+    taken = seconds(lambda: METHODS[method](x), device=device)
+    used, found = _most_memory() - before, METHODS[method](x)
+    error = abs(found / METHODS["svdvals float64"](x) - 1) if rows == ROWS[1] else None
+    return {"seconds": taken, "used_gib": used / GIB, "relative_error": error}
+
+
+def stream(rows: int, device: str, method: str) -> Record:
+    """Effective rank of embeddings that are drawn batch by batch and never held together; without the drawing."""
+    metric = spectrum.EffectiveRank(DIM).to(device)
+    batch = embeddings(_BATCH, device)
+    taken = seconds(lambda: metric.update(batch), device=device)
+    metric.reset()
+    before = _most_memory()
+    for number in range(rows // _BATCH):
+        metric.update(embeddings(_BATCH, device, number))
+    found = float(metric.compute())
+    return {"seconds": taken * rows / _BATCH, "used_gib": (_most_memory() - before) / GIB, "value": found}
+
+
+def uniformity(rows: int, device: str, method: str) -> Record:
+    """Uniformity over all pairs of the embeddings, once."""
+    x = embeddings(rows, device)
+    before = _most_memory()
+    taken = seconds(lambda: information.uniformity(x, batch_size=None), repeats=1, device=device)
+    return {"seconds": taken, "used_gib": (_most_memory() - before) / GIB}
+
+
+def _most_memory() -> int:
+    """Most memory that this process has held so far, in bytes."""
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else 1024 * most
+
+
+def main() -> None:
+    """Measure one metric once; print the record as JSON."""
+    works: dict[str, Any] = {"rank": rank, "stream": stream, "uniformity": uniformity}
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("work", choices=works)
+    parser.add_argument("--rows", type=int, required=True)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--method", choices=METHODS, default="ours")
+    chosen = parser.parse_args()
+    found = works[chosen.work](chosen.rows, chosen.device, chosen.method)
+    print(json.dumps({"rows": chosen.rows, "dim": DIM, **found}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""Images a second: students in training, and teachers."""
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import torch
+
+from asymdistill import manifest, parallel, students
+from asymdistill.encoding import View, embed
+from asymdistill.teachers import untrained_teacher
+from asymdistill.training import Recipe, distil
+from benchmarks import ceiling
+from benchmarks.measuring import Record, module, seconds
+
+WIDTHS, RESOLUTIONS = (0.5, 1, 2, 4), (32, 112, 224)
+BATCH = 64
+# Steps that are timed, after one that warms up: as many as make some seconds.
+STEPS = {32: 20, 112: 4, 224: 2}
+TEACHERS = {"embedded": 400, "timm:vit_small_patch14_dinov2.lvd142m": 50, "open_clip:ViT-B-32-quickgelu/openai": 100}
+SIZES = (1, 2, 4)
+
+
+def measure_training(device: str, rates: Record) -> Iterator[Record]:
+    """One record a width, resolution and precision: images a second beside what the machine would allow.
+
+    As many students as there are cores train side by side, as in a run, each in float32 on a batch of 64; on a GPU it
+    is one, in bfloat16 as well. A process of its own for each, so that its peak memory is its own.
+    """
+    for precision in ("float32",) if device == "cpu" else ("float32", "bfloat16"):
+        for resolution in RESOLUTIONS:
+            for width in WIDTHS:
+                found = module("networks", "--width", width, "--resolution", resolution, "--device", device,
+                               "--precision", precision)  # fmt: skip
+                layers = ceiling.work(width, resolution)
+                matrix = "matrix_gflops" if precision == "float32" else "matrix_gflops_bfloat16"
+                least, limit = ceiling.least_seconds(layers, rates, matrix)
+                yield {
+                    "width": width, "resolution": resolution, "precision": precision, **found,
+                    "gflop_per_image": sum(operations for operations, _ in layers) / 1e9,
+                    "gbytes_per_image": sum(moved for _, moved in layers) / 1e9,
+                    "limit": limit, "share_of_ceiling": least * found["images_per_second"],
+                }  # fmt: skip
+
+
+def measure_teachers(device: str) -> Iterator[Record]:
+    """One record a teacher and number of images: seconds to embed them, with random weights where none are shipped."""
+    for name, images in TEACHERS.items():
+        teacher = untrained_teacher(name).to(device)
+        for times in SIZES:
+            pixels = torch.randint(0, 256, (images * times, 32, 32, 3), dtype=torch.uint8)
+            taken = seconds(partial(embed, teacher, pixels, teacher.view, device=device), repeats=1, device=device)
+            count = len(pixels)
+            yield {"teacher": name, "resolution": teacher.resolution, "images": count, "seconds": taken,
+                   "images_per_second": count / taken}  # fmt: skip
+
+
+def rate(width: float, resolution: int, device: str, precision: torch.dtype) -> Record:
+    """Images a second of students that train side by side."""
+    workers = manifest.cores() if device == "cpu" else 1
+    steps = STEPS[resolution] * (1 if device == "cpu" else 20)
+    images = torch.randint(0, 256, (BATCH, resolution, resolution, 3), dtype=torch.uint8)
+    targets = torch.nn.functional.normalize(torch.randn(BATCH, 512), dim=1)
+    recipe = Recipe(epochs=steps + 1, batch_size=BATCH, precision=precision)
+    begun: list[float] = []
+    ended: list[float] = []
+
+    def work(student: students.ScalableCNN, check: Callable[[], None]) -> None:
+        def step(done: int) -> None:
+            if device != "cpu":
+                torch.cuda.synchronize()
+            (begun if done == 1 else ended).append(time.perf_counter())
+
+        distil(student, images, targets, View(resolution), recipe, seed=0, device=device, progress=step)
+
+    made = [students.build(width, 512, seed) for seed in range(workers)]
+    parallel.side_by_side(work, made, workers=workers)
+    return {"students": workers, "images_per_second": workers * steps * BATCH / (max(ended) - min(begun))}
+
+
+def main() -> None:
+    """Time one width at one resolution; print the record as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--width", type=float, required=True)
+    parser.add_argument("--resolution", type=int, required=True)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
+    chosen = parser.parse_args()
+    print(json.dumps(rate(chosen.width, chosen.resolution, chosen.device, getattr(torch, chosen.precision))))
+
+
+if __name__ == "__main__":
+    main()

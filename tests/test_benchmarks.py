@@ -1,0 +1,112 @@
+"""The benchmarks measure what they say: operations counted, memory watched, both pipelines run to their end."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from asymdistill import spectrum
+from asymdistill.objectives import cosine_distance
+from asymdistill.students import ScalableCNN
+from benchmarks import __main__ as command
+from benchmarks import ceiling, grid, measuring, metrics, reference_pipeline
+
+RATES = {"matrix_gflops": 1.0, "copy_gbytes": 1.0}
+
+
+@pytest.mark.parametrize(("width", "resolution"), [(0.5, 32), (2, 48)])
+def test_operations_are_those_that_pytorch_counts(width: float, resolution: int) -> None:
+    student = ScalableCNN(width)
+    with FlopCounterMode(display=False) as counter:
+        embeddings = student(torch.randn(2, 3, resolution, resolution))
+        cosine_distance(embeddings, torch.randn(2, 512)).backward()
+    counted = 2 * sum(operations for operations, _ in ceiling.work(width, resolution))
+    assert counted == counter.get_total_flops()
+
+
+def test_bytes_of_the_first_convolution_and_of_the_last_layer() -> None:
+    layers = ceiling.work(1, 32)
+    # input, output, gradient of the output, input again; no gradient of the input
+    assert layers[0][1] == 4 * 32 * 32 * (3 + 16 + 16 + 3)
+    assert layers[-1][1] == 4 * (512 + 512 + 512 + 2 * 512)
+
+
+def test_each_layer_is_held_up_by_the_slower_of_both() -> None:
+    assert ceiling.least_seconds([(3e9, 1e9), (1e9, 2e9)], RATES) == (5.0, "matrix")
+    assert ceiling.least_seconds([(3e9, 1e9), (1e9, 9e9)], RATES) == (12.0, "copy")
+
+
+def test_the_memory_of_a_command_and_its_children_is_seen() -> None:
+    hold = "import time; kept = bytearray(b'x' * 300_000_000); time.sleep(1.5)"
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {hold!r}]); print('done')"
+    output, usage = measuring.watched([sys.executable, "-c", parent])
+    assert output == "done\n"
+    assert 0.28 < usage["peak_gib"] < 0.6
+    assert usage["seconds"] > 1.5
+
+
+def test_a_command_that_fails_is_shown_with_what_it_said() -> None:
+    with pytest.raises(RuntimeError, match="status 3: no luck"):
+        measuring.watched([sys.executable, "-c", "import sys; print('no luck', file=sys.stderr); sys.exit(3)"])
+
+
+def test_the_environment_of_a_command_can_be_set() -> None:
+    output, _ = measuring.watched([sys.executable, "-c", "import os; print(os.environ['A'])"], {"A": "7"})
+    assert output == "7\n"
+
+
+def test_the_reference_prepares_images_as_the_paper_does_and_has_the_papers_rank() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
+    pictures = reference_pipeline.Pictures(images, np.arange(5), 48)
+    from asymdistill.preprocess import clip_preprocess
+
+    ours = clip_preprocess(torch.from_numpy(images), 48)
+    assert torch.equal(torch.stack([pictures[index][0] for index in range(5)]), ours)
+    rows = np.random.default_rng(1).normal(size=(50, 8))
+    assert reference_pipeline.effective_rank(rows) == pytest.approx(spectrum.effective_rank(torch.from_numpy(rows)))
+
+
+@pytest.mark.parametrize("method", metrics.METHODS)
+def test_every_method_gives_the_same_rank(method: str) -> None:
+    x = metrics.embeddings(2000, "cpu")
+    assert metrics.METHODS[method](x) == pytest.approx(spectrum.effective_rank(x), rel=1e-4)
+
+
+def test_streaming_holds_all_that_was_drawn() -> None:
+    found = metrics.stream(20_000, "cpu", "ours")
+    whole = torch.cat([metrics.embeddings(10_000, "cpu", number) for number in range(2)])
+    assert found["value"] == pytest.approx(spectrum.effective_rank(whole), rel=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pipeline", ["ours", "reference"])
+def test_a_pipeline_runs_to_its_end_on_a_small_teacher(pipeline: str) -> None:
+    found = grid.run(pipeline, "cpu", 64, teacher="embedded", resolution=32)
+    assert found["seconds"] == pytest.approx(found["training"] + found["evaluation"])
+    assert (found["images"], found["test_images"], found["students"]) == (64, 16, 9)
+    assert found["per_image"] == found["seconds"] / 64
+    assert found["peak_gib"] > 0.1
+
+
+def test_sections_are_stored_one_by_one_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rates = {"matrix_gflops": 1.0, "matrix_gflops_double": 1.0, "copy_gbytes": 1.0}
+    monkeypatch.setattr(ceiling, "measure", lambda device: rates)
+    records = {"book": [{"profile": "embedded", "images": 1, "seconds": 2.0, "peak_gib": 0.5}], "growth": []}
+
+    def sections(device: str, rates: dict) -> dict:
+        return {name: lambda found=found: iter(found) for name, found in records.items()}
+
+    monkeypatch.setattr(command, "sections", sections)
+    out = tmp_path / "cpu.json"
+    assert command.main(["--device", "cpu", "--out", str(out), "book"]) == 0
+    assert list(json.loads(out.read_text("utf-8"))) == ["book"]
+    records["book"] = []
+    assert command.main(["--device", "cpu", "--out", str(out), "growth"]) == 0
+    stored = json.loads(out.read_text("utf-8"))
+    assert stored["book"]["records"][0]["seconds"] == 2.0
+    assert stored["growth"]["records"] == []
+    assert stored["growth"]["ceiling"] == rates
