@@ -84,19 +84,19 @@ def overview(runs: Sequence[Run]) -> pd.DataFrame:
     for run in runs:
         own, sizes = run.settings, run.table("models").set_index("model")["parameters"]
         steps = f" of {own.train_limit // own.batch_size} steps" if own.train_limit else ""
+        kinds = listed([NAMES[kind] for kind in own.objectives])
         augmented = f"; {_counted(own.augmentation_seeds, 'augmented student')}" if own.augmentation_seeds else ""
         took = duration(sum(run.manifest["seconds"].values()))
+        students = ", ".join(f"{model} ({size:,})" for model, size in sizes.drop(TEACHER).items())
         rows.append(
             {
                 "run": run.name,
-                "images": f"{_images(own)}: {_training_images(own)} training, {test_images(run):,} test",
-                "teacher": f"{own.teacher}, {sizes[TEACHER]:,} parameters",
-                "students": ", ".join(f"{model} ({size:,})" for model, size in sizes.drop(TEACHER).items())
-                + f", at {_side(own)}",
-                "training": f"{listed([NAMES[kind] for kind in own.objectives])}; {_counted(len(own.seeds), 'seed')}, "
-                f"{_counted(own.epochs, 'epoch')}{steps}{augmented}",
-                "computed": f"{run.manifest['created'][:10]}, {run.manifest['device']}, commit "
-                f"{run.manifest['commit']}, {took}",
+                "images and teacher": f"{_images(own)}, {_training_images(own)} training and {test_images(run):,} test "
+                f"images; {own.teacher} ({sizes[TEACHER]:,})",
+                "students": f"{students}, at {_side(own)}; {_counted(len(own.seeds), 'seed')}, "
+                f"{_counted(own.epochs, 'epoch')}{steps}; {kinds}{augmented}",
+                "computed": f"{run.manifest['created'][:10]} on {run.manifest['device']} in {took}, commit "
+                f"{run.manifest['commit']}",
             }
         )
     return pd.DataFrame(rows)

@@ -163,3 +163,18 @@ def test_relative_paths_hold_in_the_notebooks(tmp_path: Path, monkeypatch: pytes
     expected = {"dataset": str(tmp_path / "mine.npz"), "dataset_root": str(tmp_path / "data")}
     assert book._absolute(given) == given | expected
     assert book._absolute({"dataset": "scenes"}) == {"dataset": "scenes"}
+
+
+def test_notebooks_find_recorded_runs_and_measurements_where_they_run(source: Path) -> None:
+    (source / "results" / "run").mkdir(parents=True)
+    (source / "results" / "run" / "manifest.json").write_text("{}")
+    (source / "benchmarks").mkdir()
+    (source / "benchmarks" / "cost.json").write_text("{}")
+    (source / "benchmarks" / "measure.py").write_text("raise SystemExit")
+    look = "from pathlib import Path\nprint(sorted(p.as_posix() for f in ('results', 'benchmarks') for p in "
+    look += "Path('..', f).rglob('*.*')))"
+    write_notebook(source / "notebooks" / "one.ipynb", code=f"{GLUE}\n{look}")
+    chapter = (build(source) / "notebooks" / "one.html").read_text()
+    assert "../results/run/manifest.json" in chapter
+    assert "../benchmarks/cost.json" in chapter
+    assert "measure.py" not in chapter.split("sorted")[-1]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ import torch
 from conftest import SMALL
 from safetensors.torch import save_file
 
-from asymdistill import __version__, arms, cli, generality
+from asymdistill import __version__, arms, artifacts, cli, generality
 from asymdistill.config import Settings
 from asymdistill.profile import load_settings, profile_names
 from asymdistill.recorded import Recorded
@@ -313,3 +314,29 @@ def test_in_a_shell_the_doctor_has_status_1_where_something_is_missing(empty: Pa
     assert "model.safetensors is not in" in done.stdout
     assert "about" in done.stdout
     assert not list(empty.iterdir())
+
+
+def test_record_keeps_a_run_under_its_name(small_study: Study, empty: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    copy = shutil.copytree(small_study.folder, empty / "runs" / small_study.folder.name)
+    message = fails(["record", str(copy)], capsys)
+    assert message.startswith("manifest.settings.teacher_weights is an absolute path, ")
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["settings"]["teacher_weights"] = None
+    artifacts.write_json(copy / "manifest.json", manifest)
+    assert cli.main(["record", str(copy)]) == 0
+    kept = Path("results") / copy.name
+    assert capsys.readouterr() == (f"manifest and tables: {kept}\n", "")
+    assert {path.name for path in kept.iterdir()} == {"manifest.json", "manifest.json.sha256", "tables"}
+    assert cli.main(["record", str(copy), "--out", "elsewhere"]) == 0
+    assert (empty / "elsewhere" / copy.name / "manifest.json").is_file()
+
+
+def test_record_refuses_in_one_line(small_study: Study, empty: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "nowhere holds no run" in fails(["record", "nowhere"], capsys)
+    copy = shutil.copytree(small_study.folder, empty / "run")
+    (copy / "tables" / "models.csv").write_text("model\n")
+    assert "tables/models.csv is missing or damaged" in fails(["record", "run"], capsys)
+    (copy / "manifest.json").write_text("{")
+    assert "damaged or of another version" in fails(["record", "run"], capsys)
+    assert "Missing argument" in fails(["record"], capsys)
+    assert not (empty / "results").exists()

@@ -116,11 +116,10 @@ def test_factors_are_of_the_runs_with_two_objectives(runs: list[Run]) -> None:
 def test_the_overview_says_what_each_run_is(runs: list[Run]) -> None:
     row = recordings.overview(runs).iloc[1]
     assert row["run"] == "recorded: A"
-    assert row["images"] == "CIFAR-10: 512 training, 2,000 test"
-    assert row["teacher"].endswith(", 900 parameters")
-    assert row["students"] == "S (100), L (1,000), at 32 × 32"
-    assert row["training"] == "cosine alone; 2 seeds, 5 epochs of 8 steps"
-    assert row["computed"] == "2026-01-02, CPU (two), commit 0123456789, 1 min 01 s"
+    assert row["images and teacher"].startswith("CIFAR-10, 512 training and 2,000 test images; ")
+    assert row["images and teacher"].endswith(" (900)")
+    assert row["students"] == "S (100), L (1,000), at 32 × 32; 2 seeds, 5 epochs of 8 steps; cosine alone"
+    assert row["computed"] == "2026-01-02 on CPU (two) in 1 min 01 s, commit 0123456789"
 
 
 def test_each_run_is_judged_by_itself(runs: list[Run]) -> None:
