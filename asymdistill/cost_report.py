@@ -45,6 +45,13 @@ def table(costs: Costs, name: str) -> pd.DataFrame:
     return _shown(found) if len(found) else pd.DataFrame({name: ["not measured"]})
 
 
+def steps(seconds: dict[str, float]) -> pd.DataFrame:
+    """The seconds of a run by step, the longest first."""
+    table = pd.DataFrame(seconds.items(), columns=["step", "time (s)"]).sort_values("time (s)", ascending=False)
+    total = pd.DataFrame({"step": ["all"], "time (s)": [table["time (s)"].sum()]})
+    return _shown(pd.concat([table, total]))
+
+
 def provenance(costs: Costs) -> str:
     """Device, commit and day of each section, and the ceilings of that run, in Markdown."""
     lines = [

@@ -10,9 +10,9 @@
 # # What does it cost?
 #
 # **The question.** How long does a run take, against the way the papers' notebook works, and how far is that from what
-# the machine could do at most? All numbers below are drawn from the records that `make bench` stores in `benchmarks/`;
-# a run of the book does not measure them again. They are those of the machines named here, and only ratios within one
-# run say something about another machine.
+# the machine could do at most? But for the seconds of this run itself, all numbers are drawn from the records that
+# `make bench` stores in `benchmarks/`; making the book does not measure them again. They are those of the machines
+# named with them, and only ratios within one run say something about another machine.
 #
 # **What is compared.** The reference, `benchmarks/reference_pipeline.py`, is our own plain writing of how the released
 # notebook works: Pillow prepares every image in a data loader on every pass, the teacher runs again on every batch that
@@ -32,11 +32,23 @@ from IPython.display import Markdown
 from myst_nb import glue
 
 from asymdistill import cost, cost_report, report
-from asymdistill.study import default_runs_dir
+from asymdistill.study import Study, default_runs_dir
 
+study = Study.open(profile, overrides, runs_dir)
+Markdown(study.description())
+
+# %%
 costs = cost.stored(default_runs_dir().with_name("benchmarks"))
 cpu = costs.get("cpu", cost.Costs("cpu", {}, {}))
 Markdown(cost_report.provenance(cpu))
+
+# %% [markdown]
+# ## This run
+#
+# Seconds of computing by step, as the run itself recorded them; making the pages is not among them.
+
+# %%
+report.for_readers(cost_report.steps(study.experiment.manifest()["seconds"]))
 
 # %% [markdown]
 # ## The targets

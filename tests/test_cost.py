@@ -141,6 +141,11 @@ def test_tables_and_figures_show_what_was_measured(tmp_path: Path) -> None:
     assert list(ceiling) == pytest.approx([2 * value for value in measured])
 
 
+def test_the_steps_of_a_run_add_up() -> None:
+    table = cost_report.steps({"spectrum": 1.5, "train students": 20.0})
+    assert table.to_numpy().tolist() == [["train students", "20"], ["spectrum", "1.5"], ["all", "21.5"]]
+
+
 def test_missing_damaged_and_other_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"cpu\.json holds no benchmark"):
         cost.load(tmp_path / "cpu.json")
