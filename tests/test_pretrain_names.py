@@ -261,6 +261,13 @@ def test_the_shipped_teacher_sees_photographs_and_reads_every_caption() -> None:
     assert (texts @ texts.T - torch.eye(120)).max() < 0.99
 
 
+def test_the_shipped_teacher_reads_one_of_cifar_10s_names() -> None:
+    text = load_embedded(towers.embedded_path("embedded-names")).text
+    assert text is not None
+    names = {"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"}
+    assert names & set(text.vocabulary.words) == {"truck"}
+
+
 def test_the_shipped_log_says_how_the_shipped_weights_were_trained() -> None:
     path = towers.embedded_path("embedded-names")
     log = path.with_suffix(".log").read_text(encoding="utf-8")
@@ -271,6 +278,10 @@ def test_the_shipped_log_says_how_the_shipped_weights_were_trained() -> None:
     assert found["probe accuracy"] > 0.5
     assert found["zero-shot accuracy"] > 0.5
     assert len(re.findall(r"^epoch \d+: loss", log, re.M)) == Settings().epochs
+    page = (Path(__file__).parents[1] / "book" / "methods.md").read_text(encoding="utf-8")
+    told = page.partition("**The third embedded teacher**")[2].partition("\n\n")[0].replace("\n", " ")
+    assert f"is right for {found['probe accuracy']:.0%}".replace("%", " %") in told
+    assert f"the hundred names for {found['zero-shot accuracy']:.0%}".replace("%", " %") in told
 
 
 @needs_sheets

@@ -58,7 +58,7 @@ def differing(first: str, second: str) -> set[str]:
 def test_every_profile_loads_and_says_what_it_is_for() -> None:
     assert set(profile_names()) >= {
         *("smoke", "embedded", "cifar10-clip", "cifar10-clip-stated", "cifar10-clip-infonce"),
-        *("cifar100-dinov2", "cifar10-dinov2", "cifar100-clip"),
+        *("cifar100-dinov2", "cifar10-dinov2", "cifar100-clip", "cifar10-vit"),
     }
     for name in profile_names():
         short, settings = load_settings(name)
@@ -121,6 +121,15 @@ def test_a_crossed_profile_changes_one_thing_and_runs_less(name: str, changed: s
     assert (crossed["controls"], crossed["sweeps"]) == ((), ())
     assert crossed[changed] == dumped("cifar10-clip-infonce")[changed]
     assert crossed[kept] == dumped("cifar100-dinov2")[kept]
+
+
+def test_the_papers_images_with_a_shipped_teacher_are_a_change_of_teacher_alone() -> None:
+    changed = {"teacher", "teacher_precision", "noise_spaces"}
+    assert differing("cifar10-clip", "cifar10-vit") == changed | {"description", "controls", "objectives"}
+    vit = dumped("cifar10-vit")
+    assert (vit["dataset"], vit["teacher"], vit["resolution"]) == ("cifar10", "embedded-names", 224)
+    # Texts are the one thing that this teacher can't be asked about: it reads CIFAR-100's names.
+    assert set(dumped("cifar10-clip")["controls"]) - set(vit["controls"]) == {"crossmodal"}
 
 
 def test_overrides_win_over_the_profile_and_the_profile_over_defaults() -> None:
