@@ -77,6 +77,23 @@ def speedup(costs: Costs) -> pd.Series:
     return rounds["reference"] / rounds["ours"]
 
 
+def precisions(costs: Costs) -> pd.DataFrame:
+    """Students trained in bfloat16 beside those in float32, seed by seed.
+
+    Returns:
+        Columns model, quantity, float32, bfloat16 (means over the seeds), difference, and spread, the standard
+        deviation over the seeds in float32 (ddof = 1).
+    """
+    table = costs.section("precision")
+    if table.empty:
+        return pd.DataFrame(columns=["model", "quantity", "float32", "bfloat16", "difference", "spread"])
+    long = table.melt(["model", "seed", "precision"], ["effective rank", "accuracy"], "quantity")
+    groups = long.groupby(["model", "quantity", "precision"], sort=False)["value"]
+    means, spreads = groups.mean().unstack(), groups.std().unstack()
+    found = means.assign(difference=means["bfloat16"] - means["float32"], spread=spreads["float32"]).reset_index()
+    return found[["model", "quantity", "float32", "bfloat16", "difference", "spread"]].rename_axis(columns=None)
+
+
 def growth(costs: Costs) -> pd.DataFrame:
     """Time and memory over size: columns quantity, unit, size, seconds, gib; one row a measurement of ours."""
     points = [
@@ -127,7 +144,11 @@ def targets(costs: dict[str, Costs]) -> pd.DataFrame:
     rows = []
     for kind in KINDS:
         known = costs.get(kind, Costs(kind, {}, {}))
-        for found in (_grid_target(known), *(_metric_targets(known) if kind == "cpu" else _training_targets(known))):
+        for found in (
+            _grid_target(known),
+            _precision_target(known),
+            *(_metric_targets(known) if kind == "cpu" else _training_targets(known)),
+        ):
             verdict = ("met" if found.met else "missed") if found.measured else "not measured"
             why = "" if kind in costs else "no such device was at hand"
             rows.append((kind, found.target, found.wanted, found.measured or why, verdict))
@@ -141,6 +162,16 @@ def _grid_target(costs: Costs) -> Target:
         return target
     words = f"{ratio.mean():.2f} x ({ratio.min():.2f} to {ratio.max():.2f}, {len(ratio)} rounds)"
     return Target(target.target, target.wanted, words, bool(ratio.mean() >= wanted))
+
+
+def _precision_target(costs: Costs) -> Target:
+    table = precisions(costs)
+    target = Target("bfloat16 against float32", "within the spread over seeds")
+    if table.empty:
+        return target
+    ratio = (table["difference"].abs() / table["spread"]).groupby(table["quantity"]).max()
+    words = ", ".join(f"{name} within {value:.2f} spreads" for name, value in ratio.items())
+    return Target(target.target, target.wanted, words, bool(ratio.max() <= 1))
 
 
 def _metric_targets(costs: Costs) -> Iterator[Target]:

@@ -28,13 +28,15 @@ _COLUMNS = {
 }  # fmt: skip
 
 
-SECTIONS = (*_COLUMNS, "growth")
+SECTIONS = (*_COLUMNS, "precision", "growth")
 
 
 def table(costs: Costs, name: str) -> pd.DataFrame:
     """A section of the measurements, or how they grow with size; one row that says so where there are none."""
     if name == "growth":
         found = cost.exponents(costs).rename(columns={"time": "power of time", "memory": "power of memory"})
+    elif name == "precision":
+        found = cost.precisions(costs)
     else:
         found = costs.section(name)
         if name == "training" and len(found):

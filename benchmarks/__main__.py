@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from asymdistill import artifacts, cost, cost_report, manifest
-from benchmarks import book, ceiling, grid, metrics, networks
+from benchmarks import book, ceiling, grid, metrics, networks, precision
 from benchmarks.measuring import Record
 
 FOLDER = Path(__file__).parent
@@ -48,6 +48,7 @@ def sections(device: str, rates: Record) -> dict[str, Callable[[], Iterable[Reco
         "training": lambda: networks.measure_training(device, rates),
         "teachers": lambda: networks.measure_teachers(device),
         "metrics": lambda: metrics.measure(device),
+        "precision": lambda: precision.measure(device),
         "growth": lambda: grid.growth(device),
         "book": book.measure,
     }

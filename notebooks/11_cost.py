@@ -45,7 +45,8 @@ Markdown(cost_report.provenance(cpu))
 # %% [markdown]
 # ## This run
 #
-# Seconds of computing by step, as the run itself recorded them; making the pages is not among them.
+# Seconds of computing by step, as the run itself recorded them. Making the pages is not among them, nor are the other
+# teachers and images of [chapter 7](07_generality.ipynb), which are runs of their own.
 
 # %%
 report.for_readers(cost_report.steps(study.experiment.manifest()["seconds"]))
@@ -91,6 +92,15 @@ glue("fig_cost_training", figure, display=False)
 
 # %%
 report.for_readers(cost_report.table(cpu, "training"))
+
+# %% [markdown]
+# ## Precision
+#
+# The embedded profile's students trained under autocast to bfloat16, with losses and metrics in float32, beside those
+# trained in float32: means over the seeds, and the spread of float32 over the same seeds (ddof = 1).
+
+# %%
+report.for_readers(cost_report.table(cpu, "precision"))
 
 # %% [markdown]
 # ## Teachers

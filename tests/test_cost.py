@@ -65,6 +65,21 @@ def training(share: float) -> list[dict]:
     ]
 
 
+def precision(shift: float) -> list[dict]:
+    return [
+        {
+            "model": model,
+            "seed": seed,
+            "precision": kind,
+            "effective rank": 10 + seed + off,
+            "accuracy": 50 - seed - off,
+        }
+        for model in ("S", "L")
+        for seed in (1, 2, 3)
+        for kind, off in (("float32", 0.0), ("bfloat16", shift))
+    ]
+
+
 def write(path: Path, **sections: list[dict]) -> Path:
     artifacts.write_json(path, {name: {**MADE, "records": records} for name, records in sections.items()})
     return path
@@ -84,26 +99,34 @@ def test_the_speedup_is_taken_round_by_round(tmp_path: Path) -> None:
 
 def test_targets_are_met_or_missed_by_what_was_measured(tmp_path: Path) -> None:
     met = cost.load(write(tmp_path / "cpu.json", grid=grid((10, 20)), metrics=metrics()))
-    assert verdicts({"cpu": met}) == ["met", "met", "missed", "met", "met"]  # 6 x and 3 x svdvals
+    assert verdicts({"cpu": met}) == ["met", "not measured", "met", "missed", "met", "met"]  # 6 x and 3 x svdvals
     missed = cost.load(write(tmp_path / "cpu.json", grid=grid((10, 19)), metrics=metrics(2.0, 1e-9, 0.1, 1.5)))
-    assert set(verdicts({"cpu": missed})) == {"missed"}
-    assert verdicts({"cpu": cost.load(write(tmp_path / "cpu.json", metrics=metrics(error=1e-5)))})[:2] == [
-        "not measured",
-        "missed",
-    ]
+    assert verdicts({"cpu": missed}) == ["missed", "not measured", *["missed"] * 4]
+    assert verdicts({"cpu": cost.load(write(tmp_path / "cpu.json", metrics=metrics(error=1e-5)))})[2] == "missed"
 
 
 def test_on_a_gpu_the_grid_is_to_be_faster_and_the_ceiling_nearer(tmp_path: Path) -> None:
     near = cost.load(write(tmp_path / "cuda.json", grid=grid((1, 30)), training=training(0.4)))
-    assert verdicts({"cuda": near}, "cuda") == ["met", "met", "not measured"]
+    assert verdicts({"cuda": near}, "cuda") == ["met", "not measured", "met", "not measured"]
     far = cost.load(write(tmp_path / "cuda.json", grid=grid((1, 29)), training=training(0.39)))
-    assert verdicts({"cuda": far}, "cuda") == ["missed", "missed", "not measured"]
+    assert verdicts({"cuda": far}, "cuda") == ["missed", "not measured", "missed", "not measured"]
 
 
 def test_a_device_that_was_not_at_hand_says_so() -> None:
     table = cost.targets({})
     assert set(table["verdict"]) == {"not measured"}
     assert set(table["measured"]) == {"no such device was at hand"}
+
+
+def test_precisions_are_compared_with_the_spread_over_seeds(tmp_path: Path) -> None:
+    costs = cost.load(write(tmp_path / "cpu.json", precision=precision(0.5)))
+    table = cost.precisions(costs).set_index(["model", "quantity"])
+    assert table.loc[("L", "effective rank")].tolist() == pytest.approx([12, 12.5, 0.5, 1])
+    assert table.loc[("S", "accuracy")].tolist() == pytest.approx([48, 47.5, -0.5, 1])
+    verdict = cost.targets({"cpu": costs}).set_index(["device", "target"]).loc[("cpu", "bfloat16 against float32")]
+    assert verdict.tolist()[1:] == ["accuracy within 0.50 spreads, effective rank within 0.50 spreads", "met"]
+    far = cost.load(write(tmp_path / "cpu.json", precision=precision(-1.5)))
+    assert cost.targets({"cpu": far})["verdict"].tolist()[1] == "missed"
 
 
 def test_exponents_are_those_of_powers(tmp_path: Path) -> None:
