@@ -26,7 +26,7 @@ def readings(runs: Sequence[Run], judged: Ledgers) -> Reading:
 
     Returns:
         ``reading_recorded``, how many there are; the same with ``_teacher``, ``_ranks``, ``_noise``, ``_infonce``,
-        ``_augmentation``, ``_controls`` and ``_ledger`` behind it; and ``seen_recorded``.
+        ``_augmentation``, ``_controls``, ``_ledger`` and ``_signs`` (of verdicts) behind it; and ``seen_recorded``.
     """
     found = {
         "": NONE if len(runs) < 2 else f"Beside this run, {len(runs) - 1} recorded in `results/`.",
@@ -37,6 +37,7 @@ def readings(runs: Sequence[Run], judged: Ledgers) -> Reading:
         "_augmentation": _items(runs, _augmentation) or "No run here has augmented students.",
         "_controls": _controls(runs),
         "_ledger": _agreement(runs, judged),
+        "_signs": "; ".join(f"{sign} {verdict}" for verdict, (_, _, sign) in list(scorecard.LOOKS.items())[:2]) + ".",
     }
     return {f"reading_recorded{name}": text for name, text in found.items()} | {"seen_recorded": _seen(runs[1:])}
 
@@ -74,8 +75,10 @@ def _training_of(run: Run) -> str:
     log = resources.files("asymdistill") / "weights" / f"{run.settings.teacher}.log"
     if run.settings.teacher_weights is not None or not log.is_file():
         return ""
-    ended = [line.partition(": ") for line in log.read_text("utf-8").splitlines() if "accuracy: " in line]
-    return f"Its training ended with {listed([f'{name} {100 * float(value):.1f} %' for name, _, value in ended])}."
+    lines = [line.partition(": ") for line in log.read_text("utf-8").splitlines() if "accuracy: " in line]
+    ended = {name: 100 * float(value) for name, _, value in lines}  # the last of each
+    said = listed([f"{name} {value:.1f} %" for name, value in ended.items()])
+    return f"Its training ended with {said}, on test images of its own data set."
 
 
 def _collapse(run: Run) -> str:
@@ -148,7 +151,7 @@ def verdict_counts(judged: Ledgers) -> pd.DataFrame:
 
 
 def verdicts(judged: Ledgers) -> pd.DataFrame:
-    """The claims that at least one run can judge: the paper's number, and each run's verdict and measured value."""
+    """The claims that at least one run can judge: the paper's number, and each run's verdict, a sign, and number."""
     tables = {name: ledger.set_index("id") for name, ledger in judged.items()}
     rows = []
     for claim in next(iter(judged.values())).to_dict("records"):
@@ -163,4 +166,4 @@ def verdicts(judged: Ledgers) -> pd.DataFrame:
 def _verdict(claim: dict[str, Any]) -> str:
     if claim["verdict"] == NOT_TESTABLE:
         return "–"
-    return f"{scorecard.LOOKS[claim['verdict']][2]} {claim['verdict']}: {scorecard.values(claim)[1]}"
+    return f"{scorecard.LOOKS[claim['verdict']][2]} {scorecard.values(claim)[1]}"

@@ -3,6 +3,7 @@
 A recorded run is evidence on its own images, teacher and number of images, which its name says in every table.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -69,7 +70,7 @@ def gather(study: Study, folder: str | Path | None = None) -> list[Run]:
     """
     place = default_runs_dir().with_name("results") if folder is None else Path(folder)
     folders = (path for path in sorted(place.glob("*")) if path.is_dir() and not path.name.startswith("."))
-    recorded = sorted((Recorded(path) for path in folders), key=lambda run: -(run.settings.train_limit or 10**9))
+    recorded = sorted((Recorded(path) for path in folders), key=_place)
     labels = [_label(run.settings) for run in recorded]
     found = [Run(OWN, study, study.experiment.manifest(), len(study.experiment.test.class_names))]
     for run, label in zip(recorded, labels, strict=True):
@@ -180,6 +181,11 @@ def _label(settings: Settings) -> str:
 def _images(settings: Settings) -> str:
     name = Path(settings.dataset).stem
     return IMAGES.get(name, (name, 0))[0]
+
+
+def _place(run: Recorded) -> tuple[float, int]:
+    """Where a run stands: those of more training images first, and of these, those of smaller input."""
+    return -(run.settings.train_limit or math.inf), run.settings.resolution or 0
 
 
 def _training_images(settings: Settings) -> str:

@@ -123,10 +123,13 @@ Markdown(f"**What was seen, by control.**\n\n{reading['reading_recorded_controls
 #
 # Each run is judged as [the scorecard](09_scorecard.ipynb) judges this one. Claims that need no run are left out: they
 # come out the same everywhere. First how many claims got which verdict; then every claim that at least one run can
-# judge, a dash where a run cannot.
+# judge, with what was measured and its 95 % interval over seeds, and a dash where a run cannot.
 
 # %%
 HTML(scorecard.in_words(recording_report.verdict_counts(ledgers)))
+
+# %%
+Markdown(reading["reading_recorded_signs"])
 
 # %%
 HTML(scorecard.in_words(recording_report.verdicts(ledgers)))

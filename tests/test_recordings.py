@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from made_runs import accuracies, ranks, run, table
 
-from asymdistill import artifacts, claims, recording_figures, recording_report, recordings
+from asymdistill import artifacts, claims, recording_figures, recording_report, recordings, scorecard
 from asymdistill.checks import InputError
 from asymdistill.recorded import Recorded, record
 from asymdistill.recordings import Run
@@ -137,7 +137,10 @@ def test_claims_are_listed_that_one_of_the_runs_can_judge(runs: list[Run]) -> No
     testable = [ledger["verdict"].ne("not testable here").to_numpy() for ledger in judged.values()]
     assert len(found) == (testable[0] | testable[1]).sum() > 0
     row = found[found["claim"].str.endswith("(v2-expansion)")].iloc[0]
-    assert row["this run"].startswith("✕ not reproduced: 2.25") or row["this run"].startswith("● reproduced: 2.25")
+    verdict = judged["this run"].set_index("id").loc["v2-expansion", "verdict"]
+    sign = scorecard.LOOKS[verdict][2]
+    assert row["this run"].startswith(f"{sign} 2.25")
+    assert f"{sign} {verdict}" in recording_report.readings(runs, judged)["reading_recorded_signs"]
     assert row["recorded: A"] == "–"
 
 
@@ -228,15 +231,15 @@ def test_runs_alike_are_told_apart(small_study: Study, kept: Path) -> None:
     assert {name.rpartition("(")[2] for name in names[1:]} == {"again)", f"{first.name})"}
 
 
-def test_larger_runs_come_first(small_study: Study, kept: Path) -> None:
+def test_larger_runs_come_first_and_of_these_smaller_input(small_study: Study, kept: Path) -> None:
     (first,) = kept.iterdir()
-    for name, limit in (("larger", 4000), ("whole", None)):
+    for name, limit, side in (("a", 4000, 224), ("b", None, 32), ("c", 4000, 32)):
         shutil.copytree(first, kept / name)
         manifest = json.loads((first / "manifest.json").read_text())
-        manifest["settings"]["train_limit"] = limit
+        manifest["settings"] |= {"train_limit": limit, "resolution": side}
         artifacts.write_json(kept / name / "manifest.json", manifest)
-    counts = [run.name.split(", ")[-1] for run in recordings.gather(small_study, kept)[1:]]
-    assert counts == ["all training images", "4,000 training images", "128 training images"]
+    found = [run.settings for run in recordings.gather(small_study, kept)[1:]]
+    assert [(one.train_limit, one.resolution) for one in found] == [(None, 32), (4000, 32), (4000, 224), (128, None)]
 
 
 def test_results_are_found_beside_the_table_of_contents(
