@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -153,3 +154,23 @@ def test_a_bad_setting_is_refused_by_name(overrides: str, message: str, runs: Pa
     )
     assert done.returncode != 0
     assert message in re.sub(r"\x1b\[[0-9;]*m", "", done.stderr)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [0, 1])
+def test_recorded_runs_are_shown_where_there_are_any(
+    count: int, small_study: Study, runs: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "_toc.yml").touch()
+    for name in ("notebooks", "results"):
+        (tmp_path / name).mkdir()
+    if count:
+        kept = shutil.ignore_patterns("students", "teacher")
+        shutil.copytree(small_study.folder, tmp_path / "results" / small_study.folder.name, ignore=kept)
+    out = tmp_path / "out.ipynb"
+    source = ROOT / "notebooks" / "10_recorded.ipynb"
+    done = papermill(str(source), out, tmp_path / "notebooks", profile="smoke", runs_dir=runs)
+    assert done.returncode == 0, done.stderr
+    text = shown_text(out)
+    assert ("No run is recorded in `results/`" in text) == (count == 0)
+    assert ("- *recorded: Scenes, students at the teacher's resolution, 128 training images*: " in text) == (count == 1)
