@@ -57,7 +57,7 @@ def class_texts(run: Experiment) -> Tensor | None:
     """The text embeddings of the classes' names, C x d; None where the teacher reads no text or not these names."""
     template = "a {}" if run.settings.teacher in EMBEDDED else "a photo of a {}."
     try:
-        return run.teacher.encode_text([template.format(name) for name in run.test.class_names]).cpu()
+        return run.teacher.encode_text([template.format(name.replace("_", " ")) for name in run.test.class_names]).cpu()
     except InputError:
         return None
 

@@ -2,6 +2,8 @@
 
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,10 +12,11 @@ import torch
 from conftest import SMALL, threads
 from sklearn.linear_model import LogisticRegression
 
-from asymdistill import scenes, sceptic, spectrum, students
+from asymdistill import scenes, sceptic, spectrum, students, text_space
 from asymdistill.arms import Arm
 from asymdistill.config import CONTROLS
 from asymdistill.study import Study
+from asymdistill.teachers import load_teacher
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -144,6 +147,17 @@ def test_estimators_agree_with_the_whole_sample_and_know_the_truth(study: Study,
     assert low < high
     assert set(only(table, "estimators", "factor_share")["variant"]) == set(scenes.FACTORS)
     assert len(only(table, "estimators", "true_rank")) == 3
+
+
+def test_names_of_classes_are_read_as_words() -> None:
+    shown: dict[str, Any] = {
+        "settings": SimpleNamespace(teacher="embedded-names"),
+        "teacher": load_teacher("embedded-names"),
+        "test": SimpleNamespace(class_names=("maple_tree", "lawn_mower")),
+    }
+    texts = text_space.class_texts(SimpleNamespace(**shown))
+    assert texts is not None
+    assert torch.equal(texts, shown["teacher"].encode_text(["a maple tree", "a lawn mower"]))
 
 
 def test_models_are_placed_among_the_teachers_texts(study: Study, table: pd.DataFrame) -> None:

@@ -147,6 +147,7 @@ def test_the_table_is_small_and_takes_nothing_from_elsewhere() -> None:
         ({"paper_value": 20.0, "measured": 12.6667, "low": 11.2, "high": 14.1}, "20", "12.7 [11.2, 14.1]"),
         ({"paper_value": 20.0, "measured": 0.0, "low": NAN, "high": NAN}, "20", "0"),
         ({"paper_value": NAN, "measured": 0.012345, "low": 0.011, "high": 0.013}, "–", "0.0123 [0.0110, 0.0130]"),
+        ({"paper_value": NAN, "measured": 7e-15, "low": -0.746, "high": 0.746}, "–", "0.000 [−0.746, 0.746]"),
         ({"measured": NAN, "low": NAN, "high": NAN}, "16.62", "–"),
     ],
 )
