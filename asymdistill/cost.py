@@ -88,8 +88,10 @@ def precisions(costs: Costs) -> pd.DataFrame:
     if table.empty:
         return pd.DataFrame(columns=["model", "quantity", "float32", "bfloat16", "difference", "spread"])
     long = table.melt(["model", "seed", "precision"], ["effective rank", "accuracy"], "quantity")
-    groups = long.groupby(["model", "quantity", "precision"], sort=False)["value"]
-    means, spreads = groups.mean().unstack(), groups.std().unstack()
+    means, spreads = (
+        long.pivot_table("value", ["model", "quantity"], "precision", statistic, sort=False)
+        for statistic in ("mean", "std")
+    )
     found = means.assign(difference=means["bfloat16"] - means["float32"], spread=spreads["float32"]).reset_index()
     return found[["model", "quantity", "float32", "bfloat16", "difference", "spread"]].rename_axis(columns=None)
 

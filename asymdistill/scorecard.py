@@ -257,7 +257,7 @@ def values(claim: Claim) -> tuple[str, str]:
     """
     paper, spread = claim["paper_value"], claim["paper_spread"]
     typed = _decimals(paper)
-    digits = max(typed, 0 if float(claim["measured"]).is_integer() else _three_digits(_scale(claim)))
+    digits = max(typed, 0 if float(claim["measured"]).is_integer() else _three_digits(_magnitude(claim)))
     theirs = _number(paper, typed) + ("" if pd.isna(spread) else f" ± {_number(spread, _decimals(spread))}")
     interval = ""
     if not pd.isna(claim["low"]):
@@ -274,7 +274,7 @@ def _decimals(value: float) -> int:
     return len(f"{value:.6f}".rstrip("0").partition(".")[2])
 
 
-def _scale(claim: Claim) -> float:
+def _magnitude(claim: Claim) -> float:
     """How large a measured value is, or its interval where that is wider: near zero the value itself says nothing."""
     low, high = claim["low"], claim["high"]
     return float(claim["measured"]) if pd.isna(low) else float(max(abs(claim["measured"]), (high - low) / 2))
