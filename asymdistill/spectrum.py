@@ -16,7 +16,7 @@ SPECTRA = ("variance", "amplitude")
 
 # Inside the logarithm of the effective rank, as in the papers' notebook
 _EPSILON = 1e-10
-_BLOCK_ROWS = 1024
+_BLOCK_ROWS = 512
 # Columns multiplied at a time; what lies below the diagonal is left out.
 _BLOCK_COLUMNS = 128
 # Eigenvalues of a Gram matrix are good to about 1e-15 of the largest; below this share the small ones are noise.

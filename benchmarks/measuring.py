@@ -36,6 +36,25 @@ def _wait_for(device: str) -> None:
         torch.cuda.synchronize(device)
 
 
+def most_used(work: Callable[[], object]) -> float:
+    """GiB that this process holds while a call runs, at most, beyond what it held before."""
+    process = psutil.Process()
+    before, peak, ended = process.memory_info().rss, [0], threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(0.005):
+            peak[0] = max(peak[0], process.memory_info().rss - before)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        work()
+    finally:
+        ended.set()
+        watcher.join()
+    return peak[0] / GIB
+
+
 def watched(command: Sequence[str], environment: Mapping[str, str] | None = None) -> tuple[str, Record]:
     """Run a command in the checkout's root, to its end.
 

@@ -2,8 +2,7 @@
 
 import argparse
 import json
-import resource
-import sys
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,7 +11,7 @@ from sklearn.decomposition import PCA
 from torch import Tensor
 
 from asymdistill import information, spectrum
-from benchmarks.measuring import GIB, Record, module, seconds
+from benchmarks.measuring import Record, module, most_used, seconds
 
 DIM = 512
 ROWS = (12_500, 50_000, 200_000)
@@ -68,11 +67,10 @@ def embeddings(rows: int, device: str, seed: int = 0) -> Tensor:
 def rank(rows: int, device: str, method: str) -> Record:
     """Effective rank by one method; where others are compared, its error relative to float64 singular values."""
     x = embeddings(rows, device)
-    before = _most_memory()
-    taken = seconds(lambda: METHODS[method](x), device=device)
-    used, found = _most_memory() - before, METHODS[method](x)
+    used = most_used(lambda: METHODS[method](x))
+    taken, found = seconds(lambda: METHODS[method](x), device=device), METHODS[method](x)
     error = abs(found / METHODS["svdvals float64"](x) - 1) if rows == ROWS[1] else None
-    return {"seconds": taken, "used_gib": used / GIB, "relative_error": error}
+    return {"seconds": taken, "used_gib": used, "relative_error": error}
 
 
 def stream(rows: int, device: str, method: str) -> Record:
@@ -81,25 +79,21 @@ def stream(rows: int, device: str, method: str) -> Record:
     batch = embeddings(_BATCH, device)
     taken = seconds(lambda: metric.update(batch), device=device)
     metric.reset()
-    before = _most_memory()
-    for number in range(rows // _BATCH):
-        metric.update(embeddings(_BATCH, device, number))
-    found = float(metric.compute())
-    return {"seconds": taken * rows / _BATCH, "used_gib": (_most_memory() - before) / GIB, "value": found}
+
+    def read() -> None:
+        for number in range(rows // _BATCH):
+            metric.update(embeddings(_BATCH, device, number))
+
+    used = most_used(read)
+    return {"seconds": taken * rows / _BATCH, "used_gib": used, "value": float(metric.compute())}
 
 
 def uniformity(rows: int, device: str, method: str) -> Record:
     """Uniformity over all pairs of the embeddings, once."""
     x = embeddings(rows, device)
-    before = _most_memory()
-    taken = seconds(lambda: information.uniformity(x, batch_size=None), repeats=1, device=device)
-    return {"seconds": taken, "used_gib": (_most_memory() - before) / GIB}
-
-
-def _most_memory() -> int:
-    """Most memory that this process has held so far, in bytes."""
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most if sys.platform == "darwin" else 1024 * most
+    begin = time.perf_counter()
+    used = most_used(lambda: information.uniformity(x, batch_size=None))
+    return {"seconds": time.perf_counter() - begin, "used_gib": used}
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,11 @@ def test_the_memory_of_a_command_and_its_children_is_seen() -> None:
     assert output == "done\n"
     assert 0.28 < usage["peak_gib"] < 0.6
     assert usage["seconds"] > 1.5
+
+
+def test_the_memory_that_a_call_takes_is_counted_from_what_was_held_before() -> None:
+    kept = torch.ones(50_000_000)
+    assert 0.18 < measuring.most_used(lambda: (kept + 1, time.sleep(0.1))) < 0.25
 
 
 def test_a_command_that_fails_is_shown_with_what_it_said() -> None:
