@@ -123,7 +123,7 @@ def _stage(source: Path, stage: Path) -> Path:
         shutil.copy2(source / config, stage)
     if (source / "results").is_dir():
         shutil.copytree(source / "results", stage / "results")
-    for measured in sorted((source / "benchmarks").glob("*.json")):
+    for measured in sorted((source / "benchmarks").glob("*.json*")):  # with their checksums
         (stage / "benchmarks").mkdir(exist_ok=True)
         shutil.copy2(measured, stage / "benchmarks")
     return stage

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from asymdistill import book
+from asymdistill import artifacts, book
 from asymdistill.checks import InputError
 
 nbformat = pytest.importorskip("nbformat")
@@ -169,7 +169,7 @@ def test_notebooks_find_recorded_runs_and_measurements_where_they_run(source: Pa
     (source / "results" / "run").mkdir(parents=True)
     (source / "results" / "run" / "manifest.json").write_text("{}")
     (source / "benchmarks").mkdir()
-    (source / "benchmarks" / "cost.json").write_text("{}")
+    artifacts.write_json(source / "benchmarks" / "cost.json", {})
     (source / "benchmarks" / "measure.py").write_text("raise SystemExit")
     look = "from pathlib import Path\nprint(sorted(p.as_posix() for f in ('results', 'benchmarks') for p in "
     look += "Path('..', f).rglob('*.*')))"
@@ -177,4 +177,5 @@ def test_notebooks_find_recorded_runs_and_measurements_where_they_run(source: Pa
     chapter = (build(source) / "notebooks" / "one.html").read_text()
     assert "../results/run/manifest.json" in chapter
     assert "../benchmarks/cost.json" in chapter
+    assert "../benchmarks/cost.json.sha256" in chapter
     assert "measure.py" not in chapter.split("sorted")[-1]
