@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
 
 from asymdistill import cost, students
 from asymdistill.cost import Costs
@@ -147,6 +148,10 @@ def growth(costs: Costs) -> Figure:
             axis.loglog(of["size"], of["seconds"], "o-", color=_PALETTE[0])
             power = fitted.loc[fitted["quantity"] == quantity, "time"].iloc[0]
             axis.set(title=f"{quantity}\ntime ~ size^{power:.2f}", xlabel=of["unit"].iloc[0], ylabel="time (s)")
+            # Ticks where something was measured: over less than a decade there would be none to read, or too many.
+            axis.set_xticks(of["size"], [EngFormatter(sep="")(float(f"{size:.3g}")) for size in of["size"]])
+            axis.set_yticks(of["seconds"], of["seconds"].map(_digits))
+            axis.minorticks_off()
         for axis in axes.flat[len(fitted) :]:
             axis.axis("off")
     return figure

@@ -28,10 +28,10 @@ runs_dir = None
 
 # %%
 # %matplotlib inline
-from IPython.display import Markdown
+from IPython.display import HTML, Markdown
 from myst_nb import glue
 
-from asymdistill import cost, cost_report, report
+from asymdistill import cost, cost_report, scorecard
 from asymdistill.study import Study, default_runs_dir
 
 study = Study.open(profile, overrides, runs_dir)
@@ -49,7 +49,8 @@ Markdown(cost_report.provenance(cpu))
 # teachers and images of [chapter 7](07_generality.ipynb), which are runs of their own.
 
 # %%
-report.for_readers(cost_report.steps(study.experiment.manifest()["seconds"]))
+_ = study.compute()
+HTML(scorecard.in_words(cost_report.steps(study.experiment.manifest()["seconds"])))
 
 # %% [markdown]
 # ## The targets
@@ -58,7 +59,7 @@ report.for_readers(cost_report.steps(study.experiment.manifest()["seconds"]))
 # optimiser Adam, and losses and metrics are float32 or better.
 
 # %%
-report.for_readers(cost.targets(costs))
+HTML(scorecard.in_words(cost.targets(costs)))
 
 # %%
 Markdown(f"**What was seen.** {cost_report.reading(cpu)}")
@@ -76,7 +77,7 @@ figure = cost_report.grid(cpu)
 glue("fig_cost_grid", figure, display=False)
 
 # %%
-report.for_readers(cost_report.table(cpu, "grid"))
+HTML(scorecard.in_words(cost_report.table(cpu, "grid")))
 
 # %% [markdown]
 # ## Students in training, and the ceiling
@@ -91,7 +92,7 @@ figure = cost_report.training(cpu)
 glue("fig_cost_training", figure, display=False)
 
 # %%
-report.for_readers(cost_report.table(cpu, "training"))
+HTML(scorecard.in_words(cost_report.table(cpu, "training")))
 
 # %% [markdown]
 # ## Precision
@@ -100,13 +101,13 @@ report.for_readers(cost_report.table(cpu, "training"))
 # trained in float32: means over the seeds, and the spread of float32 over the same seeds (ddof = 1).
 
 # %%
-report.for_readers(cost_report.table(cpu, "precision"))
+HTML(scorecard.in_words(cost_report.table(cpu, "precision")))
 
 # %% [markdown]
 # ## Teachers
 
 # %%
-report.for_readers(cost_report.table(cpu, "teachers"))
+HTML(scorecard.in_words(cost_report.table(cpu, "teachers")))
 
 # %% [markdown]
 # ## Metrics
@@ -117,7 +118,7 @@ report.for_readers(cost_report.table(cpu, "teachers"))
 # them is left out of its time.
 
 # %%
-report.for_readers(cost_report.table(cpu, "metrics"))
+HTML(scorecard.in_words(cost_report.table(cpu, "metrics")))
 
 # %% [markdown]
 # ## The whole book
@@ -125,7 +126,7 @@ report.for_readers(cost_report.table(cpu, "metrics"))
 # From nothing to the pages, all processes together.
 
 # %%
-report.for_readers(cost_report.table(cpu, "book"))
+HTML(scorecard.in_words(cost_report.table(cpu, "book")))
 
 # %% [markdown]
 # ## Growth
@@ -134,7 +135,7 @@ report.for_readers(cost_report.table(cpu, "book"))
 # grow; memory that does not grow at all has the power 0.
 
 # %%
-report.for_readers(cost_report.table(cpu, "growth"))
+HTML(scorecard.in_words(cost_report.table(cpu, "growth")))
 
 # %% mystnb={"image": {"alt": "Time over size on logarithmic axes, one panel a quantity, with the fitted power"}}
 figure = cost_report.growth(cpu)
