@@ -104,6 +104,7 @@ def grid(costs: Costs) -> Figure:
         axis.barh(names, table["evaluation"], left=table["training"], color=_PALETTE[1], label="evaluation")
         axis.set(xlabel=f"time (s) for {table['images'].iloc[0]} training images, nine students, one epoch")
         axis.grid(axis="y", visible=False)
+        axis.set_axisbelow(True)
         figure.legend(loc="outside upper center", ncols=2)
     return figure
 
