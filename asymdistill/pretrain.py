@@ -24,9 +24,8 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from asymdistill import artifacts
-from asymdistill.checks import InputError, check_positive
 from asymdistill.preprocess import clip_preprocess
-from asymdistill.pretraining import Log, command_line, embed, measure_on_scenes, optimizer
+from asymdistill.pretraining import Log, check_settings, command_line, embed, measure_on_scenes, optimizer, step
 from asymdistill.scenes import FACTORS, SHAPES, Scenes, caption, class_prompt, generate
 from asymdistill.towers import CAPTIONS, RESOLUTION, ImageTower, TextTower, Towers, Vocabulary, load_embedded, pack
 
@@ -66,12 +65,10 @@ class Settings:
     probe_images: int = 4_000
 
     def __post_init__(self) -> None:
-        for name in ("images", "epochs", "batch", "learning_rate", "probe_images"):
-            check_positive(name, getattr(self, name))
-        most = {"seed": 2**63, "stop_after": self.epochs, "shape_share": 1, "most_named": len(_NAMES) - 1}
-        for name, bound in most.items():
-            if not 0 <= getattr(self, name) <= bound:
-                raise InputError(f"{name} is {getattr(self, name)}; allowed: 0 to {bound}")
+        positive = ("images", "epochs", "batch", "learning_rate", "probe_images")
+        check_settings(
+            self, positive, {"seed": 2**63, "stop_after": self.epochs, "shape_share": 1, "most_named": len(_NAMES) - 1}
+        )
 
 
 def vocabulary() -> Vocabulary:
@@ -167,11 +164,7 @@ def train(settings: Settings, scenes: Scenes, start: Towers | None = None) -> It
                 embeddings, prompts = image(pixels[chosen]), text(numbers)
             match, scale = matches(factors[chosen], named), log_scale.clamp(max=math.log(100)).exp()
             loss = contrastive_loss(embeddings.float(), prompts.float(), match, scale)
-            descent.zero_grad()
-            torch.autograd.backward(loss)
-            descent.step()
-            schedule.step()
-            losses.append(loss.item())
+            losses.append(step(loss, descent, schedule))
         yield Towers(image.eval(), text.eval()), float(np.mean(losses))
 
 

@@ -21,10 +21,10 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from asymdistill import artifacts, data
-from asymdistill.checks import InputError, check_positive
+from asymdistill.checks import InputError
 from asymdistill.preprocess import clip_preprocess, random_crop_flip
 from asymdistill.pretrain import contrastive_loss, matches
-from asymdistill.pretraining import Log, command_line, embed, optimizer, probe_and_rank
+from asymdistill.pretraining import Log, check_settings, command_line, embed, optimizer, probe_and_rank, step
 from asymdistill.towers import NAMES, RESOLUTION, ImageTower, TextTower, Towers, Vocabulary, load_embedded, pack
 
 # CIFAR-100's own twenty groups of five (Krizhevsky, 2009).
@@ -82,11 +82,8 @@ class Settings:
     probe_images: int = 10_000
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch", "learning_rate", "probe_images"):
-            check_positive(name, getattr(self, name))
-        for name, bound in {"limit": 2**31, "seed": 2**63, "warmup": 1, "coarse_share": 1, "dropped": 0.9}.items():
-            if not 0 <= getattr(self, name) <= bound:
-                raise InputError(f"{name} is {getattr(self, name)}; allowed: 0 to {bound}")
+        positive = ("epochs", "batch", "learning_rate", "probe_images")
+        check_settings(self, positive, {"limit": 2**31, "seed": 2**63, "warmup": 1, "coarse_share": 1, "dropped": 0.9})
 
 
 def captions(class_names: tuple[str, ...]) -> tuple[list[str], list[str], Tensor]:
@@ -142,11 +139,7 @@ def train(settings: Settings, images: data.ImageSet) -> Iterator[tuple[Towers, f
             match = matches(factors[chosen], torch.stack([~by_coarse, by_coarse], dim=1))
             scale = log_scale.clamp(max=math.log(100)).exp()
             loss = contrastive_loss(embeddings.float(), prompts.float(), match, scale)
-            descent.zero_grad()
-            torch.autograd.backward(loss)
-            descent.step()
-            schedule.step()
-            losses.append(loss.item())
+            losses.append(step(loss, descent, schedule))
         both.eval()
         yield towers, float(np.mean(losses))
 

@@ -22,10 +22,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torchvision.transforms import v2
 
 from asymdistill import artifacts
-from asymdistill.checks import InputError, check_positive
 from asymdistill.objectives import nt_xent
 from asymdistill.preprocess import clip_preprocess
-from asymdistill.pretraining import Log, command_line, measure_on_scenes, optimizer
+from asymdistill.pretraining import Log, check_settings, command_line, measure_on_scenes, optimizer, step
 from asymdistill.scenes import generate
 from asymdistill.towers import EMBEDDING_DIM, RESOLUTION, VIEWS, ImageTower, Towers, load_embedded, pack
 
@@ -64,11 +63,8 @@ class Settings:
     probe_images: int = 4_000
 
     def __post_init__(self) -> None:
-        for name in ("images", "epochs", "batch", "learning_rate", "temperature", "smallest_crop", "probe_images"):
-            check_positive(name, getattr(self, name))
-        for name, bound in {"seed": 2**63, "smallest_crop": 1, "warmup": 1, "dropped": 0.9}.items():
-            if not 0 <= getattr(self, name) <= bound:
-                raise InputError(f"{name} is {getattr(self, name)}; allowed: 0 to {bound}")
+        positive = ("images", "epochs", "batch", "learning_rate", "temperature", "smallest_crop", "probe_images")
+        check_settings(self, positive, {"seed": 2**63, "smallest_crop": 1, "warmup": 1, "dropped": 0.9})
 
 
 def augmentation(smallest_crop: float) -> v2.Compose:
@@ -113,11 +109,7 @@ def train(settings: Settings, images: Tensor) -> Iterator[tuple[Towers, float]]:
             with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
                 projected = head(tower(clip_preprocess(views.permute(0, 2, 3, 1), RESOLUTION)))
             loss = nt_xent(projected[0::2], projected[1::2], temperature=settings.temperature)
-            descent.zero_grad()
-            torch.autograd.backward(loss)
-            descent.step()
-            schedule.step()
-            losses.append(loss.item())
+            losses.append(step(loss, descent, schedule))
         yield Towers(tower.eval()), float(np.mean(losses))
 
 

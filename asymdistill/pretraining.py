@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
-from asymdistill.checks import InputError
+from asymdistill.checks import InputError, check_positive
 from asymdistill.preprocess import clip_preprocess
 from asymdistill.scenes import SHAPES, generate
 from asymdistill.spectrum import effective_rank
@@ -61,6 +61,24 @@ def optimizer(parameters: Sequence[nn.Parameter], settings: Descent, steps: int)
         return (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise))) / 2
 
     return descent, LambdaLR(descent, rate)
+
+
+def check_settings(settings: object, positive: Sequence[str], most: Mapping[str, float]) -> None:
+    """Raise ``InputError`` unless some settings are greater than zero, and others between zero and a bound each."""
+    for name in positive:
+        check_positive(name, getattr(settings, name))
+    for name, bound in most.items():
+        if not 0 <= getattr(settings, name) <= bound:
+            raise InputError(f"{name} is {getattr(settings, name)}; allowed: 0 to {bound}")
+
+
+def step(loss: Tensor, descent: AdamW, schedule: LambdaLR) -> float:
+    """Move the weights once against a loss, and the learning rate along its course; return the loss."""
+    descent.zero_grad()
+    torch.autograd.backward(loss)
+    descent.step()
+    schedule.step()
+    return loss.item()
 
 
 class Log:

@@ -6,7 +6,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,23 +37,31 @@ def _wait_for(device: str) -> None:
         torch.cuda.synchronize(device)
 
 
-def most_used(work: Callable[[], object]) -> float:
-    """GiB that this process holds while a call runs, at most, beyond what it held before."""
-    process = psutil.Process()
-    before, peak, ended = process.memory_info().rss, [0], threading.Event()
+@contextmanager
+def _peak(memory: Callable[[], int], every: float) -> Iterator[list[int]]:
+    """Look at some memory again and again meanwhile; the only item of the list is the most seen so far, in bytes."""
+    most, ended = [0], threading.Event()
 
     def watch() -> None:
-        while not ended.wait(0.005):
-            peak[0] = max(peak[0], process.memory_info().rss - before)
+        while not ended.wait(every):
+            most[0] = max(most[0], memory())
 
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        work()
+        yield most
     finally:
         ended.set()
         watcher.join()
-    return peak[0] / GIB
+
+
+def most_used(work: Callable[[], object]) -> float:
+    """GiB that this process holds while a call runs, at most, beyond what it held before."""
+    process = psutil.Process()
+    before = process.memory_info().rss
+    with _peak(lambda: process.memory_info().rss - before, 0.005) as most:
+        work()
+    return most[0] / GIB
 
 
 def watched(command: Sequence[str], environment: Mapping[str, str] | None = None) -> tuple[str, Record]:
@@ -73,20 +82,11 @@ def watched(command: Sequence[str], environment: Mapping[str, str] | None = None
     begin = time.perf_counter()
     pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     running = subprocess.Popen(command, cwd=CHECKOUT, env=variables, **pipes)
-    peak, ended = [0], threading.Event()
-
-    def watch() -> None:
-        while not ended.wait(0.2):
-            peak[0] = max(peak[0], _memory(running.pid))
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
-        output, errors = running.communicate()
-    finally:
-        running.kill()
-        ended.set()
-        watcher.join()
+    with _peak(lambda: _memory(running.pid), 0.2) as peak:
+        try:
+            output, errors = running.communicate()
+        finally:
+            running.kill()
     taken = time.perf_counter() - begin
     if running.returncode:
         raise RuntimeError(f"{' '.join(command)} ended with status {running.returncode}: {errors.strip()[-2000:]}")
