@@ -43,15 +43,20 @@ def write_bytes(path: Path, data: bytes) -> None:
     _replace(_companion(path), f"{digest_bytes(data)}  {path.name}\n".encode())
 
 
-def is_whole(path: Path) -> bool:
-    """Whether a file is there and matches its checksum; warns where it is there and does not match."""
-    if not path.is_file():
-        return False
+def is_intact(path: Path) -> bool:
+    """Whether a file is there and matches its checksum."""
     companion = _companion(path)
-    if companion.is_file() and companion.read_text("utf-8", errors="replace").split(" ")[0] == digest_file(path):
-        return True
-    warnings.warn(f"{path} is damaged or incomplete: computing it again", DamagedFileWarning, stacklevel=2)
-    return False
+    if not path.is_file() or not companion.is_file():
+        return False
+    return companion.read_text("utf-8", errors="replace").split(" ")[0] == digest_file(path)
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a file is intact; where it is there and isn't, warn that what it held is computed again."""
+    intact = is_intact(path)
+    if path.is_file() and not intact:
+        warnings.warn(f"{path} is damaged or incomplete: computing it again", DamagedFileWarning, stacklevel=2)
+    return intact
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:

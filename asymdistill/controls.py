@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.optim.swa_utils import update_bn
 
 from asymdistill.checks import InputError, check_embeddings, check_labels, check_pair
-from asymdistill.spectrum import effective_rank, effective_rank_of, mean_embedding, singular_values
+from asymdistill.gram import mean_embedding
+from asymdistill.spectrum import effective_rank, effective_rank_of, singular_values
 from asymdistill.students import ScalableCNN
 
 # Below this share of the whole variance, float32 embeddings hold nothing but their rounding.

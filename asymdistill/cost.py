@@ -1,6 +1,5 @@
 """What a run costs: the records of ``python -m benchmarks``, the growth with size, and the targets set for them."""
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,10 +52,7 @@ def load(path: Path) -> Costs:
     Raises:
         InputError: no such file, or one that is damaged or of another form.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", artifacts.DamagedFileWarning)  # the error says it
-        whole = artifacts.is_whole(path)
-    if not whole:
+    if not artifacts.is_intact(path):
         raise InputError(f"{path} holds no benchmark, or a damaged one; make bench writes it")
     sections = artifacts.read_json(path) or {}
     try:

@@ -11,7 +11,7 @@ import torch
 from torchvision.datasets import ImageFolder
 from torchvision.datasets.utils import check_integrity
 
-from asymdistill import checkpoints, data, forecast, generality, manifest, rehearsal, scenes, towers
+from asymdistill import checkpoints, data, forecast, generality, manifest, memory, rehearsal, scenes, towers
 from asymdistill.checks import InputError
 from asymdistill.config import EMBEDDED, SCENES, Settings
 from asymdistill.forecast import Plan
@@ -23,11 +23,6 @@ Status = Literal["ok", "missing", "warning"]
 CIFAR_COUNTS = (50_000, 10_000)
 SIDE = 32  # of the images of Scenes and CIFAR, in pixels
 LONG = 24 * 3600  # seconds from which on a run deserves a warning
-# What a container may use and what it does use, in the two versions of Linux's control groups.
-CONTAINERS = (
-    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
-)
 
 
 @dataclass(frozen=True)
@@ -90,7 +85,7 @@ def examine(profile: str, settings: Settings) -> list[Finding]:
     host = forecast.host_bytes(plan, libraries, _resident() - before)
     findings += [_students(profile, plan, plans), _memory("memory", host, *there)]
     if device.type == "cuda":
-        free, total = torch.cuda.mem_get_info(device)
+        free, total = memory.free_and_total(device)
         own = torch.cuda.memory_reserved(device)  # by the rehearsal
         findings.append(_memory("GPU memory", forecast.gpu_bytes(plan), free + own, total))
     return [*findings, of_time]
@@ -220,13 +215,8 @@ def _memory(name: str, parts: Mapping[str, int], free: int, total: int) -> Findi
 
 
 def _host_memory() -> tuple[int, int]:
-    """Bytes free for a run that takes this process's place, and bytes in all, within a container's limits."""
-    memory = psutil.virtual_memory()
-    free, total = int(memory.available), int(memory.total)
-    for limit_file, use_file in CONTAINERS:
-        if Path(limit_file).is_file() and (limit := Path(limit_file).read_text().strip()).isdigit():
-            used = int(Path(use_file).read_text())
-            free, total = min(free, int(limit) - used), min(total, int(limit))
+    """Bytes free for a run that takes this process's place, and bytes in all."""
+    free, total = memory.free_and_total(torch.device("cpu"))
     return free + _resident(), total
 
 

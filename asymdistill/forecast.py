@@ -11,6 +11,8 @@ from asymdistill import arms, manifest
 from asymdistill.arms import Arm
 from asymdistill.config import Settings
 from asymdistill.encoding import View
+from asymdistill.memory import room_for_images
+from asymdistill.resident import size_of
 from asymdistill.students import ScalableCNN
 from asymdistill.teachers import Teacher
 
@@ -97,6 +99,7 @@ def host_bytes(plan: Plan, libraries: int, rehearsed: int) -> dict[str, int]:
     return {
         "Python and its libraries": libraries,
         "images": (plan.train + plan.test + subsets) * plan.side**2 * 3,
+        **({"resized images": _resized_bytes(plan)} if plan.device.type == "cpu" else {}),
         "embeddings": embeddings * plan.teacher.embedding_dim * FLOAT,
         "teacher": _teacher_bytes(plan),
         "training": max(rehearsed, sum(side_by_side) if plan.device.type == "cpu" else 0),
@@ -107,6 +110,7 @@ def gpu_bytes(plan: Plan) -> dict[str, int]:
     """The memory that the parts of a run need on a GPU, in bytes: see ``host_bytes``."""
     return {
         "images": plan.train * plan.side**2 * 3,
+        "resized images": _resized_bytes(plan),
         "targets": plan.train * plan.teacher.embedding_dim * FLOAT,
         "teacher": _teacher_bytes(plan),
         "training": max(training_bytes(plan, arm) for arm in plan.students),
@@ -132,6 +136,16 @@ def training_bytes(plan: Plan, arm: Arm) -> int:
     weights = {parameter.untyped_storage()._cdata: parameter for parameter in network.parameters()}
     activations = [kept[key].untyped_storage().nbytes() for key in kept.keys() - weights.keys()]
     return int(sum(activations)) + 4 * FLOAT * sum(weight.numel() for weight in weights.values())
+
+
+def _resized_bytes(plan: Plan) -> int:
+    """What ``resident`` keeps: all images at each resolution that a network sees, as far as there is room for them."""
+    resolutions = {plan.teacher.view.resolution, *(plan.view(arm).resolution for arm in plan.students)} - {plan.side}
+    counts = [plan.train, plan.test]
+    for classes in plan.subsets:
+        counts += [plan.images(classes), plan.test]
+    sizes = [size_of(count, resolution) for resolution in resolutions for count in counts]
+    return sum(size for size in sizes if size <= room_for_images(plan.device))
 
 
 def _teacher_bytes(plan: Plan) -> int:

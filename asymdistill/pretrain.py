@@ -65,7 +65,7 @@ class Settings:
     probe_images: int = 4_000
 
     def __post_init__(self) -> None:
-        positive = ("images", "epochs", "batch", "learning_rate", "probe_images")
+        positive = ("images", "epochs", "batch", "learning_rate")
         check_settings(
             self, positive, {"seed": 2**63, "stop_after": self.epochs, "shape_share": 1, "most_named": len(_NAMES) - 1}
         )

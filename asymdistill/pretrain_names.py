@@ -82,7 +82,7 @@ class Settings:
     probe_images: int = 10_000
 
     def __post_init__(self) -> None:
-        positive = ("epochs", "batch", "learning_rate", "probe_images")
+        positive = ("epochs", "batch", "learning_rate")
         check_settings(self, positive, {"limit": 2**31, "seed": 2**63, "warmup": 1, "coarse_share": 1, "dropped": 0.9})
 
 

@@ -63,7 +63,7 @@ class Settings:
     probe_images: int = 4_000
 
     def __post_init__(self) -> None:
-        positive = ("images", "epochs", "batch", "learning_rate", "temperature", "smallest_crop", "probe_images")
+        positive = ("images", "epochs", "batch", "learning_rate", "temperature", "smallest_crop")
         check_settings(self, positive, {"seed": 2**63, "smallest_crop": 1, "warmup": 1, "dropped": 0.9})
 
 

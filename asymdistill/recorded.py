@@ -80,8 +80,8 @@ def record(folder: str | Path, out: str | Path = "results") -> Path:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", artifacts.DamagedFileWarning)  # one error says it
         run = Recorded(source)
-        kept = [MANIFEST, *(f"tables/{name}.csv" for name in _stored(run.settings))]
-        broken = [name for name in kept if not artifacts.is_whole(source / name)]
+    kept = [MANIFEST, *(f"tables/{name}.csv" for name in _stored(run.settings))]
+    broken = [name for name in kept if not artifacts.is_intact(source / name)]
     if broken:
         more = f" and {len(broken) - 1} more are" if len(broken) > 1 else " is"
         raise InputError(
@@ -137,9 +137,7 @@ def _copy(source: Path, target: Path, files: list[str]) -> None:
 
 def _whole(path: Path) -> bool:
     """Whether a file is there and undamaged; warns where it is damaged, in words that fit where nothing is computed."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", artifacts.DamagedFileWarning)
-        whole = artifacts.is_whole(path)
-    if path.is_file() and not whole:
+    intact = artifacts.is_intact(path)
+    if path.is_file() and not intact:
         warnings.warn(f"{path} is damaged: it counts as missing", artifacts.DamagedFileWarning, stacklevel=3)
-    return whole
+    return intact

@@ -2,14 +2,12 @@
 
 import threading
 
-import psutil  # type: ignore[import-untyped]
 import torch
 from torch import Tensor
 
+from asymdistill.memory import room_for_images
 from asymdistill.preprocess import resize
 
-# Part of the free memory that resized images may take: the rest is for those who use them.
-_SHARE = {"cuda": 0.5, "cpu": 0.25}
 _PART = 1000
 
 
@@ -44,7 +42,7 @@ class Resident:
         with self._lock:
             key = (id(images), resolution)
             if key not in self._kept:
-                fits = 3 * len(images) * resolution**2 <= _SHARE.get(self.device.type, 0) * free_memory(self.device)
+                fits = size_of(len(images), resolution) <= room_for_images(self.device)
                 self._kept[key] = (images, self._resized(images, resolution) if fits else images)
             return self._kept[key][1]
 
@@ -55,9 +53,6 @@ class Resident:
         return kept
 
 
-def free_memory(device: torch.device) -> int:
-    """Bytes that are free on a device."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    available: int = psutil.virtual_memory().available
-    return available
+def size_of(images: int, resolution: int) -> int:
+    """Bytes that so many images take, resized to R x R."""
+    return 3 * images * resolution**2

@@ -16,8 +16,19 @@ PACKAGE = Path(asymdistill.__file__).parent
 FLOORS = {
     0: {"__init__", "checks"},
     1: {
-        *("artifacts", "config", "data", "encoding", "information", "manifest", "network", "parallel", "preprocess"),
-        *("profile", "progress", "resident", "scenes", "spectrum", "towers"),
+        *(
+            "artifacts",
+            "config",
+            "data",
+            "encoding",
+            "gram",
+            "information",
+            "manifest",
+            "memory",
+            "network",
+            "parallel",
+        ),
+        *("preprocess", "profile", "progress", "resident", "scenes", "spectrum", "towers"),
     },
     2: {"checkpoints", "objectives", "students", "teachers"},
     3: {

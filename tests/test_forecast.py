@@ -116,6 +116,17 @@ def test_the_hosts_memory_is_the_sum_of_what_is_kept(teacher: Teacher) -> None:
     assert forecast.host_bytes(plan, libraries=0, rehearsed=10**9)["training"] == 10**9
 
 
+def test_images_that_will_be_kept_resized_count_where_there_is_room(
+    teacher: Teacher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert forecast.host_bytes(plan_of(teacher), libraries=0, rehearsed=0)["resized images"] == 0
+    finer = plan_of(teacher, resolution=48)
+    trained, tested = 128 * 48 * 48 * 3, 160 * 48 * 48 * 3
+    assert forecast.host_bytes(finer, libraries=0, rehearsed=0)["resized images"] == trained + tested
+    monkeypatch.setattr(forecast, "room_for_images", lambda device: trained)
+    assert forecast.host_bytes(finer, libraries=0, rehearsed=0)["resized images"] == trained
+
+
 def test_on_a_gpu_one_student_trains_and_the_host_holds_none(teacher: Teacher) -> None:
     plan = plan_of(teacher, torch.device("cuda"))
     assert forecast.host_bytes(plan, libraries=0, rehearsed=0)["training"] == 0

@@ -215,7 +215,7 @@ def test_pretrain_names_from_end_to_end(file: Path, tmp_path: Path, capsys: pyte
         ("--epochs", "0", "epochs is 0; it must be a finite number greater than 0"),
         ("--batch", "-1", "batch is -1; it must be a finite number greater than 0"),
         ("--learning-rate", "nan", "learning_rate is nan; it must be a finite number greater than 0"),
-        ("--probe-images", "0", "probe_images is 0; it must be a finite number greater than 0"),
+        ("--probe-images", "1", "probe_images is 1; it must be at least 2"),
         ("--limit", "-1", "limit is -1; allowed: 0 to "),
         ("--limit", "301", "a limit of 301 images was asked for and only 300 are there"),
         ("--coarse-share", "1.5", "coarse_share is 1.5; allowed: 0 to 1"),

@@ -46,7 +46,7 @@ def test_threads_share_what_is_made_once_for_each_resolution(monkeypatch: pytest
 def test_images_that_do_not_fit_are_left_to_be_resized_batch_by_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     images = torch.zeros(10, 8, 8, 3, dtype=torch.uint8)
     needed = 10 * 3 * 16 * 16
-    monkeypatch.setattr(resident, "free_memory", lambda device: 4 * needed - 4)
+    monkeypatch.setattr(resident, "room_for_images", lambda device: needed - 1)
     assert Resident(CPU)(images, 16) is images
-    monkeypatch.setattr(resident, "free_memory", lambda device: 4 * needed)
+    monkeypatch.setattr(resident, "room_for_images", lambda device: needed)
     assert Resident(CPU)(images, 16).shape == (10, 16, 16, 3)

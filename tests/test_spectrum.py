@@ -154,6 +154,21 @@ def test_float32_data_far_from_the_origin_keep_their_rank():
         assert effective_rank(x, spectrum=spectrum) == pytest.approx(numpy_rank(x, spectrum), rel=1e-9)
 
 
+@pytest.mark.parametrize("center", [True, False])
+@pytest.mark.parametrize(
+    ("decay", "mean", "spread", "error"),
+    [(1, 0.5, 0, 1e-6), (0, 0, 0, 1e-6), (1, 100, 0, 1e-6), (1, 0, 2, 1e-5), (4, 0.5, 0, 1e-12)],
+    ids=["as trained embeddings", "isotropic", "far from the origin", "few rows hold the variance", "unresolved tail"],
+)
+def test_parity_with_numpy_of_so_many_float32_rows_that_their_products_are_float32(decay, mean, spread, error, center):
+    generator = torch.Generator().manual_seed(0)
+    turned = torch.linalg.qr(torch.randn(64, 64, generator=generator)).Q
+    x = torch.randn(20_000, 64, generator=generator) / torch.arange(1, 65) ** decay @ turned + mean
+    x *= torch.exp(spread * torch.randn(20_000, 1, generator=generator))
+    x = x[x[:, 0].argsort()]  # in an order in which the first block is far from the mean
+    assert effective_rank(x, center=center) == pytest.approx(numpy_rank(x, center=center), rel=error)
+
+
 # --- what must not change the rank, and its bounds
 
 shapes = {"rows": st.integers(2, 40), "dim": st.integers(1, 12), "seed": st.integers(0, 2**31)}
