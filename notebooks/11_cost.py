@@ -112,11 +112,11 @@ HTML(scorecard.in_words(cost_report.table(cpu, "teachers")))
 # %% [markdown]
 # ## Metrics
 #
-# Effective rank is read off a Gram matrix that is summed in float64 block by block. On a CPU the products within a block
-# are float32 from 16,384 embeddings on, unless they would hide the smallest variances. The others are a full singular
-# value decomposition and scikit-learn's principal component analysis, which works in the embeddings' own float32.
-# Errors are relative to float64 singular values. The streaming rank is float64 throughout and fed batches of 10,000
-# that are never held together; drawing them is left out of its time.
+# Effective rank is read off a Gram matrix that is summed in float64 block by block. On a CPU the products within a
+# block are float32 from 16,384 embeddings on, unless they would hide the smallest variances. The others are a full
+# singular value decomposition and scikit-learn's principal component analysis, which works in the embeddings' own
+# float32. Errors are relative to float64 singular values. The streaming rank is float64 throughout and fed batches of
+# 10,000 that are never held together; drawing them is left out of its time.
 
 # %%
 HTML(scorecard.in_words(cost_report.table(cpu, "metrics")))

@@ -8,12 +8,15 @@ from pathlib import Path
 import matplotlib as mpl
 import pytest
 import torch
+from hypothesis import settings
 from safetensors.torch import save_file
 
 from asymdistill import pretrain, towers
 from asymdistill.study import Study
 
 mpl.use("Agg")
+settings.register_profile("untimed", settings(), deadline=None)  # what it inherits differs in CI
+settings.load_profile("untimed")
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test may depend on a network, nor wait for one
 
 SMALL = {

@@ -27,7 +27,7 @@ from asymdistill.controls import (
 from asymdistill.spectrum import effective_rank, effective_rank_of, singular_values, subspace_alignment
 from asymdistill.students import build
 
-quick = settings(max_examples=30, deadline=None)
+quick = settings(max_examples=30)
 seeds = st.integers(0, 2**31)
 
 

@@ -14,7 +14,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from asymdistill.checks import InputError
 from asymdistill.crossmodal import modality_gap, retrieval, zero_shot_accuracy
 
-quick = settings(max_examples=30, deadline=None)
+quick = settings(max_examples=30)
 
 
 def normal(rows: int, dim: int, seed: int = 0) -> torch.Tensor:

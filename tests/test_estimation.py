@@ -166,7 +166,7 @@ def test_the_interval_covers_the_truth_where_the_percentile_interval_does_not():
     assert percentile == 0
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 2**31), rows=st.integers(10, 40), dim=st.integers(2, 6))
 def test_limits_are_ordered_belong_to_the_seed_and_ignore_rotation(seed, rows, dim):
     x = sample(rows, dim, seed)

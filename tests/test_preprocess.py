@@ -140,7 +140,7 @@ def test_input_is_left_alone():
     assert torch.equal(images, before)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     colour=st.tuples(*[st.integers(0, 255)] * 3),
     height=st.integers(1, 40),
@@ -154,7 +154,7 @@ def test_a_constant_image_stays_constant(colour, height, width, resolution):
     assert torch.equal(resized, flat[:, 0, 0, :, None, None].expand_as(resized))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 2**31), size=st.integers(2, 40), resolution=st.integers(2, 60))
 def test_resizing_commutes_with_mirroring(seed, size, resolution):
     """To one grey level: a value of exactly one half rounds up on both sides of the mirror, tap sums included."""
@@ -226,7 +226,7 @@ def windows_of(image: np.ndarray, padding: int) -> dict[bytes, tuple[int, int, b
     return windows
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 2**31), height=st.integers(4, 12), width=st.integers(4, 12), padding=st.integers(0, 3))
 def test_every_output_is_a_window_of_its_own_padded_image(seed, height, width, padding):
     images = noise(6, height, width, seed)

@@ -33,7 +33,7 @@ def test_other_sides() -> None:
 
 
 @given(count=st.integers(1, 40), more=st.integers(0, 25), seed=st.integers(0, 2**40))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_a_longer_run_begins_with_the_shorter(count: int, more: int, seed: int) -> None:
     short, long = generate(count, seed=seed), generate(count + more, seed=seed)
     assert torch.equal(short.images, long.images[:count])
@@ -41,7 +41,7 @@ def test_a_longer_run_begins_with_the_shorter(count: int, more: int, seed: int) 
 
 
 @given(count=st.integers(1, 300), seed=st.integers(0, 2**40))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_any_prefix_is_balanced_and_colours_differ(count: int, seed: int) -> None:
     factors = scenes._draw_factors(count, seed, len(SHAPES))
     for name in ("shape", "colour", "size", "outline", "position", "pattern"):

@@ -172,7 +172,7 @@ def test_parity_with_numpy_of_so_many_float32_rows_that_their_products_are_float
 # --- what must not change the rank, and its bounds
 
 shapes = {"rows": st.integers(2, 40), "dim": st.integers(1, 12), "seed": st.integers(0, 2**31)}
-quick = settings(max_examples=40, deadline=None)
+quick = settings(max_examples=40)
 
 
 @quick
