@@ -31,7 +31,8 @@ book: $(READY)
 
 test: check
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
-	$(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-sanitize-with tests/nbval.cfg notebooks
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile \
+		--nbval-lax --nbval-current-env --nbval-sanitize-with tests/nbval.cfg notebooks
 
 check: $(READY)
 	$(BIN)/ruff check .
