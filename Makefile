@@ -30,7 +30,7 @@ book: $(READY)
 	$(BIN)/asymdistill book --profile $(PROFILE)
 
 test: check
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile \
 		--nbval-lax --nbval-current-env --nbval-sanitize-with tests/nbval.cfg notebooks
 

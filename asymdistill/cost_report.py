@@ -56,14 +56,17 @@ def steps(seconds: dict[str, float]) -> pd.DataFrame:
 
 
 def provenance(costs: Costs) -> str:
-    """Device, commit and day of each section, and the ceilings of that run, in Markdown."""
-    lines = [
-        f"- {name}: {made['device']}, commit `{made['commit']}`, {made['created'][:10]}; ceilings measured beside it: "
-        f"{made['ceiling']['matrix_gflops']:,.0f} GFLOP/s in float32, "
-        f"{made['ceiling']['matrix_gflops_double']:,.0f} in float64, {made['ceiling']['copy_gbytes']:,.1f} GB/s copied"
-        for name, made in costs.made.items()
-    ]
-    return "\n".join(lines)
+    """Device, commit and day of the sections measured together, and the ceilings then, in Markdown."""
+    sections: dict[str, list[str]] = {}
+    for name, made in costs.made.items():
+        ceiling = made["ceiling"]
+        words = (
+            f"{made['device']}, commit `{made['commit']}`, {made['created'][:10]}; ceilings measured beside it: "
+            f"{ceiling['matrix_gflops']:,.0f} GFLOP/s in float32, {ceiling['matrix_gflops_double']:,.0f} in float64, "
+            f"{ceiling['copy_gbytes']:,.1f} GB/s copied"
+        )
+        sections.setdefault(words, []).append(name)
+    return "\n".join(f"- {', '.join(names)}: {words}" for words, names in sections.items())
 
 
 def reading(costs: Costs) -> str:

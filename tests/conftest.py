@@ -19,6 +19,14 @@ settings.register_profile("untimed", settings(), deadline=None)  # what it inher
 settings.load_profile("untimed")
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test may depend on a network, nor wait for one
 
+LONGEST = ("test_notebooks", "test_book")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest, so that no worker is left alone with one of them at the end."""
+    items.sort(key=lambda item: item.path.stem not in LONGEST)
+
+
 SMALL = {
     "train_limit": 128,
     "test_limit": 160,

@@ -156,7 +156,7 @@ def test_tables_and_figures_show_what_was_measured(tmp_path: Path) -> None:
     assert cost_report.table(costs, "training")["of the ceiling (%)"].unique().tolist() == ["50"]
     assert cost_report.table(costs, "metrics")["relative error"].tolist()[:1] == ["1e-09"]
     assert "3.00 times as long" in cost_report.reading(costs)
-    assert "CPU (here), commit `abc`, 2030-01-02" in cost_report.provenance(costs)
+    assert cost_report.provenance(costs).startswith("- grid, metrics, training: CPU (here), commit `abc`, 2030-01-02; ")
     bars = cost_report.grid(costs).axes[0].patches
     assert sum(bar.get_width() for bar in bars) == pytest.approx(40)
     ceiling = cost_report.training(costs).axes[0].lines[1].get_ydata()
