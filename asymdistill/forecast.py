@@ -99,7 +99,7 @@ def host_bytes(plan: Plan, libraries: int, rehearsed: int) -> dict[str, int]:
     return {
         "Python and its libraries": libraries,
         "images": (plan.train + plan.test + subsets) * plan.side**2 * 3,
-        **({"resized images": _resized_bytes(plan)} if plan.device.type == "cpu" else {}),
+        "resized images": _resized_bytes(plan) if plan.device.type == "cpu" else 0,
         "embeddings": embeddings * plan.teacher.embedding_dim * FLOAT,
         "teacher": _teacher_bytes(plan),
         "training": max(rehearsed, sum(side_by_side) if plan.device.type == "cpu" else 0),

@@ -63,7 +63,7 @@ def optimizer(parameters: Sequence[nn.Parameter], settings: Descent, steps: int)
     return descent, LambdaLR(descent, rate)
 
 
-def check_settings(settings: object, positive: Sequence[str], most: Mapping[str, float]) -> None:
+def check_settings(settings: Any, positive: Sequence[str], most: Mapping[str, float]) -> None:
     """Raise ``InputError`` unless some settings are greater than zero, and others between zero and a bound each.
 
     The linear probe of each training needs images of two classes.
@@ -73,8 +73,8 @@ def check_settings(settings: object, positive: Sequence[str], most: Mapping[str,
     for name, bound in most.items():
         if not 0 <= getattr(settings, name) <= bound:
             raise InputError(f"{name} is {getattr(settings, name)}; allowed: 0 to {bound}")
-    if (images := getattr(settings, "probe_images")) < 2:  # noqa: B009
-        raise InputError(f"probe_images is {images}; it must be at least 2")
+    if settings.probe_images < 2:
+        raise InputError(f"probe_images is {settings.probe_images}; it must be at least 2")
 
 
 def step(loss: Tensor, descent: AdamW, schedule: LambdaLR) -> float:
