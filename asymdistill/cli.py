@@ -9,16 +9,16 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from asymdistill import report
-from asymdistill.checks import InputError
-from asymdistill.claims import evaluate
-from asymdistill.config import Settings
-from asymdistill.doctor import examine
-from asymdistill.profile import load_settings, parse_assignments, profile_names
-from asymdistill.progress import duration
-from asymdistill.recorded import Recorded
-from asymdistill.recorded import record as keep
-from asymdistill.study import Study
+from asymdistill.claims.evaluate import evaluate
+from asymdistill.config.profiles import load_settings, parse_assignments, profile_names
+from asymdistill.config.settings import Settings
+from asymdistill.plots import report
+from asymdistill.runtime.checks import InputError
+from asymdistill.runtime.progress import duration
+from asymdistill.study.doctor import examine
+from asymdistill.study.recorded import Recorded
+from asymdistill.study.recorded import record as keep
+from asymdistill.study.study import Study
 
 app = typer.Typer(
     help="Executable companion to two papers on distilling vision transformers into small CNNs.",
@@ -61,8 +61,8 @@ def book(
     out: Annotated[Path, typer.Option(help="Folder for the built pages.")] = Path("_build"),
 ) -> None:
     """Run every notebook on a profile and build the book."""
-    from asymdistill.book import build, check  # need the extra "book", which the other commands do without
-    from asymdistill.scorecard import verdicts
+    from asymdistill.builder.build import build, check  # need the extra "book", which the other commands do without
+    from asymdistill.builder.scorecard import verdicts
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     overrides = parse_assignments(assignments or [])
@@ -87,7 +87,7 @@ def claims(
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list, one object a claim.")] = False,
 ) -> None:
     """Judge every claim of the papers on what a run has stored, without computing anything."""
-    from asymdistill.scorecard import summary, values  # draws figures too, which takes a second to import
+    from asymdistill.builder.scorecard import summary, values  # draws figures too, which takes a second to import
 
     ledger = evaluate(Recorded(run))
     if as_json:

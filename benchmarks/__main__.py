@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from asymdistill import artifacts, cost, cost_report, manifest
-from benchmarks import book, ceiling, grid, metrics, networks, precision
+from asymdistill.store import files, manifest
+from benchmarks import book, ceiling, grid, metrics, networks, precision, report
+from benchmarks import records as cost
 from benchmarks.measuring import Record
 
 FOLDER = Path(__file__).parent
@@ -25,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("sections", nargs="*", choices=[*sections("cpu", {}), []], help="default: all")
     chosen = parser.parse_args(arguments)
     out = chosen.out or FOLDER / f"{chosen.device}.json"
-    found: Record = artifacts.read_json(out) or {}
+    found: Record = files.read_json(out) or {}
     rates = ceiling.measure(chosen.device)
     for name, measure in sections(chosen.device, rates).items():
         if chosen.sections and name not in chosen.sections:
@@ -36,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"{name}: {_line(record)}", flush=True)
         # After each section, because all of them take the better part of an hour.
         found[name] = {**_made(chosen.device), "ceiling": rates, "records": records}
-        artifacts.write_json(out, found)
+        files.write_json(out, found)
     show(cost.load(out))
     return 0
 
@@ -59,7 +60,7 @@ def show(costs: cost.Costs) -> None:
     console = Console(markup=False, emoji=False)
     targets = cost.targets({costs.kind: costs})
     shown = {
-        **{name: cost_report.table(costs, name) for name in cost_report.SECTIONS},
+        **{name: report.table(costs, name) for name in report.SECTIONS},
         "targets": targets[targets["device"] == costs.kind],
     }
     for title, frame in shown.items():

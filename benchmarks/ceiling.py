@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from asymdistill.students import ScalableCNN
+from asymdistill.models.students import ScalableCNN
 from benchmarks.measuring import Record, seconds
 
 FLOAT_BYTES = 4

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from asymdistill import data
+from asymdistill.data import datasets
 from benchmarks.measuring import Record, module
 
 STUDENTS, EPOCHS = 9, 1
@@ -44,7 +44,7 @@ def run(pipeline: str, device: str, images: int, *, teacher: str = TEACHER, reso
 
 
 def _images(path: Path, images: int) -> Path:
-    train, test = (data.load("scenes", split, limit=count) for split, count in _counts(images))
+    train, test = (datasets.load("scenes", split, limit=count) for split, count in _counts(images))
     np.savez(
         path,
         train_images=train.images.numpy(), train_labels=train.labels.numpy(),
@@ -53,5 +53,5 @@ def _images(path: Path, images: int) -> Path:
     return path
 
 
-def _counts(images: int) -> tuple[tuple[data.Split, int], tuple[data.Split, int]]:
+def _counts(images: int) -> tuple[tuple[datasets.Split, int], tuple[datasets.Split, int]]:
     return ("train", images), ("test", images // 4)

@@ -10,7 +10,7 @@ import torch
 from sklearn.decomposition import PCA
 from torch import Tensor
 
-from asymdistill import information, spectrum
+from asymdistill.metrics import contrastive, spectrum
 from benchmarks.measuring import Record, module, most_used, seconds
 
 DIM = 512
@@ -92,7 +92,7 @@ def uniformity(rows: int, device: str, method: str) -> Record:
     """Uniformity over all pairs of the embeddings, once."""
     x = embeddings(rows, device)
     begin = time.perf_counter()
-    used = most_used(lambda: information.uniformity(x, batch_size=None))
+    used = most_used(lambda: contrastive.uniformity(x, batch_size=None))
     return {"seconds": time.perf_counter() - begin, "used_gib": used}
 
 

@@ -8,10 +8,12 @@ from functools import partial
 
 import torch
 
-from asymdistill import manifest, parallel, students
-from asymdistill.encoding import View, embed
-from asymdistill.teachers import untrained_teacher
-from asymdistill.training import Recipe, distil
+from asymdistill.data.views import View, embed
+from asymdistill.models import students
+from asymdistill.models.teachers import untrained_teacher
+from asymdistill.runtime import executors
+from asymdistill.store import manifest
+from asymdistill.training.distillation import Recipe, distil
 from benchmarks import ceiling
 from benchmarks.measuring import Record, module, seconds
 
@@ -76,7 +78,7 @@ def rate(width: float, resolution: int, device: str, precision: torch.dtype) -> 
         distil(student, images, targets, View(resolution), recipe, seed=0, device=device, progress=step)
 
     made = [students.build(width, 512, seed) for seed in range(workers)]
-    parallel.side_by_side(work, made, workers=workers)
+    executors.side_by_side(work, made, workers=workers)
     return {"students": workers, "images_per_second": workers * steps * BATCH / (max(ended) - min(begun))}
 
 

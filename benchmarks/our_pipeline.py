@@ -9,8 +9,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from asymdistill.study import Study
-from asymdistill.teachers import PRECISIONS, untrained_teacher
+from asymdistill.models.teachers import PRECISIONS, untrained_teacher
+from asymdistill.study.study import Study
 
 
 def main() -> None:

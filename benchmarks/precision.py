@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Iterator
 
-from asymdistill.study import Study
+from asymdistill.study.study import Study
 from benchmarks.measuring import Record
 
 # The first paper's students on the embedded profile, and nothing else.

@@ -24,8 +24,8 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from asymdistill.students import ScalableCNN
-from asymdistill.teachers import untrained_teacher
+from asymdistill.models.students import ScalableCNN
+from asymdistill.models.teachers import untrained_teacher
 
 BATCH = 64
 LOADERS = 2

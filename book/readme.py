@@ -9,8 +9,10 @@ from pathlib import Path
 import matplotlib as mpl
 import pandas as pd
 
-from asymdistill import claims, figures, report, scorecard
-from asymdistill.study import Study
+from asymdistill.builder import scorecard
+from asymdistill.claims import evaluate
+from asymdistill.plots import figures, report
+from asymdistill.study.study import Study
 
 ROOT = Path(__file__).parent.parent
 FIGURE = ROOT / "book" / "images" / "robustness.png"
@@ -20,8 +22,8 @@ def results(study: Study) -> str:
     """The result table in Markdown, the paper's values beside the run's, and a line that says what made it."""
     spectrum, robustness = study.baseline("spectrum"), study.baseline("robustness")
     ranks = spectrum[(spectrum["estimator"] == "per seed") & (spectrum["quantity"] == "effective_rank")]
-    paper = claims.published("accuracy").query("not augmented")
-    rows = [_column(report.beside_paper(ranks, claims.published("effective_rank"), ["model"], "value", 2), "rank")]
+    paper = evaluate.published("accuracy").query("not augmented")
+    rows = [_column(report.beside_paper(ranks, evaluate.published("effective_rank"), ["model"], "value", 2), "rank")]
     for sigma in (0.0, 0.1):
         at = robustness[(robustness["noise_space"] == "normalised") & (robustness["sigma"] == sigma)]
         table = report.beside_paper(at, paper[paper["sigma"] == sigma], ["model"], "accuracy", 2)
@@ -31,7 +33,7 @@ def results(study: Study) -> str:
     lines = [f"| {model} | {' | '.join(values)} |" for model, values in zip(table.index, table.to_numpy(), strict=True)]
     rule = "| --- |" + " ---: |" * len(table.columns)
     what = "Mean ± standard deviation over seeds (ddof = 0): effective rank, and accuracy of a linear probe."
-    verdicts = scorecard.summary(claims.evaluate(study))["scorecard_summary"]
+    verdicts = scorecard.summary(evaluate.evaluate(study))["scorecard_summary"]
     return "\n".join([study.description(), "", header, rule, *lines, "", what, "", verdicts])
 
 

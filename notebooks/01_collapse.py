@@ -31,8 +31,9 @@ runs_dir = None
 from IPython.display import Markdown
 from myst_nb import glue
 
-from asymdistill import claims, figures, report
-from asymdistill.study import Study
+from asymdistill.claims import evaluate
+from asymdistill.plots import figures, report
+from asymdistill.study.study import Study
 
 study = Study.open(profile, overrides, runs_dir)
 Markdown(study.description())
@@ -73,7 +74,7 @@ _ = figures.losses(study.baseline("training"))
 # %%
 spectrum = study.baseline("spectrum")
 per_seed = spectrum[spectrum["estimator"] == "per seed"]
-paper = claims.published("effective_rank")
+paper = evaluate.published("effective_rank")
 ranks = per_seed[per_seed["quantity"] == "effective_rank"]
 table = report.beside_paper(ranks, paper, ["model"], "value", digits=2)
 table = report.for_readers(table)
@@ -86,7 +87,7 @@ glue("fig_ranks", figure, display=False)
 
 # %%
 dims = per_seed[per_seed["quantity"] == "dims_for_90"]
-report.for_readers(report.beside_paper(dims, claims.published("dims_for_90"), ["model"], "value", digits=1))
+report.for_readers(report.beside_paper(dims, evaluate.published("dims_for_90"), ["model"], "value", digits=1))
 
 # %% [markdown]
 # ## The spectra behind the ranks

@@ -27,8 +27,9 @@ runs_dir = None
 from IPython.display import Markdown
 from myst_nb import glue
 
-from asymdistill import claims, figures, report
-from asymdistill.study import Study
+from asymdistill.claims import evaluate
+from asymdistill.plots import figures, report
+from asymdistill.study.study import Study
 
 study = Study.open(profile, overrides, runs_dir)
 Markdown(study.description())
@@ -42,7 +43,7 @@ Markdown(study.description())
 
 # %% mystnb={"image": {"alt": "Cumulative share of each model's variance within the teacher's leading components"}}
 table = study.baseline("alignment")
-figure = figures.alignment(table, claims.published("share_20"))
+figure = figures.alignment(table, evaluate.published("share_20"))
 glue("fig_alignment", figure, display=False)
 
 # %% [markdown]

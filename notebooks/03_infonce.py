@@ -26,8 +26,9 @@ runs_dir = None
 from IPython.display import Markdown
 from myst_nb import glue
 
-from asymdistill import claims, figures, report
-from asymdistill.study import Study
+from asymdistill.claims import evaluate
+from asymdistill.plots import figures, report
+from asymdistill.study.study import Study
 
 study = Study.open(profile, overrides, runs_dir)
 Markdown(study.description())
@@ -42,7 +43,7 @@ Markdown(study.description())
 # %%
 table = study.baseline("information")
 students = table[table["model"] != "teacher"]
-published = {quantity: claims.published(quantity) for quantity in ("info_nce", "uniformity")}
+published = {quantity: evaluate.published(quantity) for quantity in ("info_nce", "uniformity")}
 
 # %%
 infonce = students[students["quantity"] == "info_nce"]

@@ -27,8 +27,9 @@ runs_dir = None
 from IPython.display import Markdown
 from myst_nb import glue
 
-from asymdistill import claims, figures, report
-from asymdistill.study import Study
+from asymdistill.claims import evaluate
+from asymdistill.plots import figures, report
+from asymdistill.study.study import Study
 
 study = Study.open(profile, overrides, runs_dir)
 Markdown(study.description())
@@ -48,7 +49,7 @@ _ = figures.noisy_gallery(study.experiment.test, study.settings)
 
 # %% mystnb={"image": {"alt": "Probe accuracy against the standard deviation of the noise, teacher and students"}}
 table = study.baseline("robustness")
-paper = claims.published("accuracy").query("not augmented")
+paper = evaluate.published("accuracy").query("not augmented")
 chance = 100 / len(study.experiment.test.class_names)
 figure = figures.robustness(table, chance=chance)
 glue("fig_robustness", figure, display=False)

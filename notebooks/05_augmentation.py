@@ -27,8 +27,9 @@ runs_dir = None
 from IPython.display import Markdown
 from myst_nb import glue
 
-from asymdistill import claims, figures, report
-from asymdistill.study import Study
+from asymdistill.claims import evaluate
+from asymdistill.plots import figures, report
+from asymdistill.study.study import Study
 
 study = Study.open(profile, overrides, runs_dir)
 Markdown(study.description())
@@ -48,7 +49,7 @@ glue("fig_augmentation", figure, display=False)
 # %%
 space = study.settings.noise_spaces[0]
 shown = table[table["noise_space"] == space]
-paper = claims.published("accuracy")
+paper = evaluate.published("accuracy")
 report.for_readers(report.beside_paper(shown, paper, ["model", "augmented", "sigma"], "accuracy", digits=2))
 
 # %% [markdown]

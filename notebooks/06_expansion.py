@@ -32,8 +32,10 @@ runs_dir = None
 from IPython.display import Markdown
 from myst_nb import glue
 
-from asymdistill import claims, expansion_figures, expansion_report, report
-from asymdistill.study import Study
+from asymdistill.claims import evaluate
+from asymdistill.plots import expansion as expansion_figures
+from asymdistill.plots import expansion_report, report
+from asymdistill.study.study import Study
 
 study = Study.open(profile, overrides, runs_dir)
 Markdown(study.description())
@@ -41,7 +43,7 @@ Markdown(study.description())
 # %%
 expansion = study.expansion()
 gains = expansion[expansion["comparison"] == "gains"]
-paper = claims.load().set_index("id")["value"]
+paper = evaluate.load().set_index("id")["value"]
 chance = 100 / len(study.experiment.test.class_names)
 reading = expansion_report.expansion(expansion) | expansion_report.longer(gains, study.controls())
 for key, value in reading.items():

@@ -34,8 +34,8 @@ runs_dir = None
 from IPython.display import Markdown
 from myst_nb import glue
 
-from asymdistill import expansion_figures, expansion_report, report
-from asymdistill.study import Study
+from asymdistill.plots import expansion, expansion_report, report
+from asymdistill.study.study import Study
 
 study = Study.open(profile, overrides, runs_dir)
 Markdown(study.description())
@@ -57,7 +57,7 @@ for key, value in {**reading, "reading_limit": limit}.items():
 # | the network's limit | the same | the same |
 
 # %% mystnb={"image": {"alt": "Effective rank of teachers and students by data set, teacher and objective"}}
-figure = expansion_figures.crossing(generality)
+figure = expansion.crossing(generality)
 glue("fig_generality_crossing", figure, display=False)
 
 # %%
@@ -79,7 +79,7 @@ Markdown(f"**What was seen.** {reading['reading_generality']}")
 # no more than the teacher, {verdict}`v2-immunity-0.1`.
 
 # %% mystnb={"image": {"alt": "Accuracy under noise on the images with the most classes, one panel a teacher"}}
-figure = expansion_figures.noise_elsewhere(generality)
+figure = expansion.noise_elsewhere(generality)
 glue("fig_generality_noise", figure, display=False)
 
 # %%
@@ -94,7 +94,7 @@ Markdown(f"**What was seen.** {reading['reading_elsewhere']}")
 
 # %% mystnb={"image": {"alt": "Effective rank against width, without InfoNCE, with it, and with the largest weight"}}
 settings = study.settings
-figure = expansion_figures.pushed(
+figure = expansion.pushed(
     study.expansion(), weight=settings.infonce_weight, largest=max(settings.infonce_weight, *settings.infonce_weights)
 )
 glue("fig_generality_limit", figure, display=False)

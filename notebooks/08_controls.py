@@ -37,8 +37,10 @@ runs_dir = None
 from IPython.display import Markdown
 from myst_nb import glue
 
-from asymdistill import claims, control_figures, control_report, report
-from asymdistill.study import Study
+from asymdistill.claims import evaluate
+from asymdistill.plots import control_report, report
+from asymdistill.plots import controls as control_figures
+from asymdistill.study.study import Study
 
 study = Study.open(profile, overrides, runs_dir)
 Markdown(study.description())
@@ -50,7 +52,7 @@ Markdown(study.description())
 
 # %%
 controls = study.controls()
-paper = claims.published("accuracy")
+paper = evaluate.published("accuracy")
 chance = 100 / len(study.experiment.test.class_names)
 reading = control_report.readings(
     controls, epochs=study.settings.epochs, images=len(study.experiment.test), published=paper

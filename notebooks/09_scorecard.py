@@ -26,14 +26,15 @@ runs_dir = None
 from IPython.display import HTML, Markdown
 from myst_nb import glue
 
-from asymdistill import claims, prose, scorecard
-from asymdistill.study import Study
+from asymdistill.builder import prose, scorecard
+from asymdistill.claims import evaluate
+from asymdistill.study.study import Study
 
 study = Study.open(profile, overrides, runs_dir)
 Markdown(study.description())
 
 # %%
-ledger = claims.evaluate(study)
+ledger = evaluate.evaluate(study)
 reading = scorecard.summary(ledger)
 for key, value in reading.items():
     glue(key, value, display=False)

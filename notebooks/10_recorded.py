@@ -33,8 +33,10 @@ runs_dir = None
 from IPython.display import HTML, Markdown
 from myst_nb import glue
 
-from asymdistill import recording_figures, recording_report, recordings, scorecard
-from asymdistill.study import Study
+from asymdistill.builder import recordings, scorecard
+from asymdistill.plots import recording_report
+from asymdistill.plots import recordings as recording_figures
+from asymdistill.study.study import Study
 
 study = Study.open(profile, overrides, runs_dir)
 Markdown(study.description())

@@ -31,16 +31,17 @@ runs_dir = None
 from IPython.display import HTML, Markdown
 from myst_nb import glue
 
-from asymdistill import cost, cost_report, scorecard
-from asymdistill.study import Study, default_runs_dir
+from asymdistill.builder import scorecard
+from asymdistill.study.study import Study, default_runs_dir
+from benchmarks import records, report
 
 study = Study.open(profile, overrides, runs_dir)
 Markdown(study.description())
 
 # %%
-costs = cost.stored(default_runs_dir().with_name("benchmarks"))
-cpu = costs.get("cpu", cost.Costs("cpu", {}, {}))
-Markdown(cost_report.provenance(cpu))
+costs = records.stored(default_runs_dir().with_name("benchmarks"))
+cpu = costs.get("cpu", records.Costs("cpu", {}, {}))
+Markdown(report.provenance(cpu))
 
 # %% [markdown]
 # ## This run
@@ -50,7 +51,7 @@ Markdown(cost_report.provenance(cpu))
 
 # %%
 _ = study.compute()
-HTML(scorecard.in_words(cost_report.steps(study.experiment.manifest()["seconds"])))
+HTML(scorecard.in_words(report.steps(study.experiment.manifest()["seconds"])))
 
 # %% [markdown]
 # ## The targets
@@ -59,10 +60,10 @@ HTML(scorecard.in_words(cost_report.steps(study.experiment.manifest()["seconds"]
 # optimiser Adam, and losses and metrics are float32 or better.
 
 # %%
-HTML(scorecard.in_words(cost.targets(costs)))
+HTML(scorecard.in_words(records.targets(costs)))
 
 # %%
-Markdown(f"**What was seen.** {cost_report.reading(cpu)}")
+Markdown(f"**What was seen.** {report.reading(cpu)}")
 
 # %% [markdown]
 # ## The grid
@@ -73,11 +74,11 @@ Markdown(f"**What was seen.** {cost_report.reading(cpu)}")
 # papers it would do so five times as often, and ours would not.
 
 # %% mystnb={"image": {"alt": "Bars of the time for training and evaluation, ours and the reference's, by round"}}
-figure = cost_report.grid(cpu)
+figure = report.grid(cpu)
 glue("fig_cost_grid", figure, display=False)
 
 # %%
-HTML(scorecard.in_words(cost_report.table(cpu, "grid")))
+HTML(scorecard.in_words(report.table(cpu, "grid")))
 
 # %% [markdown]
 # ## Students in training, and the ceiling
@@ -88,11 +89,11 @@ HTML(scorecard.in_words(cost_report.table(cpu, "grid")))
 # same run. As many students as there are cores train side by side.
 
 # %% mystnb={"image": {"alt": "Training images a second over the side of the input, by width, with ceilings"}}
-figure = cost_report.training(cpu)
+figure = report.training(cpu)
 glue("fig_cost_training", figure, display=False)
 
 # %%
-HTML(scorecard.in_words(cost_report.table(cpu, "training")))
+HTML(scorecard.in_words(report.table(cpu, "training")))
 
 # %% [markdown]
 # ## Precision
@@ -101,13 +102,13 @@ HTML(scorecard.in_words(cost_report.table(cpu, "training")))
 # trained in float32: means over the seeds, and the spread of float32 over the same seeds (ddof = 1).
 
 # %%
-HTML(scorecard.in_words(cost_report.table(cpu, "precision")))
+HTML(scorecard.in_words(report.table(cpu, "precision")))
 
 # %% [markdown]
 # ## Teachers
 
 # %%
-HTML(scorecard.in_words(cost_report.table(cpu, "teachers")))
+HTML(scorecard.in_words(report.table(cpu, "teachers")))
 
 # %% [markdown]
 # ## Metrics
@@ -119,7 +120,7 @@ HTML(scorecard.in_words(cost_report.table(cpu, "teachers")))
 # 10,000 that are never held together; drawing them is left out of its time.
 
 # %%
-HTML(scorecard.in_words(cost_report.table(cpu, "metrics")))
+HTML(scorecard.in_words(report.table(cpu, "metrics")))
 
 # %% [markdown]
 # ## The whole book
@@ -127,7 +128,7 @@ HTML(scorecard.in_words(cost_report.table(cpu, "metrics")))
 # From nothing to the pages, all processes together.
 
 # %%
-HTML(scorecard.in_words(cost_report.table(cpu, "book")))
+HTML(scorecard.in_words(report.table(cpu, "book")))
 
 # %% [markdown]
 # ## Growth
@@ -136,10 +137,10 @@ HTML(scorecard.in_words(cost_report.table(cpu, "book")))
 # grow; memory that does not grow at all has the power 0.
 
 # %%
-HTML(scorecard.in_words(cost_report.table(cpu, "growth")))
+HTML(scorecard.in_words(report.table(cpu, "growth")))
 
 # %% mystnb={"image": {"alt": "Time over size on logarithmic axes, one panel a quantity, with the fitted power"}}
-figure = cost_report.growth(cpu)
+figure = report.growth(cpu)
 glue("fig_cost_growth", figure, display=False)
 
 # %% [markdown]

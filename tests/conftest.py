@@ -11,8 +11,9 @@ import torch
 from hypothesis import settings
 from safetensors.torch import save_file
 
-from asymdistill import pretrain, towers
-from asymdistill.study import Study
+from asymdistill.models import mini_clip
+from asymdistill.study.study import Study
+from asymdistill.training import scenes_clip
 
 mpl.use("Agg")
 settings.register_profile("untimed", settings(), deadline=None)  # what it inherits differs in CI
@@ -67,11 +68,11 @@ def make_teacher(path: Path, seed: int = 0) -> Path:
     """Write an embedded teacher with random weights."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        pair = towers.Towers(towers.ImageTower().eval(), towers.TextTower(pretrain.vocabulary()).eval())
+        pair = mini_clip.Towers(mini_clip.ImageTower().eval(), mini_clip.TextTower(scenes_clip.vocabulary()).eval())
         # Fresh towers map all images to nearly one point; wider weights spread them.
         for parameter in pair.image.parameters():
             parameter.data.mul_(2)
-    tensors, strings = towers.pack(pair)
+    tensors, strings = mini_clip.pack(pair)
     save_file(tensors, path, strings)
     return path
 

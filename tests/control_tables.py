@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from asymdistill import artifacts, students
+from asymdistill.models import students
+from asymdistill.store import files
 
 Row = dict[str, object]
 COLUMNS = (
@@ -27,7 +28,7 @@ def table(*controls: Iterable[Row]) -> pd.DataFrame:
 
 def read_back(controls: pd.DataFrame, folder: Path) -> pd.DataFrame:
     """A table as a study reads it from its folder."""
-    return artifacts.stored_table(folder / "controls.csv", lambda: controls)
+    return files.stored_table(folder / "controls.csv", lambda: controls)
 
 
 def row(control: str, quantity: str, value: float, model: str | None = "teacher", **cells: object) -> Row:

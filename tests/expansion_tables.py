@@ -4,7 +4,7 @@ import itertools
 
 import pandas as pd
 
-from asymdistill import expansion, generality
+from asymdistill.study import comparisons, generality
 
 SEEDS = (42, 123)
 WIDTHS = {"S": 1.0, "M": 2.0, "L": 4.0}
@@ -62,7 +62,7 @@ def everything(objectives: tuple[str, ...] = ("cosine", "infonce"), *, sweeps: b
             rows.append({"comparison": "width", **of(model, seed, "infonce"), **pushed})
         for objective, seed in itertools.product(("views", "vicreg", "uniformity", "whitened"), SEEDS):
             rows += [{"comparison": "alternatives", **row} for row in measured(objective, "S", seed)]
-    return _typed(pd.DataFrame(rows, columns=list(expansion.COLUMNS)))
+    return _typed(pd.DataFrame(rows, columns=list(comparisons.COLUMNS)))
 
 
 def crossed(objectives: tuple[str, ...] = ("cosine", "infonce")) -> pd.DataFrame:

@@ -5,8 +5,8 @@ from typing import Any, get_args
 
 import pandas as pd
 
-from asymdistill.config import Objective, Settings
-from asymdistill.profile import load_settings
+from asymdistill.config.profiles import load_settings
+from asymdistill.config.settings import Objective, Settings
 
 SEEDS = (42, 123, 456, 7, 8)
 WIDTHS = {"S": 1.0, "M": 2.0, "L": 4.0}

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from asymdistill import spectrum
-from asymdistill.objectives import cosine_distance
-from asymdistill.students import ScalableCNN
+from asymdistill.metrics import spectrum
+from asymdistill.models.students import ScalableCNN
+from asymdistill.training.losses import cosine_distance
 from benchmarks import __main__ as command
 from benchmarks import ceiling, grid, measuring, metrics, reference_pipeline
 
@@ -74,7 +74,7 @@ def test_the_environment_of_a_command_can_be_set() -> None:
 def test_the_reference_prepares_images_as_the_paper_does_and_has_the_papers_rank() -> None:
     images = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
     pictures = reference_pipeline.Pictures(images, np.arange(5), 48)
-    from asymdistill.preprocess import clip_preprocess
+    from asymdistill.data.preprocess import clip_preprocess
 
     ours = clip_preprocess(torch.from_numpy(images), 48)
     assert torch.equal(torch.stack([pictures[index][0] for index in range(5)]), ours)

@@ -14,12 +14,14 @@ import torch
 from conftest import SMALL
 from safetensors.torch import save_file
 
-from asymdistill import __version__, arms, artifacts, cli, generality
-from asymdistill.config import Settings
-from asymdistill.profile import load_settings, profile_names
-from asymdistill.recorded import Recorded
-from asymdistill.scenes import SHAPES
-from asymdistill.study import Study
+from asymdistill import __version__, cli
+from asymdistill.config.profiles import load_settings, profile_names
+from asymdistill.config.settings import Settings
+from asymdistill.data.scenes import SHAPES
+from asymdistill.store import files
+from asymdistill.study import generality, student_configs
+from asymdistill.study.recorded import Recorded
+from asymdistill.study.study import Study
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -199,7 +201,7 @@ def test_the_smoke_profile_runs_from_a_shell(empty: Path, teacher_file: Path) ->
     assert len(list((empty / "results").iterdir())) == 1 + len(generality.crossed(settings)) == 4
     assert first.stdout.splitlines()[-1] == f"tables, students and manifest: results/{folder.name}"
     assert folder.name.startswith("smoke-")
-    expected = {arm.name for arm in arms.everyone(settings, len(SHAPES))}
+    expected = {arm.name for arm in student_configs.everyone(settings, len(SHAPES))}
     assert {path.stem for path in (folder / "students").glob("*.safetensors")} == expected
     content = {path: path.read_bytes() for path in (empty / "results").rglob("*") if path.is_file()}
     again = shell(words, empty)
@@ -250,7 +252,7 @@ def test_the_second_papers_profile_runs_from_a_shell_with_its_teachers_architect
     # the weights are of 518 pixels; at 224 there are 16 x 16 patches and one token more, each with its position
     fewer = (network.pos_embed.shape[1] - 16**2 - 1) * 384
     assert models["parameters"][0] == sum(parameter.numel() for parameter in network.parameters()) - fewer
-    expected = {arm.name for arm in arms.everyone(recorded.settings, 100)}
+    expected = {arm.name for arm in student_configs.everyone(recorded.settings, 100)}
     assert {path.stem for path in (folder / "students").glob("*.safetensors")} == expected
     for name in ("spectrum", "robustness", "expansion"):
         table = recorded.table(name)
@@ -272,7 +274,7 @@ def test_the_doctor_says_what_a_run_needs_and_what_is_missing(
     small_study: Study, empty: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("COLUMNS", "400")
-    monkeypatch.setattr("asymdistill.rehearsal.seconds", lambda plan: {"students": 7.0})
+    monkeypatch.setattr("asymdistill.study.rehearsal.seconds", lambda plan: {"students": 7.0})
     assert cli.main(["doctor", "-p", "smoke", *words_for(small_study)]) == 0
     out, err = capsys.readouterr()
     assert err == ""
@@ -322,7 +324,7 @@ def test_record_keeps_a_run_under_its_name(small_study: Study, empty: Path, caps
     assert message.startswith("manifest.settings.teacher_weights is an absolute path, ")
     manifest = json.loads((copy / "manifest.json").read_text())
     manifest["settings"]["teacher_weights"] = None
-    artifacts.write_json(copy / "manifest.json", manifest)
+    files.write_json(copy / "manifest.json", manifest)
     assert cli.main(["record", str(copy)]) == 0
     kept = Path("results") / copy.name
     assert capsys.readouterr() == (f"manifest and tables: {kept}\n", "")

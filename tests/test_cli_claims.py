@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from asymdistill import artifacts, claims, cli, scorecard
-from asymdistill.study import Study
+from asymdistill import cli
+from asymdistill.builder import scorecard
+from asymdistill.claims import evaluate
+from asymdistill.store import files
+from asymdistill.study.study import Study
 
 VERDICTS = ("reproduced", "not reproduced", "not testable here")
 
@@ -22,7 +25,7 @@ def test_every_claim_is_listed_with_its_verdict_and_the_counts(
     assert cli.main(["claims", str(small_study.folder)]) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    ledger = claims.evaluate(small_study)
+    ledger = evaluate.evaluate(small_study)
     lines = [[cell.strip() for cell in line.split("│")[1:-1]] for line in out.splitlines() if line.startswith("│")]
     assert [(name, verdict, evidence, reason) for name, verdict, _, _, evidence, reason in lines] == list(
         ledger[["id", "verdict", "evidence", "reason"]].itertuples(index=False, name=None)
@@ -49,10 +52,10 @@ def test_json_is_a_list_of_objects_and_nothing_else(small_study: Study, capsys: 
         raise AssertionError(f"{name} is no JSON")
 
     found = json.loads(out, parse_constant=no_constant)
-    ledger = claims.evaluate(small_study)
+    ledger = evaluate.evaluate(small_study)
     assert [claim["id"] for claim in found] == ledger["id"].tolist()
     for claim, row in zip(found, ledger.to_dict("records"), strict=True):
-        assert list(claim) == list(claims.EVALUATED)
+        assert list(claim) == list(evaluate.EVALUATED)
         assert claim["verdict"] in VERDICTS
         for name in ("paper_value", "measured", "low", "high"):
             expected = None if row[name] != row[name] else pytest.approx(row[name], abs=1e-9)
@@ -86,7 +89,7 @@ def test_in_a_shell_json_is_whole_beside_a_warning_of_a_damaged_table(small_stud
     )
     assert done.returncode == 0
     assert "spectrum.csv is damaged: it counts as missing" in done.stderr
-    assert artifacts.DamagedFileWarning.__name__ in done.stderr
+    assert files.DamagedFileWarning.__name__ in done.stderr
     reasons = {claim["id"]: claim["reason"] for claim in json.loads(done.stdout)}
     assert reasons["v1-rank-same"] == "This run has no table spectrum."
 

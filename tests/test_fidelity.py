@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import torch
 
-from asymdistill import arms
-from asymdistill.arms import Arm
-from asymdistill.config import Settings
-from asymdistill.objectives import RegularisedLoss
-from asymdistill.profile import load_settings
+from asymdistill.config.profiles import load_settings
+from asymdistill.config.settings import Settings
+from asymdistill.study import student_configs
+from asymdistill.study.student_configs import Arm
+from asymdistill.training.losses import RegularisedLoss
 
 TESTS = Path(__file__).parent
 PAGE = (TESTS.parent / "book" / "fidelity.md").read_text("utf-8")
@@ -60,7 +60,7 @@ def names_in(file: str) -> set[str]:
 @cache
 def profile_file(profile: str) -> dict[str, object]:
     """What a profile's file sets itself."""
-    text = (resources.files("asymdistill") / "profiles" / f"{profile}.toml").read_text("utf-8")
+    text = (resources.files("asymdistill.config") / "profiles" / f"{profile}.toml").read_text("utf-8")
     return {key: value for key, value in tomllib.loads(text).items() if key != "description"}
 
 
@@ -156,15 +156,15 @@ def test_the_second_papers_profiles_train_each_student_for_both_objectives(profi
     own = settings(profile)
     plain = {(float(width), seed) for width in (1, 2, 4) for seed in (42, 123, 456)}
     for objective in ("cosine", "infonce"):
-        assert {(arm.width, arm.seed) for arm in arms.grid(own) if arm.objective == objective} == plain
-    assert len(arms.grid(own)) == 2 * len(plain)
-    assert arms.augmented(own) == []
+        assert {(arm.width, arm.seed) for arm in student_configs.grid(own) if arm.objective == objective} == plain
+    assert len(student_configs.grid(own)) == 2 * len(plain)
+    assert student_configs.augmented(own) == []
 
 
 @pytest.mark.parametrize("profile", SECOND_PAPERS)
 def test_the_infonce_term_of_a_profile_is_the_one_that_the_page_describes(profile: str) -> None:
     student, teacher = torch.randn(2, 6, 5, generator=torch.Generator().manual_seed(0)).double()
-    loss = arms.objective(Arm(1, 42, "infonce"), settings(profile), dim=5, classes=3)(student, teacher)
+    loss = student_configs.objective(Arm(1, 42, "infonce"), settings(profile), dim=5, classes=3)(student, teacher)
     own, theirs = (rows.numpy() / np.linalg.norm(rows.numpy(), axis=1, keepdims=True) for rows in (student, teacher))
     cosines = own @ theirs.T
     picked = np.diag(cosines) / 0.1 - np.log(np.exp(cosines / 0.1).sum(axis=1))
@@ -173,7 +173,7 @@ def test_the_infonce_term_of_a_profile_is_the_one_that_the_page_describes(profil
 
 def test_each_value_that_the_page_lists_is_tried() -> None:
     own = settings(SECOND)
-    tried = {name: set(arms.sweep(name, own)) for name in own.sweeps}
+    tried = {name: set(student_configs.sweep(name, own)) for name in own.sweeps}
     assert tried == {
         "weight": {0, 0.1, 0.3, 1, 3, 10},
         "temperature": {0.03, 0.1, 0.3, 1},
@@ -181,10 +181,10 @@ def test_each_value_that_the_page_lists_is_tried() -> None:
         "width": {1, 4, 10},
         "alternatives": {"cosine", "infonce", "views", "vicreg", "uniformity", "whitened"},
     }
-    widest = [arm for found in arms.sweep("width", own).values() for arm in found]
-    assert {arms.objective(arm, own, dim=5, classes=3).infonce_weight for arm in widest} == {10}
+    widest = [arm for found in student_configs.sweep("width", own).values() for arm in found]
+    assert {student_configs.objective(arm, own, dim=5, classes=3).infonce_weight for arm in widest} == {10}
     for name in ("vicreg", "uniformity"):
-        loss = arms.objective(Arm(1, 42, name), own, dim=5, classes=3)
+        loss = student_configs.objective(Arm(1, 42, name), own, dim=5, classes=3)
         assert isinstance(loss, RegularisedLoss)
         assert loss.weight == 1
 

@@ -20,13 +20,15 @@ from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from asymdistill import information, report, spectrum, students
-from asymdistill.encoding import View
-from asymdistill.objectives import cosine_distance
-from asymdistill.preprocess import clip_preprocess
-from asymdistill.probing import fit_probe
-from asymdistill.study import Study
-from asymdistill.training import Recipe, distil
+from asymdistill.data.preprocess import clip_preprocess
+from asymdistill.data.views import View
+from asymdistill.metrics import contrastive, spectrum
+from asymdistill.metrics.probe import fit_probe
+from asymdistill.models import students
+from asymdistill.plots import report
+from asymdistill.study.study import Study
+from asymdistill.training.distillation import Recipe, distil
+from asymdistill.training.losses import cosine_distance
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -168,9 +170,9 @@ def test_info_nce_with_a_smaller_last_batch(data: Data) -> None:
     losses = info_nce_of_batches(data.student, data.teacher)
     sizes = [len(rows) for rows in batches(data.student, BATCH)]
     assert sizes == [64, 64, 22]
-    measured = information.info_nce(tensor(data.student), tensor(data.teacher))
+    measured = contrastive.info_nce(tensor(data.student), tensor(data.teacher))
     assert measured == pytest.approx(np.mean(losses), rel=1e-9)
-    assert information.mutual_information_bound(measured) == pytest.approx(math.log(64) - np.mean(losses), rel=1e-9)
+    assert contrastive.mutual_information_bound(measured) == pytest.approx(math.log(64) - np.mean(losses), rel=1e-9)
     # Neither without the last batch, nor weighted by size, nor from teacher to student.
     for other in (
         np.mean(losses[:2]),
@@ -182,11 +184,11 @@ def test_info_nce_with_a_smaller_last_batch(data: Data) -> None:
 
 def test_uniformity_pairs_each_point_with_itself(data: Data) -> None:
     values = uniformity_of_batches(data.student)
-    measured = information.uniformity(tensor(data.student))
+    measured = contrastive.uniformity(tensor(data.student))
     assert measured == pytest.approx(np.mean(values), rel=1e-9)
-    without = information.uniformity(tensor(data.student), include_self=False)
+    without = contrastive.uniformity(tensor(data.student), include_self=False)
     assert without == pytest.approx(np.mean(uniformity_of_batches(data.student, own=False)), rel=1e-9)
-    everything = information.uniformity(tensor(data.student), batch_size=None, include_self=False)
+    everything = contrastive.uniformity(tensor(data.student), batch_size=None, include_self=False)
     assert everything == pytest.approx(uniformity_of_batches(data.student, 150, own=False)[0], rel=1e-9)
     for other in (without, everything, np.mean(values[:2]), np.average(values, weights=[64, 64, 22])):
         assert abs(measured - other) > 1e-3

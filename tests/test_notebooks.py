@@ -12,8 +12,10 @@ import jupytext
 import nbformat
 import pytest
 
-from asymdistill import claims, expansion_report, report, scorecard
-from asymdistill.study import Study
+from asymdistill.builder import scorecard
+from asymdistill.claims import evaluate
+from asymdistill.plots import expansion_report, report
+from asymdistill.study.study import Study
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -107,7 +109,7 @@ def test_stored_numbers_come_out_again() -> None:
         **report.alignment(study.baseline("alignment")),
         **report.robustness(study.baseline("robustness")),
         **expansion_report.expansion(study.expansion()),
-        **scorecard.summary(claims.evaluate(study)),
+        **scorecard.summary(evaluate.evaluate(study)),
     }
     # Another processor adds floats in another order, and training amplifies that: less than seeds do, more than ulps.
     tolerance = {"er_teacher": 1e-3, "acc_teacher_clean": 1e-3, "dims90_teacher": 0.1}

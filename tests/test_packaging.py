@@ -14,7 +14,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from asymdistill.config import EMBEDDED
+from asymdistill.config.settings import EMBEDDED
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
@@ -72,10 +72,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_wheel_holds_the_package_and_its_data_only(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"asymdistill"}
-    profiles = {path.name for path in (ROOT / "asymdistill" / "profiles").glob("*.toml")}
+    profiles = {path.name for path in (ROOT / "asymdistill" / "config" / "profiles").glob("*.toml")}
     assert {name.rpartition("/")[2] for name in names if "/profiles/" in name} == profiles
-    weights = {f"asymdistill/weights/{name}.{end}" for name in EMBEDDED for end in ("safetensors", "log")}
-    assert {"asymdistill/claims.toml", *weights} <= set(names)
+    weights = {f"asymdistill/models/weights/{name}.{end}" for name in EMBEDDED for end in ("safetensors", "log")}
+    assert {"asymdistill/claims/claims.toml", *weights} <= set(names)
 
 
 def needed(requirements: list[Requirement], found: set[str]) -> set[str]:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from asymdistill import book, prose
-from asymdistill.checks import InputError
+from asymdistill.builder import prose
+from asymdistill.runtime.checks import InputError
 
 nbformat = pytest.importorskip("nbformat")
 pytest.importorskip("papermill")
@@ -166,7 +166,7 @@ def test_a_book_is_refused_before_anything_runs_and_when_the_ledger_says_otherwi
 
     def build() -> Path:
         folders = {"runs_dir": source / "runs", "source": source, "out": source / "out"}
-        return book.build("smoke", provenance={}, verdicts=LEDGER, **folders)
+        return build.build("smoke", provenance={}, verdicts=LEDGER, **folders)
 
     page.write_text("# Front\n\nThe rank is {verdict}`v1-rank-s = reproduced`.\n", "utf-8")
     assert "Within the tolerance." in (build() / "book" / "index.html").read_text("utf-8")
@@ -177,7 +177,7 @@ def test_a_book_is_refused_before_anything_runs_and_when_the_ledger_says_otherwi
         build()
     page.write_text("# Front\n\nThe rank is reproduced.\n", "utf-8")
     with pytest.raises(InputError, match=r"^index\.md names a verdict"):
-        book.check(source)
+        build.check(source)
 
 
 TEXT_AND_CODE = ROOT / "book" / "text_and_code.md"

@@ -1,0 +1,1 @@
+"""The papers' claims as data, and what a run says of each. Reads tables, trains nothing."""

@@ -1,0 +1,1 @@
+"""Settings: validated, with their defaults, and where they come from. Nothing here needs torch."""

@@ -1,0 +1,126 @@
+"""Named profiles, a user's own TOML file, and overrides: where settings come from.
+
+A setting is looked up in this order: an override, the profile, the default of ``config.Settings``.
+"""
+
+import json
+import tomllib
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import date, time
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from asymdistill.config.settings import Settings
+from asymdistill.runtime.checks import InputError
+
+PATH_SETTINGS = ("dataset_root", "teacher_weights")
+
+
+def profile_names() -> list[str]:
+    """Names of the profiles that come with the package."""
+    folder = resources.files("asymdistill.config") / "profiles"
+    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+
+
+def load_settings(profile: str | Path, overrides: Mapping[str, Any] | str | None = None) -> tuple[str, Settings]:
+    """Read a profile and apply overrides.
+
+    Args:
+        profile: the name of a profile of the package, or a path to a TOML file.
+        overrides: settings by name that replace those of the profile; also as JSON, which is what papermill's ``-p``
+            passes on.
+
+    Returns:
+        The profile's short name (a file's stem) and its settings.
+
+    Raises:
+        InputError: no such profile, a file that is not TOML, or a setting that is unknown or out of range.
+    """
+    name, text, base = _profile_text(profile)
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"profile {profile} is not valid TOML: {error}") from None
+    for key in PATH_SETTINGS:
+        # Paths in a profile file are relative to that file, overrides to the working folder.
+        if base and isinstance(values.get(key), str):
+            values[key] = base / Path(values[key]).expanduser()
+    if base and isinstance(values.get("dataset"), str) and (base / values["dataset"]).exists():
+        values["dataset"] = str(base / values["dataset"])
+    try:
+        return name, Settings.model_validate(values | _as_mapping(overrides))
+    except ValidationError as error:
+        raise InputError(_one_line(error)) from None
+
+
+def parse_assignments(assignments: list[str]) -> dict[str, Any]:
+    """Turn ``key=value`` words into overrides; a value is read as TOML or JSON, else as a plain string.
+
+    Raises:
+        InputError: a word without ``=``.
+    """
+    overrides: dict[str, Any] = {}
+    for assignment in assignments:
+        key, separator, text = assignment.partition("=")
+        if not separator or not key.strip():
+            raise InputError(f"--set {assignment!r} is not of the form key=value")
+        overrides[key.strip()] = _parse_value(text.strip())
+    return overrides
+
+
+def _as_mapping(overrides: Mapping[str, Any] | str | None) -> dict[str, Any]:
+    values: Any = overrides or {}
+    if isinstance(values, str):
+        try:
+            values = json.loads(values)
+        except json.JSONDecodeError as error:
+            raise InputError(f"overrides {overrides!r} are not JSON: {error}") from None
+    if not isinstance(values, Mapping):
+        raise InputError(f"overrides must map settings to values, not {overrides!r}")
+    return dict(values)
+
+
+def _parse_value(text: str) -> Any:
+    with suppress(tomllib.TOMLDecodeError):
+        values = tomllib.loads(f"value = {text}")
+        # A date is the value of no setting, and a text that begins a second one is no value: both stand for themselves.
+        return text if len(values) > 1 or isinstance(values["value"], date | time) else values["value"]
+    with suppress(json.JSONDecodeError):
+        return json.loads(text)
+    return text
+
+
+def _profile_text(profile: str | Path) -> tuple[str, str, Path | None]:
+    path = Path(profile).expanduser()
+    if path.suffix == ".toml":
+        if not path.is_file():
+            raise InputError(f"profile file {profile} does not exist")
+        try:
+            return path.stem, path.read_text(encoding="utf-8"), path.resolve().parent
+        except UnicodeDecodeError:
+            raise InputError(f"profile file {profile} is not UTF-8 text") from None
+    if str(profile) not in profile_names():
+        raise InputError(
+            f"no profile {str(profile)!r}; allowed: {', '.join(profile_names())}, or a path to a .toml file"
+        )
+    return (
+        str(profile),
+        (resources.files("asymdistill.config") / "profiles" / f"{profile}.toml").read_text("utf-8"),
+        None,
+    )
+
+
+def _one_line(error: ValidationError) -> str:
+    parts = []
+    for item in error.errors():
+        name = str(item["loc"][0]) if item["loc"] else "settings"
+        if item["type"] == "extra_forbidden":
+            parts.append(f"unknown setting {name!r}; allowed: {', '.join(Settings.model_fields)}")
+        else:
+            message = item["msg"].removeprefix("Value error, ")
+            parts.append(f"setting {name!r} is {item['input']!r}: {message}")
+    return "; ".join(parts)

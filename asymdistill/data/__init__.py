@@ -1,0 +1,1 @@
+"""Images of every source, and what an encoder sees of them."""

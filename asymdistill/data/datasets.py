@@ -1,0 +1,257 @@
+"""Images of every source in one shape: uint8 in memory, labels and class names with them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import torchvision
+from PIL import Image
+from torch import Tensor
+from torchvision.datasets.utils import check_integrity
+
+from asymdistill.config.settings import SCENES
+from asymdistill.data import scenes
+from asymdistill.runtime.checks import InputError, check_images, check_option
+from asymdistill.runtime.download import Unavailable, expect_answer
+from asymdistill.store.files import digest_bytes, digest_file
+
+Split = Literal["train", "test"]
+TORCHVISION = {"cifar10": torchvision.datasets.CIFAR10, "cifar100": torchvision.datasets.CIFAR100}
+DEFAULT_ROOT = Path("~/.cache/asymdistill")
+SCENES_DEFAULT_COUNT = {"train": 24_000, "test": 5_000}
+NPZ_NAMES = ("train_images", "test_images", "train_labels", "test_labels", "classes")
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Images with their labels.
+
+    Attributes:
+        images: uint8, N x H x W x 3, RGB.
+        labels: int64, N, indices into ``class_names``.
+        class_names: one name a class.
+        factors: of Scenes, what each image shows: see ``scenes.Scenes``; empty for other images.
+    """
+
+    images: Tensor
+    labels: Tensor
+    class_names: tuple[str, ...]
+    factors: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_images("images", self.images)
+        if self.labels.shape != self.images.shape[:1] or self.labels.dtype != torch.int64:
+            raise InputError(
+                f"labels must be int64 of shape {tuple(self.images.shape[:1])}, "
+                f"not {self.labels.dtype} of shape {tuple(self.labels.shape)}"
+            )
+        if len(self.labels) and not 0 <= int(self.labels.min()) <= int(self.labels.max()) < len(self.class_names):
+            raise InputError(f"labels must lie in 0..{len(self.class_names) - 1}, one a class name")
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def take(self, indices: Tensor) -> "ImageSet":
+        """The images at ``indices``, in that order."""
+        factors = {name: values[indices] for name, values in self.factors.items()}
+        return ImageSet(self.images[indices], self.labels[indices], self.class_names, factors)
+
+
+def load(
+    dataset: str,
+    split: Split,
+    *,
+    root: Path | None = None,
+    download: bool = True,
+    limit: int | None = None,
+    seed: int = 0,
+    image_size: int = 32,
+    classes: int | None = None,
+) -> ImageSet:
+    """Load one split of a data set.
+
+    torchvision's sets keep the order of their files, as the paper's metrics within batches need. An ``.npz`` file or
+    a folder usually stands class by class, which would make each such batch one class, so they are shuffled by
+    ``seed``; so is what a limit leaves of them.
+
+    Args:
+        dataset: ``scenes``; ``scenes100``, whose 100 classes are shape and colour; ``cifar10``; ``cifar100``; a path to
+            an ``.npz`` file or to a folder of ``train/<class>/`` and ``test/<class>/``.
+        split: ``train`` or ``test``.
+        root: where torchvision keeps its files; default: the user's cache folder.
+        download: let torchvision download what is missing there.
+        limit: keep so many images, balanced over the classes; None: all.
+        seed: seeds Scenes, the subset and the shuffling.
+        image_size: side in pixels to which the images of a folder are brought.
+        classes: keep the images of the first so many classes only, before any limit; None: of all.
+
+    Raises:
+        InputError: nothing by that name, files that are missing or of another form, more classes or a limit of more
+            images than are there.
+    """
+    if dataset == "scenes":
+        return _load_scenes(split, limit, seed, classes or len(scenes.SHAPES))
+    if dataset == "scenes100":
+        loaded = _load_scenes100(split, None if classes else limit, seed)
+    elif dataset in TORCHVISION:
+        loaded = _load_torchvision(dataset, split, (root or DEFAULT_ROOT).expanduser(), download)
+    else:
+        path = Path(dataset).expanduser()
+        _check_there(dataset)
+        loaded = _load_npz(path, split) if path.suffix == ".npz" else _load_folder(path, split, image_size)
+        generator = torch.Generator().manual_seed(seed)
+        loaded = loaded.take(torch.randperm(len(loaded), generator=generator))
+    if classes is not None:
+        check_option("classes", classes, range(1, len(loaded.class_names) + 1))
+        kept = loaded.take((loaded.labels < classes).nonzero().flatten())
+        loaded = ImageSet(kept.images, kept.labels, kept.class_names[:classes], kept.factors)
+    if limit is None:
+        return loaded
+    return loaded.take(balanced_subset(loaded.labels, limit, seed=seed, classes=len(loaded.class_names)))
+
+
+def balanced_subset(labels: Tensor, limit: int, *, seed: int, classes: int) -> Tensor:
+    """Indices, ascending, of ``limit`` images chosen at random, as equal in number over the classes as they allow.
+
+    Raises:
+        InputError: fewer than ``limit`` images are there.
+    """
+    if limit > len(labels):
+        raise InputError(f"a limit of {limit} images was asked for and only {len(labels)} are there")
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(labels), generator=generator)
+    # The k-th image of each class, for k = 0, 1, ...: taking images by that rank takes one of each class in turn.
+    rank = torch.empty(len(labels), dtype=torch.int64)
+    for label in range(classes):
+        members = order[labels[order] == label]
+        rank[members] = torch.arange(len(members))
+    by_rank = order[torch.argsort(rank[order], stable=True)]
+    return by_rank[:limit].sort().values
+
+
+def fingerprint(dataset: str, image_size: int = 32) -> str:
+    """A string that changes when the files of a data set do; torchvision checks its own files by MD5.
+
+    Raises:
+        InputError: nothing by that name.
+    """
+    path = Path(dataset).expanduser()
+    if dataset in SCENES or dataset in TORCHVISION:
+        return dataset
+    _check_there(dataset)
+    if path.is_file():
+        return digest_file(path)
+    entries = (f"{file.relative_to(path)} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in _files(path))
+    return digest_bytes("\n".join([str(image_size), *entries]).encode())
+
+
+def _load_scenes(split: Split, limit: int | None, seed: int, classes: int) -> ImageSet:
+    # The two splits must never share a scene, and neither may share one with the images that trained the teacher.
+    count = limit or SCENES_DEFAULT_COUNT[split]
+    drawn = scenes.generate(count, seed=1_000_003 + 2 * seed + (split == "test"), classes=classes)
+    return ImageSet(drawn.images, drawn.labels, scenes.SHAPES[:classes], drawn.factors)
+
+
+def _load_scenes100(split: Split, limit: int | None, seed: int) -> ImageSet:
+    # Other scenes than those of ten classes, so that a measurement on these is one on images of its own; and twice as
+    # many as are asked for, since shape and colour are drawn apart and a limit is to find them in equal numbers.
+    count = 2 * limit if limit else SCENES_DEFAULT_COUNT[split]
+    drawn = scenes.generate(count, seed=2_000_003 + 2 * seed + (split == "test"))
+    colours = tuple(scenes.PALETTE)
+    labels = drawn.factors["shape"] * len(colours) + drawn.factors["colour"]
+    names = tuple(f"{colour} {shape}" for shape in scenes.SHAPES for colour in colours)
+    return ImageSet(drawn.images, labels, names, drawn.factors)
+
+
+def _load_torchvision(dataset: str, split: Split, root: Path, download: bool) -> ImageSet:
+    kind = TORCHVISION[dataset]
+    try:
+        source = _open_cifar(kind, root, split == "train", download)
+    except (RuntimeError, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"{dataset} is not in {root} and could not be fetched ({reason}); put {kind.filename} there, from CIFAR's "
+            f"page at the University of Toronto ({kind.url}), packed or unpacked as {kind.base_folder}, set "
+            "dataset_root to a folder that holds it so, or set dataset to an .npz file or to a folder of "
+            "train/<class>/ and test/<class>/"
+        ) from None
+    labels = torch.tensor(source.targets, dtype=torch.int64)
+    return ImageSet(torch.from_numpy(source.data), labels, tuple(source.classes))
+
+
+def _open_cifar(kind: Any, root: Path, train: bool, download: bool) -> Any:
+    # torchvision unpickles these files, but only after each has matched the MD5 of the official release.
+    try:
+        return kind(root, train=train)
+    except (RuntimeError, OSError):
+        if not check_integrity(root / kind.filename, kind.tgz_md5):
+            if not download:
+                raise Unavailable("download is false") from None
+            expect_answer(kind.url)  # because torchvision would wait for ever
+    return kind(root, train=train, download=True)  # unpacks the archive where it is there
+
+
+def _check_there(dataset: str) -> None:
+    path = Path(dataset).expanduser()
+    if path.suffix == ".npz" and not path.is_file():
+        raise InputError(f"{path} does not exist")
+    if path.suffix != ".npz" and not path.is_dir():
+        raise InputError(
+            f"no data set {dataset!r}; allowed: 'scenes', 'scenes100', 'cifar10', 'cifar100', "
+            "a path to an .npz file, or a path to an existing folder with train/ and test/"
+        )
+
+
+def _load_npz(path: Path, split: Split) -> ImageSet:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            missing = [name for name in NPZ_NAMES if name not in archive]
+            wanted = [name for name in (f"{split}_images", f"{split}_labels", "classes") if name not in missing]
+            arrays = [np.asarray(archive[name]) for name in wanted]
+    except Exception as error:  # a damaged archive raises whatever its parts happen to
+        raise InputError(f"{path} is not a readable .npz file: {error}") from None
+    if missing:
+        raise InputError(f"{path} lacks {', '.join(missing)}; it must hold {', '.join(NPZ_NAMES)}")
+    images, labels, names = arrays
+    if images.dtype != np.uint8 or not np.issubdtype(labels.dtype, np.integer):
+        raise InputError(f"{path}: images must be uint8 and labels integers, not {images.dtype} and {labels.dtype}")
+    return ImageSet(torch.from_numpy(images), torch.from_numpy(labels.astype(np.int64)), tuple(map(str, names.ravel())))
+
+
+def _load_folder(path: Path, split: Split, image_size: int) -> ImageSet:
+    try:
+        tree = torchvision.datasets.ImageFolder(path / split)
+    except FileNotFoundError as error:
+        raise InputError(f"{path / split} is not a folder of one subfolder of images a class: {error}") from None
+    other = path / ("test" if split == "train" else "train")
+    others = sorted(entry.name for entry in other.iterdir() if entry.is_dir()) if other.is_dir() else []
+    if others != tree.classes:
+        # Labels number the classes of one split: another set of classes in the other would silently renumber them.
+        raise InputError(f"{path / split} has the classes {', '.join(tree.classes)} and {other} {', '.join(others)}")
+    images = np.empty((len(tree.samples), image_size, image_size, 3), np.uint8)
+    for row, (file, _) in enumerate(tree.samples):
+        try:
+            with Image.open(file) as image:
+                images[row] = _square(image.convert("RGB"), image_size)
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            raise InputError(f"{file} is not a readable image: {error}") from None
+    return ImageSet(torch.from_numpy(images), torch.tensor(tree.targets, dtype=torch.int64), tuple(tree.classes))
+
+
+def _square(image: Image.Image, side: int) -> np.ndarray:
+    if image.size != (side, side):
+        width, height = image.size
+        scale = side / min(width, height)
+        image = image.resize(
+            (max(side, round(width * scale)), max(side, round(height * scale))), Image.Resampling.BICUBIC
+        )
+        left, top = (image.width - side) // 2, (image.height - side) // 2
+        image = image.crop((left, top, left + side, top + side))
+    return np.asarray(image)
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.rglob("*") if file.is_file())

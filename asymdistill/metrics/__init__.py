@@ -1,0 +1,1 @@
+"""What embeddings tell: pure functions of tensors."""

@@ -1,0 +1,142 @@
+"""How far an effective rank can be trusted: sample size, resampling, and embeddings whose true rank is known."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from scipy import stats
+from torch import Tensor
+from torch.nn import functional as F
+
+from asymdistill.data import scenes
+from asymdistill.metrics.spectrum import effective_rank, effective_rank_of
+from asymdistill.runtime.checks import InputError, check_embeddings, check_option
+
+INDEPENDENT_FACTORS = ("shape", "colour", "size", "outline", "position", "pattern")
+"""Factors of Scenes that are drawn independently of each other, each uniformly over its values.
+
+Not among them: ground and tint, which differ from the colour and from each other, and tilt, which depends on the shape,
+because circles and rings always count as upright.
+"""
+
+
+def rank_by_sample_size(
+    embeddings: Tensor,
+    sizes: Sequence[int],
+    *,
+    center: bool = True,
+    spectrum: str = "variance",
+    seed: int = 0,
+    draws: int = 5,
+) -> dict[int, list[float]]:
+    """Return the effective rank of random subsamples of several sizes.
+
+    In each draw the samples are nested: the first n of one random order, without replacement.
+
+    Args:
+        embeddings: N x d.
+        sizes: of the subsamples, 2 to N each.
+        center: subtract the mean embedding of the subsample first.
+        spectrum: "variance" or "amplitude", see ``spectrum.effective_rank_of``.
+        seed: of the orders.
+        draws: random orders, at least 1.
+
+    Returns:
+        For each size the effective ranks of the draws.
+
+    Raises:
+        InputError: as ``spectrum.effective_rank`` does, and for a size or number of draws out of range.
+    """
+    check_embeddings("embeddings", embeddings)
+    count = len(embeddings)
+    for size in sizes:
+        if not 2 <= size <= count:
+            raise InputError(f"sizes holds {size}; allowed: 2 to {count}, the number of embeddings")
+    _check_draws(draws)
+    generator = torch.Generator().manual_seed(seed)
+    orders = [torch.randperm(count, generator=generator).to(embeddings.device) for _ in range(draws)]
+    return {
+        size: [effective_rank(embeddings[order[:size]], center=center, spectrum=spectrum) for order in orders]
+        for size in sizes
+    }
+
+
+def bootstrap_interval(
+    embeddings: Tensor, *, level: float = 0.95, draws: int = 200, seed: int = 0
+) -> tuple[float, float]:
+    """Return a confidence interval of the effective rank over images: the basic bootstrap interval.
+
+    N images are drawn from the N with replacement, again and again. With r the rank of the embeddings and q the
+    quantiles of the ranks of the draws, the interval is (2 r - q_upper, 2 r - q_lower): Davison & Hinkley, "Bootstrap
+    Methods and their Application", 1997, section 5.2. A draw repeats images, which lowers its rank as a smaller sample
+    would: the percentile interval (q_lower, q_upper) lies too low, mostly below r itself. The basic interval takes the
+    fall from r to the draws for the fall from the truth to r. That holds while N is many times the rank; with fewer
+    images this interval lies too low as well (El Karoui & Purdom, "The non-parametric bootstrap and spectral analysis
+    in moderate and high-dimension", AISTATS 2019).
+
+    Args:
+        embeddings: N x d, N >= 10.
+        level: confidence, between 0 and 1.
+        draws: number of resamples, at least 1.
+        seed: of the resamples.
+
+    Returns:
+        Lower and upper limit of the effective rank (centred, variance spectrum). The upper one may exceed d.
+
+    Raises:
+        InputError: for unusable embeddings or a level or number of draws out of range.
+    """
+    check_embeddings("embeddings", embeddings, min_rows=10)
+    if not 0 < level < 1:
+        raise InputError(f"level is {level}; it must be between 0 and 1")
+    _check_draws(draws)
+    found = stats.bootstrap(
+        (np.arange(len(embeddings)),),
+        lambda rows: effective_rank(embeddings[torch.from_numpy(rows)]),
+        vectorized=False,
+        n_resamples=draws,
+        confidence_level=level,
+        method="basic",
+        random_state=np.random.default_rng(seed),
+    ).confidence_interval
+    return float(found.low), float(found.high)
+
+
+def factor_embeddings(
+    factors: Mapping[str, Tensor], names: Sequence[str] = INDEPENDENT_FACTORS, *, spectrum: str = "variance"
+) -> tuple[Tensor, float]:
+    r"""Return embeddings made of known factors, and the effective rank that infinitely many of them would have.
+
+    Each scene becomes the concatenation of the one-hot codes of its factors, less their expectation. The code of a
+    factor that takes n values equally often has n - 1 eigenvalues of 1 / n, and independent factors do not mix: the
+    rank is exp(-\sum_f (n_f - 1) p_f ln p_f), p_f proportional to 1 / n_f (to its root for "amplitude").
+
+    Args:
+        factors: ``scenes.Scenes.factors``.
+        names: which to use, each once, of ``INDEPENDENT_FACTORS``; at least one.
+        spectrum: of the true rank.
+
+    Returns:
+        float64 embeddings, N x \sum_f n_f, and the true effective rank, the same centred or not.
+
+    Raises:
+        InputError: for another factor or spectrum, a factor named twice or none, or one whose values do not all
+            occur.
+    """
+    if not names or len(set(names)) < len(names):
+        raise InputError(f"names is {list(names)}; it must name at least one factor, and each once")
+    codes = []
+    for name in names:
+        check_option("names", name, INDEPENDENT_FACTORS)
+        size = len(scenes.FACTORS[name])
+        if torch.unique(factors[name]).tolist() != [*range(size)]:
+            raise InputError(f"factors[{name!r}] must take all of its {size} values, 0 to {size - 1}")
+        codes.append(F.one_hot(factors[name], size).double() - 1 / size)
+    sizes = torch.tensor([code.shape[1] for code in codes])
+    eigenvalues = (1 / sizes.double()).repeat_interleave(sizes - 1)
+    return torch.cat(codes, dim=1), effective_rank_of(eigenvalues.sqrt(), spectrum=spectrum)
+
+
+def _check_draws(draws: int) -> None:
+    if not isinstance(draws, int) or draws < 1:
+        raise InputError(f"draws is {draws!r}; it must be a positive integer")

@@ -1,0 +1,275 @@
+"""The variance spectrum of embeddings: how many dimensions they use, and whose directions those are.
+
+Everything is computed in float64 from a Gram matrix, d x d, gathered block by block: one pass over N embeddings of any
+precision, no second copy of them. In float32 that matrix would leave a tail of 1e-4 on rank-deficient data; only
+``_variance_roots`` may take products in float32, of very many embeddings of full rank.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+from asymdistill.metrics.gram import add_products, gram_matrix, mean_embedding
+from asymdistill.runtime.checks import InputError, check_embeddings, check_option, check_pair
+
+SPECTRA = ("variance", "amplitude")
+
+# Inside the logarithm of the effective rank, as in the papers' notebook
+_EPSILON = 1e-10
+# Eigenvalues of a Gram matrix are good to about 1e-15 of the largest; below this share the small ones are noise.
+_RESOLVED = 1e-9
+_STREAM_RESOLVED = 1e-14
+# Where products in float32 are enough: their errors add up to about 2e-9 of the largest eigenvalue of so many rows.
+_FLOAT32_ROWS = 2**14
+_FLOAT32_RESOLVED = 1e-7
+
+
+def singular_values(embeddings: Tensor, *, center: bool = True) -> Tensor:
+    """Return the singular values of the embeddings, largest first.
+
+    Where the Gram matrix resolves them all they are the roots of its eigenvalues; otherwise (rank-deficient data) a
+    float64 singular value decomposition keeps the tail right, at the price of a float64 copy.
+
+    Args:
+        embeddings: N x d, any floating point type, N >= 2.
+        center: subtract the mean embedding first. Without it a large mean hides everything else.
+
+    Returns:
+        float64, min(N, d) values, in the units of the embeddings. All exactly zero if all embeddings are equal.
+
+    Raises:
+        InputError: if ``embeddings`` has a wrong shape or type, fewer than two rows, NaN or infinite values.
+    """
+    check_embeddings("embeddings", embeddings)
+    squared = _squared_singular_values(embeddings, center)
+    if squared[-1] > _RESOLVED * squared[0] or squared[0] == 0:
+        return squared.sqrt()
+    values: Tensor = torch.linalg.svdvals(_centred(embeddings, center))
+    return values
+
+
+def effective_rank(embeddings: Tensor, *, center: bool = True, spectrum: str = "variance") -> float:
+    """Return the effective rank of the embeddings: the exponential of the entropy of their spectrum.
+
+    See ``effective_rank_of`` for the equation. The estimate grows with N until N is many times the rank: compare at
+    equal N.
+
+    Args:
+        embeddings: N x d, any floating point type, N >= 2.
+        center: subtract the mean embedding first.
+        spectrum: "variance" (squared singular values, the papers') or "amplitude" (plain ones, RankMe's).
+
+    Returns:
+        The effective rank, between 1 and min(N, d), min(N - 1, d) if centred.
+
+    Raises:
+        InputError: as ``singular_values`` does, for another ``spectrum``, and if the spectrum is zero: all embeddings
+            are equal (zero, if not centred), so no dimension is used and no rank is defined.
+    """
+    check_option("spectrum", spectrum, SPECTRA)
+    if spectrum == "amplitude":
+        values = singular_values(embeddings, center=center)
+    else:
+        values = _variance_roots(embeddings, center)
+    return effective_rank_of(values, spectrum=spectrum)
+
+
+def effective_rank_of(singular_values: Tensor, *, spectrum: str = "variance") -> float:
+    r"""Return the effective rank that belongs to given singular values, for instance to a mean over seeds.
+
+    With s the singular values, exp(-\sum_k p_k ln(p_k + 1e-10)) where p_k = s_k^2 / \sum s^2 for "variance" (v1's
+    eq. (2) as its notebook runs it) and p_k = s_k / \sum s for "amplitude" (Roy & Vetterli, "The effective rank",
+    EUSIPCO 2007; RankMe, Garrido et al., ICML 2023). The two differ by factors.
+
+    Args:
+        singular_values: at least one value, none negative, in any order.
+        spectrum: "variance" or "amplitude".
+
+    Returns:
+        The effective rank, between 1 and the number of values; the 1e-10 moves it by less than 1e-8.
+
+    Raises:
+        InputError: if ``singular_values`` is no vector of finite values >= 0, if all are zero, or for another
+            ``spectrum``.
+    """
+    check_option("spectrum", spectrum, SPECTRA)
+    p = _shares(singular_values, spectrum)
+    return float(torch.exp(-(p * torch.log(p + _EPSILON)).sum()))
+
+
+def dims_for_variance(embeddings: Tensor, fraction: float = 0.9, *, center: bool = True) -> int:
+    """Return how many principal components hold ``fraction`` of the embeddings' variance.
+
+    Args:
+        embeddings: N x d, any floating point type, N >= 2.
+        fraction: share of the variance, above 0 and up to 1.
+        center: subtract the mean embedding first.
+
+    Returns:
+        The smallest k whose first k components hold at least ``fraction``.
+
+    Raises:
+        InputError: as ``singular_values`` does, if ``fraction`` is out of range and if the spectrum is zero.
+    """
+    return dims_for_variance_of(_variance_roots(embeddings, center), fraction)
+
+
+def dims_for_variance_of(singular_values: Tensor, fraction: float = 0.9) -> int:
+    """Return how many of the largest singular values hold ``fraction`` of the sum of their squares.
+
+    Args:
+        singular_values: at least one value, none negative, in any order.
+        fraction: share of the sum of squares, above 0 and up to 1.
+
+    Returns:
+        The smallest k whose first k values hold at least ``fraction``.
+
+    Raises:
+        InputError: if ``singular_values`` is no vector of finite values >= 0, if all are zero, or if ``fraction`` is
+            out of range.
+    """
+    if not 0 < fraction <= 1:
+        raise InputError(f"fraction is {fraction}; it must be above 0 and at most 1")
+    held = _shares(singular_values, "variance").sort(descending=True).values.cumsum(0)
+    return int((held / held[-1] < fraction).sum()) + 1
+
+
+def subspace_alignment(student: Tensor, teacher: Tensor) -> Tensor:
+    """Return which share of the student's variance lies in the teacher's leading principal directions.
+
+    With V the right singular vectors of the centred teacher embeddings and X the centred student embeddings, the k-th
+    value is sum_{j <= k} |X v_j|^2 / |X|^2, as in the papers' notebook. It is read off the two Gram matrices:
+    |X v|^2 = v' (X'X) v.
+
+    Args:
+        student: N x d embeddings.
+        teacher: N x d embeddings of the same images.
+
+    Returns:
+        float64, d values that rise to 1; a student that ignores the teacher's directions gives about k / d.
+
+    Raises:
+        InputError: if the two do not match, contain NaN or infinite values, have fewer than two rows, or if either
+            one's embeddings are all equal.
+    """
+    check_pair(student, teacher)
+    student_gram = gram_matrix(student, center=True)
+    teacher_gram = gram_matrix(teacher, center=True)
+    for name, gram in (("student", student_gram), ("teacher", teacher_gram)):
+        if not gram.any():
+            raise InputError(f"{name} embeddings are all equal: they have no directions to align")
+    directions = torch.linalg.eigh(teacher_gram).eigenvectors.flip(1)
+    held: Tensor = (directions * (student_gram @ directions)).sum(0).clamp_min(0).cumsum(0)
+    return held / held[-1]
+
+
+class EffectiveRank(Metric):
+    """Effective rank of a stream of embeddings, in memory that does not grow with their number.
+
+    Keeps float64 sums of x and x x^T, O(d^2), which add up over batches, processes and machines. What it computes is
+    ``effective_rank`` of all embeddings seen. The mean is taken off at the end, so digits are lost when it is far
+    larger than the spread. Squared singular values below 1e-14 of the embeddings' sum of squares cannot be told from
+    rounding and count as zero: an "amplitude" rank of rank-deficient embeddings is good to about 1e-4.
+
+    Args:
+        embedding_dim: d.
+        center: subtract the mean embedding.
+        spectrum: "variance" or "amplitude", see ``effective_rank_of``.
+        **kwargs: passed on to ``torchmetrics.Metric``, for instance ``dist_sync_on_step``.
+
+    Raises:
+        InputError: if ``embedding_dim`` is no positive integer, or for another ``spectrum``.
+    """
+
+    is_differentiable = False
+    higher_is_better = None
+    full_state_update = False
+
+    count: Tensor
+    total: Tensor
+    gram: Tensor
+
+    def __init__(self, embedding_dim: int, *, center: bool = True, spectrum: str = "variance", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if not isinstance(embedding_dim, int) or embedding_dim < 1:
+            raise InputError(f"embedding_dim is {embedding_dim!r}; it must be a positive integer")
+        check_option("spectrum", spectrum, SPECTRA)
+        self.embedding_dim = embedding_dim
+        self.center = center
+        self.spectrum = spectrum
+        size = (embedding_dim, embedding_dim)
+        self.add_state("count", torch.tensor(0), dist_reduce_fx="sum")
+        self.add_state("total", torch.zeros(embedding_dim, dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("gram", torch.zeros(size, dtype=torch.float64), dist_reduce_fx="sum")
+
+    def update(self, embeddings: Tensor) -> None:
+        """Add a batch of embeddings, N x d with N >= 1; raises ``InputError`` if they are unusable."""
+        check_embeddings("embeddings", embeddings, min_rows=1)
+        if embeddings.shape[1] != self.embedding_dim:
+            raise InputError(f"embeddings must have shape N x {self.embedding_dim}, not {tuple(embeddings.shape)}")
+        rows = embeddings.detach().double()
+        self.count += len(rows)
+        self.total += rows.sum(0)
+        add_products(self.gram, rows)
+
+    def compute(self) -> Tensor:
+        """Return the effective rank so far, a float64 scalar; raises ``InputError`` below two different embeddings."""
+        if self.count < 2:
+            raise InputError(f"embeddings: an effective rank needs at least 2 of them, got {int(self.count)}")
+        gram = self.gram - torch.outer(self.total, self.total) / self.count if self.center else self.gram
+        eigenvalues = torch.linalg.eigvalsh(gram, UPLO="U")
+        resolved = eigenvalues > _STREAM_RESOLVED * self.gram.trace()
+        values = torch.where(resolved, eigenvalues, 0.0).sqrt()
+        return torch.tensor(effective_rank_of(values, spectrum=self.spectrum), dtype=torch.float64, device=gram.device)
+
+
+def _variance_roots(embeddings: Tensor, center: bool) -> Tensor:
+    """Return singular values whose squares are right to 1e-15 of the largest: all that shares of variance need.
+
+    Very many float32 embeddings on a CPU are multiplied in float32, more than twice as fast, and summed in float64 over
+    blocks. So many rounding errors average out: they move the effective rank by about 1e-8, though by up to 1e-5 where
+    a few rows hold all the variance. Where they would hide the smallest variances it is all done again in float64.
+    """
+    check_embeddings("embeddings", embeddings)
+    if embeddings.dtype == torch.float32 and embeddings.device.type == "cpu" and len(embeddings) >= _FLOAT32_ROWS:
+        squared = _eigenvalues(gram_matrix(embeddings, center, torch.float32))
+        if squared[-1] > _FLOAT32_RESOLVED * squared[0]:
+            return squared.sqrt()
+    return _squared_singular_values(embeddings, center).sqrt()
+
+
+def _squared_singular_values(embeddings: Tensor, center: bool) -> Tensor:
+    """Return the min(N, d) squared singular values, largest first, from the smaller Gram matrix."""
+    if len(embeddings) >= embeddings.shape[1]:
+        return _eigenvalues(gram_matrix(embeddings, center))
+    rows = _centred(embeddings, center)
+    return _eigenvalues(rows @ rows.T)
+
+
+def _centred(embeddings: Tensor, center: bool) -> Tensor:
+    rows = embeddings.double()
+    return rows - mean_embedding(rows) if center else rows
+
+
+def _eigenvalues(gram: Tensor) -> Tensor:
+    """Return the eigenvalues of a Gram matrix, largest first."""
+    eigenvalues: Tensor = torch.linalg.eigvalsh(gram).flip(0).clamp_min(0)
+    return eigenvalues
+
+
+def _shares(singular_values: Tensor, spectrum: str) -> Tensor:
+    """Return what share of the spectrum each value has, after checking the values."""
+    values = singular_values
+    if not isinstance(values, Tensor) or not values.is_floating_point() or values.ndim != 1 or not len(values):
+        raise InputError("singular_values must be a floating point vector of at least one value")
+    if not bool(torch.isfinite(values).all()) or bool((values < 0).any()):
+        raise InputError("singular_values must be finite and not negative")
+    largest = values.max().double()
+    if largest == 0:
+        raise InputError("singular_values are all zero, as those of embeddings that are all equal: no rank is defined")
+    weights = values.double() / largest
+    if spectrum == "variance":
+        weights = weights.square()
+    return weights / weights.sum()

@@ -1,0 +1,1 @@
+"""The networks: students, and frozen teachers with their weights."""

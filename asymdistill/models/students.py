@@ -1,0 +1,84 @@
+"""The students: one family of small convolutional networks, scaled in width."""
+
+import torch
+from torch import Tensor, nn
+
+from asymdistill.runtime.checks import InputError, check_positive
+
+
+class ScalableCNN(nn.Module):
+    """Three convolutional blocks and a two-layer head, as in the papers' released notebook.
+
+    Each block is a 3 x 3 convolution (padding 1), batch normalisation and ReLU, with 16, 32 and 64 times ``width``
+    channels; 2 x 2 max pooling follows the first two, adaptive average pooling to 4 x 4 the third. The head is linear
+    to 512, ReLU, linear to ``embedding_dim``. With 512 outputs, widths 1, 2 and 4 have 811,264, 1,405,440 and
+    2,732,032 parameters.
+
+    Args:
+        width: width factor; fractions are allowed as long as each block keeps at least one channel.
+        embedding_dim: dimensions of the output, those of the teacher.
+        dilation: of the convolutions; above 1 it widens the receptive field and leaves the weights' number as it is.
+
+    Raises:
+        InputError: a width, dimension or dilation that is not positive.
+    """
+
+    def __init__(self, width: float, embedding_dim: int = 512, dilation: int = 1) -> None:
+        super().__init__()
+        check_positive("width", width)
+        check_positive("embedding_dim", embedding_dim)
+        check_positive("dilation", dilation)
+        first, second, third = (int(channels * width) for channels in (16, 32, 64))
+        if first < 1:
+            raise InputError(f"width is {width}; it must be at least 1/16, one channel in the first block")
+        self.features = nn.Sequential(
+            *_block(3, first, dilation),
+            nn.MaxPool2d(2),
+            *_block(first, second, dilation),
+            nn.MaxPool2d(2),
+            *_block(second, third, dilation),
+            nn.AdaptiveAvgPool2d(4),
+        )
+        self.head = nn.Sequential(
+            nn.Flatten(), nn.Linear(third * 16, 512), nn.ReLU(inplace=True), nn.Linear(512, embedding_dim)
+        )
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Map normalised images, N x 3 x R x R, to embeddings, N x ``embedding_dim`` (not normalised)."""
+        embeddings: Tensor = self.head(self.features(inputs))
+        return embeddings
+
+
+def build(width: float, embedding_dim: int, seed: int, dilation: int = 1) -> ScalableCNN:
+    """Build a student whose initial weights are those that ``torch.manual_seed(seed)`` gives.
+
+    The global generator is left as it was found. Not to be called from several threads at once.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return ScalableCNN(width, embedding_dim, dilation)
+
+
+def parameter_count(width: float, embedding_dim: int = 512) -> int:
+    """Number of trainable parameters of a student, computed without allocating it."""
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in ScalableCNN(width, embedding_dim).parameters())
+
+
+def receptive_field(dilation: int = 1) -> int:
+    """Side in pixels of the part of the input that one feature before the last pooling depends on, for any width."""
+    side, step = 1, 1
+    for pooled in (True, True, False):
+        side += 2 * dilation * step + (step if pooled else 0)
+        step *= 2 if pooled else 1
+    return side
+
+
+def label(width: float) -> str:
+    """Name of a student: the paper's S, M and L for widths 1, 2 and 4, else the width itself."""
+    return {1.0: "S", 2.0: "M", 4.0: "L"}.get(float(width), f"w={width:g}")
+
+
+def _block(inputs: int, outputs: int, dilation: int) -> list[nn.Module]:
+    convolution = nn.Conv2d(inputs, outputs, 3, padding=dilation, dilation=dilation)
+    return [convolution, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]

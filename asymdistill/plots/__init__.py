@@ -1,0 +1,1 @@
+"""Figures and tables for readers, drawn from a study's tables."""

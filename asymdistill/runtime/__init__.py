@@ -1,0 +1,1 @@
+"""What everything else stands on: errors, checks, devices, executors, progress, downloads."""

@@ -1,0 +1,143 @@
+"""A recorded run: what a run's folder holds, read without computing anything, and how it comes to be kept."""
+
+import os
+import shutil
+import warnings
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+import pandas as pd
+from pydantic import ValidationError
+
+from asymdistill.config.settings import CONTROLS, SWEEPS, Settings
+from asymdistill.runtime.checks import InputError
+from asymdistill.store import files as artifacts
+from asymdistill.study.comparisons import GAINS
+from asymdistill.study.study import TABLES
+
+MANIFEST = "manifest.json"
+# Tables of a study that are stored in parts, or, of the crossing, in the folders of other runs.
+_JOINED = ("controls", "expansion", "generality")
+
+
+class Recorded:
+    """The settings and tables in a run's folder.
+
+    Args:
+        folder: ``runs/<profile>-<hash>``.
+
+    Attributes:
+        profile: name of the profile.
+        settings: its settings.
+        manifest: all that ``manifest.json`` says.
+
+    Raises:
+        InputError: the folder holds no run, or one of another version of the package.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        path = self.folder / MANIFEST
+        if not path.is_file():
+            raise InputError(f"{folder} holds no run; allowed: a folder with a manifest.json, such as runs/embedded-…")
+        self.manifest: dict[str, Any] = (artifacts.read_json(path) if _whole(path) else None) or {}
+        try:
+            self.profile = str(self.manifest["profile"])
+            self.settings = Settings.model_validate(self.manifest["settings"])
+        except (KeyError, ValidationError):
+            raise InputError(f"{path} is damaged or of another version of asymdistill") from None
+
+    def table(self, name: str) -> pd.DataFrame | None:
+        """A table of the run, as ``Study.table`` names it; None where it is absent or damaged."""
+        parts = {
+            "controls": [f"control-{control}" for control in CONTROLS],
+            "expansion": [f"expansion-{comparison}" for comparison in (GAINS, *SWEEPS)],
+        }
+        found = [table for part in parts.get(name, [name]) if (table := self._read(part)) is not None]
+        return pd.concat(found, ignore_index=True) if found else None
+
+    def _read(self, name: str) -> pd.DataFrame | None:
+        path = self.folder / "tables" / f"{name}.csv"
+        return artifacts.read_table(path) if _whole(path) else None
+
+
+def record(folder: str | Path, out: str | Path = "results") -> Path:
+    """Copy a finished run's manifest and tables, with their checksums and nothing else, to where it is kept.
+
+    Args:
+        folder: of the run.
+        out: the folder in which the copy gets the name that the run's folder has.
+
+    Returns:
+        The folder of the copy, which is there whole or not at all. A copy that was there already stays.
+
+    Raises:
+        InputError: the folder holds no run, or one that is not finished or is damaged; its manifest names an absolute
+            path, which is no one else's business; or something else is there under its name.
+    """
+    source = Path(folder)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", artifacts.DamagedFileWarning)  # one error says it
+        run = Recorded(source)
+    kept = [MANIFEST, *(f"tables/{name}.csv" for name in _stored(run.settings))]
+    broken = [name for name in kept if not artifacts.is_intact(source / name)]
+    if broken:
+        more = f" and {len(broken) - 1} more are" if len(broken) > 1 else " is"
+        raise InputError(
+            f"{folder} is no finished run: {broken[0]}{more} missing or damaged; run it again to complete it"
+        )
+    for name, value in _strings(run.manifest, "manifest"):
+        if PurePosixPath(value).is_absolute() or PureWindowsPath(value).is_absolute():
+            raise InputError(f"{name} is an absolute path, {value!r}, not to be published; run it with a relative one")
+    files = [name + suffix for name in kept for suffix in ("", ".sha256")]
+    target = Path(out) / source.resolve().name
+    if target.exists():
+        if _contents(target) != {name: (source / name).read_bytes() for name in files}:
+            raise InputError(f"{target} is there already and differs from {folder}; remove it first, or choose --out")
+        return target
+    _copy(source, target, files)
+    return target
+
+
+def _stored(settings: Settings) -> list[str]:
+    """Names of the files in which a finished run of these settings has its tables."""
+    names = [name for name in TABLES if name not in _JOINED]
+    if "normalised" not in settings.noise_spaces:
+        names.append("robustness-normalised")
+    names += [f"control-{control}" for control in settings.controls]
+    return names + [f"expansion-{comparison}" for comparison in (GAINS, *settings.sweeps)]
+
+
+def _strings(value: Any, name: str) -> Iterator[tuple[str, str]]:
+    """Every string within a value read from JSON, by where it stands."""
+    if isinstance(value, str):
+        yield name, value
+    elif isinstance(value, dict | list):
+        for key, part in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _strings(part, f"{name}.{key}")
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def _copy(source: Path, target: Path, files: list[str]) -> None:
+    """Copy files under a temporary name of their folder, which is then renamed."""
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        for name in files:
+            (temporary / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source / name, temporary / name)
+        temporary.rename(target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _whole(path: Path) -> bool:
+    """Whether a file is there and undamaged; warns where it is damaged, in words that fit where nothing is computed."""
+    intact = artifacts.is_intact(path)
+    if path.is_file() and not intact:
+        warnings.warn(f"{path} is damaged: it counts as missing", artifacts.DamagedFileWarning, stacklevel=3)
+    return intact

@@ -1,0 +1,1 @@
+"""Losses, distillation of a student, and pretraining of the shipped teachers."""

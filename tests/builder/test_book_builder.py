@@ -1,0 +1,182 @@
+"""The builder on a book of two pages and one notebook: what it makes, what it refuses, what it leaves alone."""
+
+import hashlib
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from asymdistill.builder import build as builder
+from asymdistill.runtime.checks import InputError
+from asymdistill.store import files as artifacts
+
+nbformat = pytest.importorskip("nbformat")
+pytest.importorskip("papermill")
+pytest.importorskip("jupyter_book")
+
+CONFIG = """
+title: A small book
+only_build_toc_files: true
+execute: {execute_notebooks: "off", stderr_output: remove}
+"""
+TOC = """
+format: jb-book
+root: book/index
+chapters:
+  - file: book/second
+  - file: notebooks/one
+"""
+INDEX = """
+# Front
+
+The rank is {glue:text}`../notebooks/one.ipynb::rank:.2f` on {glue:text}`../notebooks/one.ipynb::profile:s`.
+"""
+PARAMETERS = 'profile = "embedded"\noverrides = {}\nruns_dir = "../runs"'
+GLUE = """
+import sys
+from myst_nb import glue
+glue("rank", 3.14159)
+glue("profile", profile)
+print("interpreter", sys.executable)
+print("seeds", overrides.get("seeds"))
+"""
+
+
+def write_notebook(path: Path, *, parameters: str = PARAMETERS, code: str = GLUE) -> None:
+    cell = nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]})
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_markdown_cell("# One"), cell, nbformat.v4.new_code_cell(code.strip())],
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+    )
+    nbformat.write(notebook, path)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    folder = tmp_path / "source"
+    (folder / "book").mkdir(parents=True)
+    (folder / "notebooks").mkdir()
+    (folder / "_config.yml").write_text(CONFIG)
+    (folder / "_toc.yml").write_text(TOC)
+    (folder / "book" / "index.md").write_text(INDEX)
+    (folder / "book" / "second.md").write_text("# Second\n\nSee [the first page](index.md).\n")
+    write_notebook(folder / "notebooks" / "one.ipynb")
+    return folder
+
+
+def build(source: Path, **options: object) -> Path:
+    arguments: dict[str, object] = {"runs_dir": source.parent / "runs", "source": source, "out": source.parent / "out"}
+    arguments["provenance"] = {"profile": "smoke"}
+    return builder.build("smoke", **(arguments | options))  # type: ignore[arg-type]
+
+
+def digests(folder: Path) -> dict[str, str]:
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def test_good_build(source: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    foreign = tmp_path / "jupyter" / "kernels" / "python3"
+    foreign.mkdir(parents=True)
+    (foreign / "kernel.json").write_text('{"argv": ["false"], "display_name": "foreign", "language": "python"}')
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    before = digests(source)
+
+    overrides = {"seeds": [7], "dataset_root": tmp_path / "images"}
+    folder = build(source, overrides=overrides, provenance={"profile": "smoke", "device": "a <fast> one"})
+
+    assert digests(source) == before
+    front = (folder / "book" / "index.html").read_text()
+    assert "3.14" in front
+    assert "smoke" in front
+    chapter = (folder / "notebooks" / "one.html").read_text()
+    assert sys.executable in chapter
+    assert "seeds [7]" in chapter
+    assert chapter.count("runs_dir") == 1  # the notebook's own parameters, not the cell that was put in
+    for page in ("book/index", "book/second", "notebooks/one"):
+        text = (folder / f"{page}.html").read_text()
+        assert "Computed with profile smoke · device a &lt;fast&gt; one" in text.split('class="provenance"')[1]
+    made_on = str(tmp_path).encode()
+    assert not [path for path in folder.rglob("*.ipynb") if made_on in path.read_bytes()]
+
+
+def test_failures_leave_the_book_before_them(source: Path) -> None:
+    good = source.parent / "out" / "html"
+    good.mkdir(parents=True)
+    (good / "index.html").write_text("the book before")
+    notebook = source / "notebooks" / "one.ipynb"
+
+    write_notebook(notebook, code='raise KeyError("no such width")')
+    with pytest.raises(InputError, match=r"notebook one failed: KeyError: 'no such width'") as failed:
+        build(source)
+    assert "\n" not in str(failed.value)
+
+    write_notebook(notebook, parameters='profile = "embedded"\noverrides = {}')
+    with pytest.raises(InputError, match=r"notebook one has no parameter runs_dir; .* declares: profile, overrides"):
+        build(source)
+
+    write_notebook(notebook, code=GLUE.replace('glue("rank", 3.14159)', ""))
+    with pytest.raises(InputError, match=r"does not build: .*'rank' not found in doc 'notebooks/one'") as failed:
+        build(source)
+    assert "\n" not in str(failed.value)
+
+    assert [path.name for path in good.iterdir()] == ["index.html"]
+
+
+def test_figures_of_notebooks_reach_other_pages(source: Path) -> None:
+    drawn = "import io, IPython.display, PIL.Image\nfile = io.BytesIO()\nPIL.Image.new('L', (1, 1)).save(file, 'png')\n"
+    drawn += "glue('figure', IPython.display.Image(file.getvalue()), display=False)"
+    write_notebook(source / "notebooks" / "one.ipynb", code=GLUE + drawn)
+    pasted = "\n```{glue:} figure\n:doc: ../notebooks/one.ipynb\n```\n"
+    (source / "book" / "index.md").write_text(INDEX + pasted)
+    folder = build(source)
+    image = re.search(r'<img[^>]* src="([^"]+)"', (folder / "book" / "index.html").read_text())
+    assert image is not None
+    assert (folder / "book" / image[1]).read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_page_without_its_image_is_refused(source: Path) -> None:
+    with (source / "book" / "second.md").open("a") as page:
+        page.write('\n```{raw} html\n<img alt="lost" src="../_images/lost.png">\n```\n')
+    with pytest.raises(InputError, match=r"second\.html shows \.\./_images/lost\.png, which isn't there"):
+        build(source)
+
+
+def test_bad_input_is_refused_at_once(source: Path) -> None:
+    with pytest.raises(InputError, match="unknown setting 'sedes'"):
+        build(source, overrides={"sedes": [1]})
+    (source / "_toc.yml").unlink()
+    with pytest.raises(InputError, match=r"_toc\.yml is missing"):
+        build(source)
+
+
+def test_a_missing_extra_is_named(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(builder, "EXTRA", ("yaml", "no_such_package"))
+    with pytest.raises(InputError, match=r"needs no_such_package: pip install 'asymdistill\[book\]'"):
+        build(source)
+
+
+def test_relative_paths_hold_in_the_notebooks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.npz").touch()
+    given = {"dataset": "mine.npz", "dataset_root": "data", "teacher_weights": None, "seeds": [1]}
+    expected = {"dataset": str(tmp_path / "mine.npz"), "dataset_root": str(tmp_path / "data")}
+    assert builder._absolute(given) == given | expected
+    assert builder._absolute({"dataset": "scenes"}) == {"dataset": "scenes"}
+
+
+def test_notebooks_find_recorded_runs_and_measurements_where_they_run(source: Path) -> None:
+    (source / "results" / "run").mkdir(parents=True)
+    (source / "results" / "run" / "manifest.json").write_text("{}")
+    (source / "benchmarks").mkdir()
+    artifacts.write_json(source / "benchmarks" / "cost.json", {})
+    (source / "benchmarks" / "measure.py").write_text("raise SystemExit")
+    look = "from pathlib import Path\nprint(sorted(p.as_posix() for f in ('results', 'benchmarks') for p in "
+    look += "Path('..', f).rglob('*.*')))"
+    write_notebook(source / "notebooks" / "one.ipynb", code=f"{GLUE}\n{look}")
+    chapter = (build(source) / "notebooks" / "one.html").read_text()
+    assert "../results/run/manifest.json" in chapter
+    assert "../benchmarks/cost.json" in chapter
+    assert "../benchmarks/cost.json.sha256" in chapter
+    assert "measure.py" not in chapter.split("sorted")[-1]

@@ -1,0 +1,126 @@
+"""The real book, built on the smoke profile: every page, link, picture and number."""
+
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+import yaml
+
+from asymdistill.claims import evaluate
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.slow
+
+
+class Page(HTMLParser):
+    """Anchors, links, pictures and text of one page."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.anchors: set[str] = set()
+        self.links: list[str] = []
+        self.pictures: list[dict[str, str | None]] = []
+        self.words: list[str] = []
+        self.feed(path.read_text("utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        if values.get("id"):
+            self.anchors.add(str(values["id"]))
+        if tag == "a" and values.get("href"):
+            self.links.append(str(values["href"]))
+        if tag == "img":
+            self.pictures.append(values)
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join("".join(self.words).split())
+
+
+@pytest.fixture(scope="module")
+def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("book")
+    command = [sys.executable, "-m", "asymdistill.cli", "book", "--profile", "smoke", "--source", str(ROOT)]
+    command += ["--runs", str(folder / "runs"), "--out", str(folder / "out")]
+    before = subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True).stdout
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"open {folder / 'out' / 'html' / 'index.html'}\n"
+    after = subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True).stdout
+    assert after == before
+    return folder / "out" / "html"
+
+
+@pytest.fixture(scope="module")
+def pages(html: Path) -> dict[str, Page]:
+    files = [path for path in html.rglob("*.html") if "_static" not in path.parts]
+    return {path.relative_to(html).as_posix(): Page(path) for path in files}
+
+
+def written_pages() -> list[str]:
+    """Pages that the table of contents names."""
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text("utf-8"))
+    return [toc["root"], *(chapter["file"] for part in toc["parts"] for chapter in part["chapters"])]
+
+
+def test_every_page_is_there(pages: dict[str, Page]) -> None:
+    assert {f"{name}.html" for name in written_pages()} <= set(pages)
+    on_disk = {path.relative_to(ROOT).with_suffix("").as_posix() for path in (ROOT / "notebooks").glob("*.ipynb")}
+    assert on_disk <= set(written_pages())
+
+
+def test_every_page_says_what_made_it(pages: dict[str, Page]) -> None:
+    for name in written_pages():
+        text = pages[f"{name}.html"].text
+        assert re.search(r"profile smoke\b.*commit [0-9a-f]{10}", text), name
+
+
+def test_links_lead_somewhere(html: Path, pages: dict[str, Page]) -> None:
+    broken = []
+    for name in pages:
+        for link in pages[name].links:
+            parts = urlsplit(link)
+            if parts.scheme or parts.netloc:
+                continue
+            target = (html / name).parent / unquote(parts.path) if parts.path else html / name
+            relative = target.resolve().relative_to(html.resolve()).as_posix()
+            if not target.is_file() or (
+                parts.fragment
+                and relative in pages
+                and unquote(parts.fragment) != ""
+                and (unquote(parts.fragment) not in pages[relative].anchors)
+            ):
+                broken.append(f"{name}: {link}")
+    assert not broken
+
+
+def test_pictures_are_there(html: Path, pages: dict[str, Page]) -> None:
+    for name in written_pages():
+        for picture in pages[f"{name}.html"].pictures:
+            source = str(picture["src"])
+            assert source.startswith("data:") or ((html / name).parent / source).is_file(), (name, source)
+
+
+def test_numbers_stand_where_they_are_quoted(pages: dict[str, Page]) -> None:
+    for name in written_pages():
+        text = pages[f"{name}.html"].text
+        assert "glue:" not in text
+        # The API shows what arguments default to, which may be just that.
+        assert name == "book/api" or not re.search(r"\bnan\b", text), name
+    assert re.search(r"effective rank, teacher 88\.68 \d+\.\d\d", pages["book/index.html"].text)
+
+
+def test_every_claim_has_its_row_and_pages_name_verdicts_of_this_run(pages: dict[str, Page]) -> None:
+    assert {f"claim-{name}" for name in evaluate.load()["id"]} <= pages["notebooks/09_scorecard.html"].anchors
+    assert re.search(r"not testable here|not reproduced|reproduced", pages["book/text_and_code.html"].text)
+
+
+def test_parameters_of_papermill_are_not_shown_twice(pages: dict[str, Page]) -> None:
+    assert "# Parameters" not in pages["notebooks/01_collapse.html"].text

@@ -1,0 +1,295 @@
+"""What readers see of the ledger: every claim, its numbers as the papers type them, and marks that say the verdict."""
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from asymdistill.builder import scorecard
+from asymdistill.claims import evaluate
+
+NAN = math.nan
+DEFAULTS = {
+    "paper": "v1",
+    "source": "Table I",
+    "statement": "A number is what it is.",
+    "quantity": "effective_rank",
+    "test": "equal",
+    "paper_value": 16.62,
+    "paper_spread": NAN,
+    "measured": 12.3456,
+    "low": 11.5,
+    "high": 13.25,
+    "seeds": 3,
+    "verdict": "reproduced",
+    "evidence": "same setting",
+    "reason": "It is within the tolerance.",
+}
+
+
+def ledger(*rows: dict[str, object]) -> pd.DataFrame:
+    """Evaluated claims, made up: each row says how it differs from an ordinary one."""
+    return pd.DataFrame([{"id": f"v1-claim-{number}", **DEFAULTS, **row} for number, row in enumerate(rows)])
+
+
+MIXED = ledger(
+    {"verdict": "not reproduced", "evidence": "another setting"},
+    {"verdict": "not testable here", "evidence": "another setting", "measured": NAN, "low": NAN, "high": NAN},
+    {"paper": "v2", "id": "v2-in-words", "paper_value": NAN, "statement": "A <b> & a 'c'.", "source": "abstract"},
+    {"source": "abstract", "evidence": "static", "quantity": "parameters", "low": NAN, "high": NAN},
+)
+
+
+class Cells(HTMLParser):
+    """Rows of the table, as text by column, and the options of the filters."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.rows: dict[str, dict[str, str]] = {}
+        self.data: dict[str, dict[str, str | None]] = {}
+        self.options: dict[str, list[str]] = {}
+        self.tags: list[str] = []
+        self.at: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        self.tags.append(tag)
+        if tag == "tr" and values.get("id"):
+            self.at = [str(values["id"])]
+            self.rows[self.at[0]] = {}
+            self.data[self.at[0]] = {k.removeprefix("data-"): v for k, v in values.items() if k.startswith("data-")}
+        elif tag in ("th", "td") and self.at:
+            self.at[1:] = [str(values.get("data-name", "claim"))]
+            self.rows[self.at[0]][self.at[1]] = ""
+        elif tag == "select":
+            self.select = self.options.setdefault(str(values["name"]), [])
+
+    def handle_data(self, data: str) -> None:
+        if len(self.at) == 2:
+            self.rows[self.at[0]][self.at[1]] += data
+        if self.tags[-1:] == ["option"] and data.strip():
+            self.select.append(data.strip())
+
+
+def test_the_table_has_every_claim_as_a_row_that_can_be_linked_to() -> None:
+    html = scorecard.table(MIXED)
+    cells = Cells(html)
+    assert set(cells.rows) == {f"claim-{name}" for name in MIXED["id"]}
+    assert list(cells.rows["claim-v1-claim-0"]) == ["claim", "paper", "measured", "verdict", "evidence", "why"]
+    assert cells.rows["claim-v2-in-words"]["claim"].startswith("A <b> & a 'c'. v2, abstract · v2-in-words")
+    assert cells.rows["claim-v1-claim-0"]["verdict"] == "✕ not reproduced"
+    assert cells.rows["claim-v1-claim-1"]["measured"] == "–"
+    assert '<p role="status" aria-live="polite">4 of 4 claims</p>' in html
+
+
+def test_the_table_of_the_papers_claims_leaves_none_out() -> None:
+    evaluated = evaluate.evaluate(None)
+    rows = Cells(scorecard.table(evaluated)).rows
+    assert set(rows) == {f"claim-{name}" for name in evaluate.load()["id"]}
+    assert all(claim["verdict"] in rows[f"claim-{claim['id']}"]["verdict"] for claim in evaluated.to_dict("records"))
+
+
+def test_the_table_goes_by_paper_and_section() -> None:
+    shuffled = ledger(
+        *(
+            {"source": source}
+            for source in ("notebook", "Figure 2; notebook", "Section III-D", "Table I", "Section II")
+        ),
+        *({"source": source} for source in ("abstract; Table I", "Figure 2")),
+        {"paper": "v2", "source": "abstract"},
+    ).iloc[::-1]
+    found = scorecard.ordered(shuffled)
+    assert list(found["source"]) == [
+        *("abstract; Table I", "Section II", "Section III-D", "Table I", "Figure 2", "Figure 2; notebook"),
+        *("notebook", "abstract"),
+    ]
+    assert [row.removeprefix("claim-") for row in Cells(scorecard.table(shuffled)).rows] == list(found["id"])
+
+
+def test_each_filter_offers_what_is_there_and_finds_it_in_the_rows() -> None:
+    cells = Cells(scorecard.table(MIXED))
+    assert cells.options == {
+        "paper": ["all", "v1", "v2"],
+        "verdict": ["all", "not reproduced", "not testable here", "reproduced"],
+        "evidence": ["all", "another setting", "same setting", "static"],
+    }
+    for name, row in zip(MIXED["id"], MIXED.to_dict("records"), strict=True):
+        assert cells.data[f"claim-{name}"] == {facet: row[facet] for facet in cells.options}
+
+
+def test_every_control_of_the_table_has_a_label() -> None:
+    html = scorecard.table(MIXED)
+    controls = re.findall(r"<(?:select|input)\b", html)
+    assert len(re.findall(r"<label>\w+ <(?:select|input)\b", html)) == len(controls) == 4
+
+
+def test_the_table_is_small_and_takes_nothing_from_elsewhere() -> None:
+    html = scorecard.table(MIXED)
+    assert len(html) < 6000 + 1000 * len(MIXED)
+    assert not re.search(r"https?:|\bsrc=|@import|url\(|fetch\(", html)
+
+
+@pytest.mark.parametrize(
+    ("row", "paper", "measured"),
+    [
+        ({}, "16.62", "12.35 [11.50, 13.25]"),
+        ({"paper_spread": 0.4}, "16.62 ± 0.4", "12.35 [11.50, 13.25]"),
+        ({"paper_value": -0.4061, "measured": -0.41, "low": NAN, "high": NAN}, "−0.4061", "−0.4100"),
+        ({"paper_value": 5e8, "measured": 151277313.0, "low": NAN, "high": NAN}, "500,000,000", "151,277,313"),
+        ({"paper_value": 20.0, "measured": 12.6667, "low": 11.2, "high": 14.1}, "20", "12.7 [11.2, 14.1]"),
+        ({"paper_value": 20.0, "measured": 0.0, "low": NAN, "high": NAN}, "20", "0"),
+        ({"paper_value": NAN, "measured": 0.012345, "low": 0.011, "high": 0.013}, "–", "0.0123 [0.0110, 0.0130]"),
+        ({"paper_value": NAN, "measured": 7e-15, "low": -0.746, "high": 0.746}, "–", "0.000 [−0.746, 0.746]"),
+        ({"measured": NAN, "low": NAN, "high": NAN}, "16.62", "–"),
+    ],
+)
+def test_numbers_have_the_papers_digits_or_three(row: dict[str, object], paper: str, measured: str) -> None:
+    assert scorecard.values(ledger(row).iloc[0].to_dict()) == (paper, measured)
+
+
+def test_what_needs_no_run_and_what_cannot_be_tested_have_tables() -> None:
+    static = scorecard.static(MIXED)
+    assert re.findall(r"<td>(.*)</td>", static) == ["A number is what it is.", "16.62", "12.35", "reproduced"]
+    twice = pd.concat([MIXED, MIXED.assign(verdict="not testable here", reason="No <seeds>.")])
+    assert re.findall(r"<td>(.*)</td>", scorecard.untested(twice)) == [
+        *("4", "No &lt;seeds&gt;."),
+        *("1", "It is within the tolerance."),
+    ]
+
+
+def test_the_summary_counts_every_claim_once() -> None:
+    found = scorecard.summary(MIXED)
+    assert found == {
+        "claims": 4,
+        "claims_reproduced": 2,
+        "claims_not_reproduced": 1,
+        "claims_not_testable_here": 1,
+        "scorecard_summary": (
+            "Of 4 claims (3 of v1 and 1 of v2), 2 came out as stated, 1 did not, and 1 cannot be tested in this run. "
+            "Of the 3 tested: 1 on facts that need no run, 1 on the paper's own setting, 1 on another setting."
+        ),
+    }
+    table = scorecard.counts(MIXED).set_index("claims")
+    assert table.loc["all"].tolist() == [2, 1, 1]
+    assert table.loc["v1, another setting"].tolist() == [0, 1, 1]
+
+
+def test_verdicts_are_plain_values_by_id() -> None:
+    found = json.loads(json.dumps(scorecard.verdicts(MIXED)))
+    assert found["v1-claim-0"] == {"verdict": "not reproduced", "reason": "It is within the tolerance."}
+    assert list(found) == list(MIXED["id"])
+
+
+def lines(figure: Figure) -> list[Line2D]:
+    return [line for axis in figure.axes for line in axis.lines]
+
+
+def marks(drawn: list[Figure]) -> list[tuple[float, float, str, str]]:
+    """What each figure shows of its claims: the paper's value, the measured one, its marker and its colour."""
+    found = []
+    for figure in drawn:
+        for axis in figure.axes:
+            points = [line for line in axis.lines if len(line.get_xdata()) == 1]
+            for measured, paper in zip(points[::2], points[1::2], strict=True):
+                assert paper.get_marker() == "D"
+                assert paper.get_markerfacecolor() == "none"
+                assert measured.get_ydata() == paper.get_ydata()
+                colour = to_hex(measured.get_markeredgecolor())
+                found.append((paper.get_xdata()[0], measured.get_xdata()[0], measured.get_marker(), colour))
+    return found
+
+
+def test_the_forest_plot_has_each_claim_with_both_values_once_in_the_look_of_its_verdict() -> None:
+    both = [
+        {"verdict": verdict, "quantity": quantity, "measured": 10.0 + row, "paper_value": 20.0 + row}
+        for row, (verdict, quantity) in enumerate((v, q) for v in scorecard.LOOKS for q in ("accuracy", "info_nce"))
+    ]
+    drawn = scorecard.forest(ledger(*both, {"paper_value": NAN}, {"measured": NAN, "low": NAN, "high": NAN}))
+    expected = []
+    for row in both:
+        colour, marker, _ = scorecard.LOOKS[str(row["verdict"])]
+        expected.append((row["paper_value"], row["measured"], marker, to_hex(colour)))
+    assert sorted(marks(drawn)) == sorted(expected)
+    assert all(len({look[part] for look in scorecard.LOOKS.values()}) == 3 for part in (0, 1, 2))
+
+
+def test_an_interval_is_drawn_from_low_to_high_and_other_settings_are_dashed_and_pale() -> None:
+    rows = [{"evidence": name} for name in ("same setting", "another setting")]
+    (figure,) = scorecard.forest(ledger(*rows, {"evidence": "static", "low": NAN, "high": NAN}))
+    intervals = [line for line in lines(figure) if len(line.get_xdata()) == 2]
+    assert [list(line.get_xdata()) for line in intervals] == [[11.5, 13.25]] * 2
+    assert [line.is_dashed() for line in intervals] == [False, True]
+    own, other, static = [line.get_markerfacecolor() for line in lines(figure) if line.get_marker() == "o"]
+    assert own == static == scorecard.LOOKS["reproduced"][0]
+    assert sum(other[:3]) > sum(own)
+
+
+def test_differences_are_set_against_zero() -> None:
+    values, differences = [
+        lines(figure) for test in ("equal", "order") for figure in scorecard.forest(ledger({"test": test}))
+    ]
+    assert [0, 0] in [list(line.get_xdata()) for line in differences]
+    assert [0, 0] not in [list(line.get_xdata()) for line in values]
+
+
+def test_a_tolerance_is_a_band_around_the_papers_value() -> None:
+    size = {"id": "v1-size-s", "quantity": "parameters", "test": "count", "paper_value": 500000.0, "measured": 811264.0}
+    (figure,) = scorecard.forest(ledger({**size, "evidence": "static", "low": NAN, "high": NAN}))
+    (band,) = [line for line in lines(figure) if len(line.get_xdata()) == 2]
+    assert list(band.get_xdata()) == [475000.0, 525000.0]
+    assert band.get_zorder() <= min(line.get_zorder() for line in lines(figure))
+
+
+def test_one_axis_has_one_quantity_and_one_figure_fits_a_screen() -> None:
+    rows = [{"quantity": name} for name, count in (("accuracy", 18), ("info_nce", 3)) for _ in range(count)]
+    orders = [{"quantity": "accuracy", "test": test} for test in ("order", "same")]
+    gain = {"quantity": "accuracy", "test": "at_most", "id": "v1-augmentation-gain-0.1"}
+    drawn = scorecard.forest(ledger(*rows, *orders, gain, {"quantity": "invented"}))
+    panels = [[len(axis.texts) for axis in figure.axes] for figure in drawn]
+    assert sum(map(sum, panels)) == 25
+    assert all(sum(rows) <= scorecard.ROWS for rows in panels)
+    assert all(figure.get_figheight() < 9 for figure in drawn)
+    labels = [axis.get_xlabel() for figure in drawn for axis in figure.axes]
+    assert list(dict.fromkeys(labels)) == [
+        "accuracy (%)",
+        "InfoNCE loss (nats)",
+        "difference in accuracy (points)",
+        "invented",
+    ]
+
+
+def test_no_letter_of_the_forest_plot_is_cut_off() -> None:
+    rows = [
+        {"statement": "Words of a claim that goes on. " * 9},
+        {"quantity": "parameters", "paper_value": 5e8, "measured": 811264.0},
+    ]
+    for figure in scorecard.forest(ledger(*rows)):
+        figure.canvas.draw()
+        inside = figure.bbox.padded(2)
+        texts = [text for axis in figure.axes for text in [*axis.texts, axis.xaxis.label]]
+        for text in [*texts, *figure.legends[0].get_texts()]:
+            box = text.get_window_extent()
+            assert inside.x0 <= box.x0, text
+            assert box.x1 <= inside.x1, text
+            assert inside.y0 <= box.y0, text
+            assert box.y1 <= inside.y1, text
+
+
+def test_with_nothing_to_compare_the_forest_plot_says_so() -> None:
+    (figure,) = scorecard.forest(ledger({"measured": NAN, "low": NAN, "high": NAN}))
+    assert [text.get_text() for text in figure.texts] == ["no claim has both values in this run"]
+
+
+@pytest.fixture(autouse=True)
+def close_figures() -> Iterator[None]:
+    yield
+    plt.close("all")

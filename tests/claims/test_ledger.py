@@ -1,0 +1,188 @@
+"""The ledger's entries: the papers' own numbers, each once, and claims in words that state their limits."""
+
+import re
+
+import pytest
+
+from asymdistill.claims import evaluate, ledger
+from asymdistill.claims.ledger import Claim
+from asymdistill.runtime.checks import InputError
+
+# What the first paper and its notebook report, transcribed independently of the ledger.
+SPECTRUM = {
+    "effective_rank": {"teacher": 88.68, "S": 15.91, "M": 16.62, "L": 16.66},
+    "dims_for_90": {"teacher": 152, "S": 19, "M": 20, "L": 20},
+    "info_nce": {"S": 3.3117, "M": 3.2996, "L": 3.2738},
+    "uniformity": {"S": -0.4061, "M": -0.4153, "L": -0.4285},
+    "parameters": {"teacher": 500e6, "S": 0.5e6, "M": 2e6, "L": 8e6},
+}
+ACCURACY = {
+    "teacher": {0: (94.31, None), 0.05: (92.19, None), 0.1: (89.35, None), 0.2: (84.12, None)},
+    "S": {0: (71.11, 0.44), 0.05: (67.82, 0.74), 0.1: (54.84, 3.73), 0.2: (27.35, 5.92)},
+    "M": {0: (72.32, 0.50), 0.05: (68.36, 0.60), 0.1: (52.49, 7.52), 0.2: (24.15, 6.71)},
+    "L": {0: (72.94, 0.43), 0.05: (69.09, 0.38), 0.1: (43.76, 6.10), 0.2: (14.05, 1.40)},
+}
+AUGMENTED = {0: 69.34, 0.05: 67.01, 0.1: 49.49, 0.2: 14.04}
+BY_SEED = {"S": (71.08, 70.58, 71.66), "M": (72.48, 72.84, 71.65), "L": (73.21, 72.33, 73.28)}
+
+
+def test_every_claim_has_its_own_id_and_a_source() -> None:
+    table = evaluate.load()
+    assert list(table.columns) == list(evaluate.COLUMNS)
+    assert table["id"].is_unique
+    assert table[["id", "paper", "source", "statement", "quantity", "test", "judged"]].notna().all(axis=None)
+    assert table["augmented"].dtype == bool
+    assert len(table) >= 65
+    assert set(table["paper"]) == {"v1", "v2"}
+
+
+def test_no_two_claims_say_the_same() -> None:
+    table = evaluate.load()
+    assert table["statement"].is_unique
+
+
+@pytest.mark.parametrize("quantity", SPECTRUM)
+def test_quantities_are_the_papers(quantity: str) -> None:
+    table = evaluate.published(quantity)
+    assert dict(zip(table["model"], table["value"], strict=True)) == SPECTRUM[quantity]
+
+
+def test_accuracies_are_the_papers() -> None:
+    table = evaluate.published("accuracy")
+    plain, treated = table[~table["augmented"]], table[table["augmented"]]
+    listed = {
+        (row.model, row.sigma): (row.value, None if row.spread != row.spread else row.spread)
+        for row in plain.itertuples()
+    }
+    assert listed == {(model, s): pair for model, levels in ACCURACY.items() for s, pair in levels.items()}
+    assert len(plain) == len(listed)
+    assert dict(zip(treated["sigma"], treated["value"], strict=True)) == AUGMENTED
+    assert set(treated["model"]) == {"L"}
+    assert set(treated["seeds"]) == {1}
+
+
+def test_accuracies_of_single_seeds_are_the_notebooks() -> None:
+    table = evaluate.load()
+    single = table[table["seed"].notna()].sort_values("seed")
+    assert {model: tuple(own["value"]) for model, own in single.groupby("model")} == {
+        model: (values[0], values[1], values[2]) for model, values in BY_SEED.items()
+    }
+    assert set(single["seed"]) == {42, 123, 456}
+
+
+def test_the_share_at_20_components_is_the_text_s_and_the_reading_is_kept_apart() -> None:
+    assert evaluate.published("share_20")["value"].tolist() == [0.9]
+    readings = evaluate.load().set_index("id")
+    assert readings.loc["v1-figure-share-20", "value"] == 0.87
+    assert readings.loc["v1-figure-components-90", "value"] == 28
+    assert readings.loc[["v1-figure-share-20", "v1-figure-components-90"], "source"].str.contains("read off").all()
+
+
+def test_a_spread_needs_several_seeds() -> None:
+    table = evaluate.load()
+    assert (table.loc[table["spread"].notna(), "seeds"] == 3).all()
+
+
+def test_statements_state_the_value_and_the_model() -> None:
+    for claim in evaluate.load().itertuples():
+        numbers = [float(number) for number in re.findall(r"-?\d+(?:\.\d+)?", claim.statement)]
+        if claim.value == claim.value:
+            scaled = {claim.value, claim.value / 1e6, 100 * claim.value}
+            assert any(abs(number - value) < 1e-9 for number in numbers for value in scaled), claim.statement
+        if claim.model in ("S", "M", "L"):
+            assert re.search(rf"[Ss]tudent {claim.model}\b", claim.statement), claim.statement
+        if claim.sigma > 0:
+            assert claim.sigma in numbers, claim.statement
+
+
+def test_every_limit_and_tolerance_that_is_ours_has_a_comment_that_says_why() -> None:
+    from importlib import resources
+
+    text = (resources.files("asymdistill.claims") / "claims.toml").read_text("utf-8")
+    own_rules = {"limit": ("0.0", "1", "2", "0.05", "50"), "tolerance": ()}
+    for block in text.split("[[claim]]")[1:]:
+        for field, plain in own_rules.items():
+            found = re.search(rf"^{field} = (\S+)$", block, re.MULTILINE)
+            is_explained = re.search(rf"^# .*(?:\n#.*)*\n{field} = ", block, re.MULTILINE)
+            is_of_a_group = re.search(r"-seeds?\d*\"$", block.splitlines()[1])  # one comment above the whole group
+            assert not found or found[1] in plain or is_explained or is_of_a_group, block
+
+
+def test_claims_with_the_same_quantity_do_not_leak_into_the_papers_values() -> None:
+    table = evaluate.load()
+    worded = table[table["models"].notna()]
+    assert {"effective_rank", "accuracy", "share_20", "info_nce", "uniformity"} <= set(worded["quantity"])
+    for quantity in set(worded["quantity"]) & set(ledger.plain(table)["quantity"]):
+        assert not set(evaluate.published(quantity)["id"]) & set(worded["id"])
+
+
+def test_a_quantity_that_the_papers_do_not_give_is_named() -> None:
+    with pytest.raises(InputError, match="no 'entropy'; allowed: accuracy, dims_for_90, effective_rank"):
+        evaluate.published("entropy")
+
+
+def test_a_caller_cannot_change_the_ledger() -> None:
+    table = evaluate.load()
+    table["value"] = 0.0
+    assert (evaluate.load()["value"].dropna() != 0).all()
+
+
+def claim(**fields: object) -> Claim:
+    return Claim.model_validate(
+        {
+            "id": "x",
+            "paper": "v1",
+            "source": "Table I",
+            "statement": "It is so.",
+            "quantity": "effective_rank",
+            "test": "equal",
+            "judged": "any",
+            **fields,
+        }
+    )
+
+
+def test_the_tolerance_is_the_entrys_own_else_twice_the_spread_else_five_percent() -> None:
+    assert claim(value=-40.0).allowed == 2.0
+    assert claim(value=40.0, spread=3.0).allowed == 6.0
+    assert claim(value=40.0, spread=3.0, tolerance=0.5).allowed == 0.5
+
+
+def test_a_claim_speaks_of_its_model_of_its_models_or_of_the_papers_three_students() -> None:
+    assert claim(value=1.0, model="teacher").subjects == ("teacher",)
+    assert claim(value=1.0, model="L", augmented=True).subjects == ("L augmented",)
+    assert claim(value=1.0, models=("L", "S")).subjects == ("L", "S")
+    assert claim(value=1.0).subjects == ("S", "M", "L")
+
+
+def test_the_papers_own_setting_is_the_first_papers_unless_an_entry_says_otherwise() -> None:
+    assert claim(value=1.0).home == "cifar10-clip"
+    assert claim(value=1.0, judged="cifar100-dinov2").home == "cifar100-dinov2"
+    assert claim(value=1.0, setting="cifar100-dinov2").home == "cifar100-dinov2"
+
+
+WRONG = {
+    "test": ({"test": "about"}, "claim 'x', test: Input should be 'equal'"),
+    "value": ({"value": None}, "claim 'x': the test equal needs a value"),
+    "limit": ({"value": None, "test": "at_least"}, "claim 'x': the test at_least needs a limit or a value"),
+    "both": ({"limit": 1.0, "test": "at_most"}, "claim 'x': the test at_most needs a limit or a value"),
+    "same": ({"value": None, "test": "same", "models": ("S", "L")}, "the test same needs a tolerance"),
+    "order": ({"test": "order", "models": ("S",)}, "the test order needs several models"),
+    "tolerance": ({"tolerance": -1.0}, "claim 'x', tolerance: Input should be greater than 0"),
+    "paper": ({"paper": "v3"}, "claim 'x', paper: "),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_an_entry_that_is_no_claim_is_named(case: str) -> None:
+    change, message = WRONG[case]
+    table = evaluate.load().iloc[:1].assign(id="x", models=None)
+    for column, value in change.items():
+        table[column] = [value]
+    with pytest.raises(InputError, match=re.escape(message)):
+        ledger.claims_of(table)
+
+
+def test_an_unknown_column_is_refused() -> None:
+    with pytest.raises(InputError, match="Extra inputs are not permitted"):
+        ledger.claims_of(evaluate.load().assign(verdict="reproduced"))

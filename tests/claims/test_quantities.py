@@ -1,0 +1,284 @@
+"""Quantities: each read from the rows that it names and no others, on tables whose answers are plain."""
+
+import itertools
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import threads
+from made_runs import accuracies, control, of_components, ranks, run, table
+
+from asymdistill.claims.quantities import QUANTITIES, NotMeasured, Subject, measure
+from asymdistill.metrics import spectrum
+from asymdistill.study.study import Study
+
+
+def measured(name: str, results: object, label: str, sigma: float | None = None, seed: int | None = None) -> dict:
+    values = measure(name, results, Subject.parse(label, sigma, seed))  # type: ignore[arg-type]
+    return {None if pd.isna(key) else key: value for key, value in values.items()}
+
+
+def refuses(message: str, name: str, results: object, label: str, sigma: float | None = None) -> None:
+    with pytest.raises(NotMeasured, match=re.escape(message)):
+        measured(name, results, label, sigma)
+
+
+# Which rows
+
+
+def test_a_label_is_a_model_and_what_was_done_to_it() -> None:
+    assert Subject.parse("L") == Subject("L")
+    assert Subject.parse("L augmented", 0.1, 42) == Subject("L", "augmented", 0.1, 42)
+    assert Subject.parse("teacher top 16") == Subject("teacher", "top 16")
+
+
+def test_a_model_is_not_taken_for_another_nor_for_its_treatments() -> None:
+    made = run(spectrum=ranks({"teacher": 90.0, "S": [10.0, 12.0], "L": [20.0, 22.0], "S infonce": [40.0, 44.0]}))
+    assert measured("effective_rank", made, "S") == {42: 10.0, 123: 12.0}
+    assert measured("effective_rank", made, "S infonce") == {42: 40.0, 123: 44.0}
+    assert measured("effective_rank", made, "teacher") == {None: 90.0}
+
+
+def test_all_students_are_averaged_over_widths_and_kept_by_seed() -> None:
+    made = run(spectrum=ranks({"teacher": 90.0, "S": [10.0, 12.0], "L": [20.0, 22.0], "S infonce": [40.0, 44.0]}))
+    assert measured("effective_rank", made, "students") == {42: 15.0, 123: 17.0}
+    assert measured("effective_rank", made, "students infonce") == {42: 40.0, 123: 44.0}
+
+
+def test_one_seed_can_be_asked_for() -> None:
+    made = run(spectrum=ranks({"S": [10.0, 12.0]}))
+    assert measured("effective_rank", made, "S", seed=123) == {123: 12.0}
+    with pytest.raises(NotMeasured, match="this run has no seed 9"):
+        measured("effective_rank", made, "S", seed=9)
+
+
+def test_what_is_missing_is_said() -> None:
+    plain = ranks({"teacher": 90.0, "S": [10.0]})
+    refuses("this run has no table spectrum", "effective_rank", run(), "S")
+    refuses("this run has no student M", "effective_rank", run(spectrum=plain), "M")
+    refuses("this run has no teacher", "effective_rank", run(spectrum=plain.iloc[1:]), "teacher")
+    refuses("no student of this run was trained with InfoNCE", "effective_rank", run(spectrum=plain), "S infonce")
+    refuses("this run has no quantity dims_for_90", "dims_for_90", run(spectrum=plain), "S")
+    refuses("has nothing of S labels", "effective_rank", run(spectrum=plain), "S labels")
+    refuses("no student of this run was trained with augmentation", "accuracy",
+            run(augmentation=accuracies({0.0: {"L": [1.0]}}).iloc[:0]), "L augmented")  # fmt: skip
+    refuses("this run has no sigma 0.3", "accuracy", run(robustness=accuracies({0.1: {"S": [5.0]}})), "S", 0.3)
+    refuses("nothing here computes entropy", "entropy", run(), "S")
+    refuses("is not a number", "effective_rank", run(spectrum=ranks({"S": [np.nan, 1.0]})), "S")
+
+
+@pytest.mark.parametrize("name", QUANTITIES)
+def test_every_quantity_of_an_empty_run_is_missing_and_has_words(name: str) -> None:
+    refuses("this run has no ", name, run(), "S")
+    empty = run(controls=control("none", {"S": [1.0]}, "none").iloc[:0])
+    refuses("this run has no ", name, empty, "S")
+    assert QUANTITIES[name].words.count("{}") == 1
+
+
+# Spectra
+
+
+def test_the_papers_estimator_is_kept_apart_from_ranks_by_seed() -> None:
+    both = pd.concat([ranks({"S": [10.0, 12.0]}), ranks({"S": [11.3]}, estimator="mean spectrum")])
+    assert measured("effective_rank", run(spectrum=both), "S") == {42: 10.0, 123: 12.0}
+    assert measured("estimator_gap", run(spectrum=both), "S") == {None: pytest.approx(0.3)}
+    single = pd.concat([ranks({"S": [10.0]}), ranks({"S": [10.0]}, estimator="mean spectrum")])
+    refuses("with one seed", "estimator_gap", run(spectrum=single), "S")
+
+
+def test_dimensions_are_read_under_their_name() -> None:
+    both = pd.concat([ranks({"S": [10.0]}), ranks({"S": [19.0]}, quantity="dims_for_90")])
+    assert measured("dims_for_90", run(spectrum=both), "S") == {42: 19.0}
+
+
+def test_an_augmented_rank_is_in_the_table_of_augmentation() -> None:
+    rows = table({"L": [16.0, 17.0], "L augmented": [18.0, 19.0]}, "effective_rank", sigma=0.0)
+    noisy = rows.assign(sigma=0.1)
+    made = run(augmentation=pd.concat([rows, noisy]), spectrum=ranks({"L": [16.0, 17.0]}))
+    assert measured("effective_rank", made, "L augmented") == {42: 18.0, 123: 19.0}
+
+
+def test_a_reduction_is_in_percent_of_the_teacher() -> None:
+    made = run(spectrum=ranks({"teacher": 80.0, "S": [20.0, 16.0]}))
+    assert measured("rank_reduction", made, "S") == {42: 75.0, 123: 80.0}
+
+
+def test_an_expansion_is_a_ratio_student_by_student() -> None:
+    plain, wide = {"S": [10.0, 20.0], "L": [40.0, 50.0]}, {"S infonce": [20.0, 80.0], "L infonce": [40.0, 100.0]}
+    made = run(spectrum=ranks({"teacher": 90.0, **plain, **wide}))
+    assert measured("expansion", made, "students") == {42: 1.5, 123: 3.0}
+    only_small = run(spectrum=ranks({"teacher": 90.0, **plain, "S infonce": [20.0, 80.0]}))
+    assert measured("expansion", only_small, "students") == {42: 2.0, 123: 4.0}
+
+
+def test_the_distance_of_spectra_is_in_factors_of_ten_of_variance_shares() -> None:
+    teacher = [10**0.5, 1.0, 0.0]
+    curves = {"teacher": teacher, "S": [[1.0, 10**0.5, 0.0], [2 * 10**0.5, 2.0, 0.0]]}
+    made = run(singular_values=of_components(curves, "value"))
+    assert measured("spectrum_distance", made, "S") == {42: pytest.approx(1.0), 123: pytest.approx(0.0, abs=1e-12)}
+
+
+def test_the_tail_of_a_spectrum_counts_for_nothing() -> None:
+    curves = {"teacher": [1.0, 1.0, 1e-3], "S": [[1.0, 1.0, 1e-9]]}
+    made = run(singular_values=of_components(curves, "value"))
+    assert measured("spectrum_distance", made, "S")[42] < 1e-5
+
+
+def test_a_student_without_variance_in_a_component_is_far_and_not_infinitely_so() -> None:
+    made = run(singular_values=of_components({"teacher": [1.0, 1.0], "S": [[1.0, 0.0]]}, "value"))
+    assert 5 < measured("spectrum_distance", made, "S")[42] < 12
+
+
+def test_the_distance_of_all_students_with_infonce_is_averaged_over_widths_by_seed() -> None:
+    teacher = [1.0, 1.0, 1.0, 0.0]
+    near, far = [1.0, 1.0, 1.0, 0.0], [10.0, 1.0, 1.0, 0.0]
+    curves = {"teacher": teacher, "S": [far, far], "S infonce": [near, far], "L infonce": [near, near]}
+    made = run(singular_values=of_components(curves, "value"))
+    shares = np.array([100, 1, 1]) / 102
+    distance = np.abs(np.log10(3 * shares)).mean()
+    assert measured("spectrum_distance", made, "students infonce") == {
+        42: pytest.approx(0, abs=1e-12),
+        123: pytest.approx(distance / 2),
+    }
+    assert measured("spectrum_distance", made, "students")[42] == pytest.approx(distance)
+    assert measured("spectrum_distance", made, "S infonce")[123] == pytest.approx(distance)
+
+
+def test_only_infonce_towards_the_teacher_counts_as_infonce() -> None:
+    values = {"S": [10.0], "S infonce": [20.0], "S views": [90.0], "S vicreg": [91.0], "S uniformity": [92.0]}
+    made = run(spectrum=ranks({"teacher": 99.0, **values}))
+    assert measured("effective_rank", made, "students") == {42: 10.0}
+    assert measured("effective_rank", made, "students infonce") == {42: 20.0}
+    assert measured("expansion", made, "students") == {42: 2.0}
+    others = run(spectrum=ranks({"teacher": 99.0, "S": [10.0], "S views": [90.0]}))
+    refuses("no student of this run was trained with InfoNCE", "expansion", others, "students")
+
+
+def test_a_run_without_the_first_papers_objective_says_nothing_of_it() -> None:
+    """Its controls are of the students that it has, which are none of those that the papers speak of."""
+    longer = [control("underfitting", {"S infonce": [v]}, "epoch_rank", variant="constant", x=x)
+              for x, v in ((5.0, 16.0), (40.0, 18.0))]  # fmt: skip
+    more = control("statistics", {"S infonce": [50.0, 51.0]}, "accuracy", sigma=0.1)
+    made = run(spectrum=ranks({"S infonce": [38.0]}), controls=pd.concat([*longer, more]))
+    refuses("no student of this run was trained as in the first paper", "effective_rank", made, "S")
+    refuses("this run has no objective cosine", "later_rank_gain", made, "S")
+    refuses("this run has no objective cosine", "more_seeds_accuracy", made, "S", 0.1)
+    assert measured("effective_rank", made, "S infonce") == {42: 38.0}
+
+
+# Alignment
+
+
+def test_a_run_of_infonce_alone_is_said_to_lack_the_first_papers_students_not_student_s() -> None:
+    made = run(spectrum=ranks({"teacher": 90.0, "S infonce": [38.0, 39.0]}))
+    refuses("no student of this run was trained as in the first paper", "effective_rank", made, "S")
+    assert list(measured("effective_rank", made, "teacher").values()) == [90.0]
+
+
+def test_the_share_is_that_of_twenty_components() -> None:
+    curves = {"S": [[k / 40 for k in range(1, 41)], [min(1.0, k / 25) for k in range(1, 41)]]}
+    made = run(alignment=of_components(curves, "share"))
+    assert measured("share_20", made, "S") == {42: 0.5, 123: 0.8}
+    assert measured("components_for_90", made, "S") == {42: 36.0, 123: 23.0}
+    refuses("this run has no component 20", "share_20", run(alignment=of_components({"S": [[1.0]]}, "share")), "S")
+
+
+def test_curves_are_compared_where_they_are_furthest_apart() -> None:
+    curves = {"S": [[0.5, 0.8, 1.0], [0.5, 0.8, 1.0]], "L": [[0.6, 0.5, 1.0], [0.5, 0.9, 1.0]]}
+    made = run(alignment=of_components(curves, "share"))
+    assert measured("alignment_gap", made, "L") == {42: pytest.approx(0.3), 123: pytest.approx(0.1)}
+    assert measured("alignment_gap", made, "S") == {42: 0.0, 123: 0.0}
+
+
+# Information and accuracy
+
+
+def test_losses_are_read_under_their_names() -> None:
+    rows = [table({"S": [value]}, quantity=name) for name, value in (("info_nce", 3.3), ("uniformity", -0.4))]
+    made = run(information=pd.concat(rows))
+    assert measured("info_nce", made, "S") == {42: 3.3}
+    assert measured("uniformity", made, "S") == {42: -0.4}
+
+
+LEVELS = {0.0: {"teacher": 90.0, "S": [70.0, 72.0], "L": [75.0, 77.0]},
+          0.1: {"teacher": 85.0, "S": [50.0, 58.0], "L": [35.0, 45.0]}}  # fmt: skip
+
+
+def test_accuracy_is_that_in_the_papers_noise_space() -> None:
+    pixels = accuracies({0.1: {"S": [1.0, 2.0]}}, space="pixel")
+    made = run(robustness=pd.concat([pixels, accuracies(LEVELS)]))
+    assert measured("accuracy", made, "S", 0.1) == {42: 50.0, 123: 58.0}
+    assert measured("accuracy", made, "S") == measured("accuracy", made, "S", 0.0) == {42: 70.0, 123: 72.0}
+
+
+def test_a_fall_is_from_clean_images_seed_by_seed() -> None:
+    made = run(robustness=accuracies(LEVELS))
+    assert measured("fall", made, "S", 0.1) == {42: 20.0, 123: 14.0}
+    assert measured("fall", made, "teacher", 0.1) == {None: 5.0}
+
+
+def test_what_augmentation_restores_is_a_part_of_the_way_to_the_teacher() -> None:
+    made = run(robustness=accuracies(LEVELS), augmentation=accuracies({0.1: {"L augmented": [60.0, 35.0]}}))
+    assert measured("restored", made, "L augmented", 0.1) == {42: 50.0, 123: -25.0}
+    better = {0.1: {"teacher": 40.0, "L": [35.0, 45.0]}}
+    lost = run(robustness=accuracies(better), augmentation=accuracies({0.1: {"L augmented": [60.0, 35.0]}}))
+    refuses("the teacher is no better than student L", "restored", lost, "L augmented", 0.1)
+
+
+def test_a_cut_teacher_is_the_control_s_with_its_leading_components() -> None:
+    cells = itertools.product(("top", "bottom"), (8.0, 16.0), (0.0, 0.1))
+    made = [
+        control("truncation", {"teacher": index}, "accuracy", variant=variant, x=x, sigma=sigma)
+        for index, (variant, x, sigma) in enumerate(cells)
+    ]
+    ranks_too = control("truncation", {"teacher": 99.0}, "effective_rank", variant="top", x=16.0, sigma=0.0)
+    results = run(controls=pd.concat([*made, ranks_too]))
+    assert measured("accuracy", results, "teacher top 16", 0.1) == {None: 3.0}
+    assert measured("fall", results, "teacher top 16", 0.1) == {None: -1.0}
+    refuses("this run has no x 4.0", "accuracy", results, "teacher top 4", 0.1)
+
+
+# Controls
+
+
+def test_more_seeds_are_those_of_the_control_of_statistics() -> None:
+    made = {0.0: [70.0] * 5, 0.1: [50.0, 51.0, 52.0, 53.0, 54.0]}
+    rows = [control("statistics", {"S": values}, "accuracy", sigma=sigma) for sigma, values in made.items()]
+    found = measured("more_seeds_accuracy", run(controls=pd.concat(rows)), "S", 0.1)
+    assert found == {42: 50.0, 123: 51.0, 456: 52.0, 7: 53.0, 8: 54.0}
+
+
+def test_longer_training_is_measured_from_the_experiments_own_length() -> None:
+    curves = {1: [9.0, 9.0], 5: [16.0, 15.0], 20: [17.0, 17.0], 40: [18.0, 20.0]}
+    rows = [control("underfitting", {"S": v}, "epoch_rank", variant="constant", x=float(x)) for x, v in curves.items()]
+    assert measured("later_rank_gain", run(controls=pd.concat(rows)), "S") == {42: 2.0, 123: 5.0}
+    twenty = run(overrides={"epochs": 20}, controls=pd.concat(rows))
+    assert measured("later_rank_gain", twenty, "S") == {42: 1.0, 123: 3.0}
+    for epochs in (40, 7):
+        short = run(overrides={"epochs": epochs}, controls=pd.concat(rows))
+        refuses(f"trained for longer than {epochs} epochs", "later_rank_gain", short, "S")
+
+
+def test_a_network_trained_for_something_else_is_a_variant_of_the_objective() -> None:
+    made = {"cosine": [16.0, 17.0], "labels": [9.0, 8.0], "random": [5.0, 5.0]}
+    rows = [control("objective", {"S": v}, "effective_rank", variant=name) for name, v in made.items()]
+    results = run(controls=pd.concat(rows))
+    assert measured("objective_rank", results, "S labels") == {42: 9.0, 123: 8.0}
+    assert measured("objective_rank", results, "S cosine") == {42: 16.0, 123: 17.0}
+    refuses("this run has no variant whitened", "objective_rank", results, "S whitened")
+
+
+# A real study
+
+
+def test_a_real_study_is_read_as_its_embeddings_are(small_study: Study) -> None:
+    with threads(1):
+        ranks_by_seed = measured("effective_rank", small_study, "S")
+        run_of = small_study.experiment
+        arms = {arm.seed: arm for arm in run_of.arms() if arm.width == 1}
+        expected = {seed: spectrum.effective_rank(run_of.encode(arm, "test")) for seed, arm in arms.items()}
+    assert ranks_by_seed == pytest.approx(expected)
+    found = small_study.table("robustness").query("model == 'S' and sigma == 0.2 and noise_space == 'normalised'")
+    assert list(measured("accuracy", small_study, "S", 0.2).values()) == found.sort_values("seed")["accuracy"].tolist()
+    assert measured("accuracy", small_study, "S augmented", 0.2).keys() == {42}

@@ -1,0 +1,431 @@
+"""Teachers: frozen, equal to their own library's result, and refused in one line where something does not fit."""
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import fake_hub
+import numpy as np
+import open_clip
+import pytest
+import timm
+import torch
+from open_clip import pretrained as registry
+from PIL import Image
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from asymdistill.data import scenes
+from asymdistill.data.preprocess import IMAGENET_MEAN, IMAGENET_STD
+from asymdistill.data.views import View
+from asymdistill.models import mini_clip
+from asymdistill.models.teachers import Teacher, load_teacher, untrained_teacher
+from asymdistill.models.weights import VARIABLE
+from asymdistill.runtime import download
+from asymdistill.runtime.checks import InputError
+
+pytestmark = pytest.mark.usefixtures("one_thread", "unnamed")
+
+DINO = "vit_small_patch14_dinov2.lvd142m"
+TINY = {
+    "embed_dim": 24,
+    "quick_gelu": True,
+    "vision_cfg": {"image_size": 48, "layers": 2, "width": 64, "patch_size": 16},
+    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1},
+}
+
+
+def photographs(count: int = 3) -> Tensor:
+    return scenes.generate(count, seed=5).images
+
+
+def unit(embeddings: Tensor) -> Tensor:
+    return embeddings / embeddings.norm(dim=1, keepdim=True)
+
+
+def save(model: nn.Module, path: Path) -> Path:
+    save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, path)
+    return path
+
+
+@pytest.fixture
+def unnamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No file of weights is named in the environment, whatever it is outside the tests."""
+    monkeypatch.delenv(VARIABLE, raising=False)
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The hub's cache, empty, and no network."""
+    fake_hub.use(monkeypatch, tmp_path / "hub", fake_hub.refusing())
+    return tmp_path / "hub"
+
+
+@pytest.fixture(scope="module")
+def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Register a tiny CLIP with and without QuickGELU, each with weights trained the one way and the other."""
+    folder = tmp_path_factory.mktemp("tiny")
+    for name, quick in (("Tiny-quickgelu", True), ("Tiny", False)):
+        (folder / f"{name}.json").write_text(json.dumps(TINY | {"quick_gelu": quick}))
+        open_clip.add_model_config(folder / f"{name}.json")
+    return folder
+
+
+@pytest.fixture
+def tiny(tiny_clip: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The weights of the tiny CLIP, which the tag ``openai`` stands for."""
+    quick = {"openai": registry._pcfg("https://nowhere.invalid/openai.pt", hf_hub="someone/tiny/", quick_gelu=True)}
+    plain = {"plain": registry._pcfg("https://nowhere.invalid/plain.pt", mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))}
+    for name in ("tiny-quickgelu", "tiny", "Tiny-quickgelu", "Tiny"):
+        monkeypatch.setitem(registry._PRETRAINED, name, quick | plain)
+    torch.manual_seed(0)
+    return save(open_clip.create_model("Tiny-quickgelu"), tiny_clip / "tiny.safetensors")
+
+
+# The embedded teacher
+
+
+def test_the_embedded_teacher_is_its_towers(teacher_file: Path) -> None:
+    teacher, pair = load_teacher("embedded", weights=teacher_file), mini_clip.load_embedded(teacher_file)
+    images = photographs(20)
+    embeddings = teacher.encode(images)
+    assert (teacher.name, teacher.embedding_dim, teacher.resolution) == ("embedded", 128, 32)
+    assert embeddings.shape == (20, 128)
+    assert embeddings.dtype == torch.float32
+    assert torch.allclose(embeddings, unit(pair.image(View(32)(images))), atol=1e-6)
+    captions = ["a red circle", "a square at the left"]
+    assert torch.allclose(teacher.encode_text(captions), unit(pair.text.encode(captions)), atol=1e-6)
+
+
+def test_the_embedded_teacher_without_captions_sees_images_alone() -> None:
+    teacher, pair = load_teacher("embedded-views"), mini_clip.load_embedded(mini_clip.embedded_path("embedded-views"))
+    images = photographs(20)
+    embeddings = teacher.encode(images)
+    assert (teacher.name, teacher.embedding_dim, teacher.resolution) == ("embedded-views", 128, 32)
+    assert pair.text is None
+    assert torch.allclose(embeddings, unit(pair.image(View(32)(images))), atol=1e-6)
+    assert not torch.allclose(embeddings, load_teacher("embedded").encode(images), atol=0.1)
+    with pytest.raises(InputError, match="'embedded-views' has no text tower"):
+        teacher.encode_text(["a red circle"])
+
+
+def test_a_teacher_is_frozen_for_good(teacher_file: Path) -> None:
+    teacher = load_teacher("embedded", weights=teacher_file)
+    before = {name: tensor.clone() for name, tensor in teacher.state_dict().items()}
+    first = teacher.encode(photographs())
+    assert teacher.train() is teacher
+    nn.ModuleList([teacher]).train()
+    assert not any(module.training for module in teacher.modules())
+    assert not any(parameter.requires_grad for parameter in teacher.parameters())
+    assert torch.equal(teacher.encode(photographs()), first)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in teacher.state_dict().items())
+
+
+def test_embeddings_can_be_targets_of_a_training_and_carry_no_gradient(teacher_file: Path) -> None:
+    teacher = load_teacher("embedded", weights=teacher_file)
+    weight = torch.ones(128, requires_grad=True)
+    for embeddings in (teacher.encode(photographs()), teacher.encode_text(["a red circle"])):
+        assert not embeddings.requires_grad
+        assert not embeddings.is_inference()
+        (embeddings @ weight).sum().backward()
+    assert weight.grad is not None
+
+
+def test_a_cpu_computes_in_float32_whatever_the_precision(teacher_file: Path) -> None:
+    full, half = (load_teacher("embedded", weights=teacher_file, precision=p) for p in ("float32", "float16"))
+    assert half.precision == torch.float16
+    assert torch.equal(full.encode(photographs()), half.encode(photographs()))
+
+
+def test_a_teacher_without_a_text_tower_says_so() -> None:
+    class Flat(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(12, 5)
+
+        def forward(self, inputs: Tensor) -> Tensor:
+            return self.layer(inputs.flatten(1))
+
+    teacher = Teacher("flat", Flat(), View(2))
+    assert teacher.embedding_dim == 5
+    with pytest.raises(InputError, match="'flat' has no text tower"):
+        teacher.encode_text(["a circle"])
+
+
+# open_clip
+
+
+def compare_with_open_clip(model: nn.Module, teacher: Teacher, size: int, mean: tuple, std: tuple) -> None:
+    images = photographs()
+    transform = open_clip.image_transform(size, is_train=False, mean=mean, std=std)
+    prepared = torch.stack([transform(Image.fromarray(np.asarray(image))) for image in images])
+    with torch.no_grad():
+        expected = model.eval().encode_image(prepared, normalize=True)
+        words = model.encode_text(open_clip.tokenize(["a dog", "two cats"]), normalize=True)
+    assert torch.allclose(teacher.encode(images), expected, atol=1e-5)
+    assert torch.allclose(teacher.encode_text(["a dog", "two cats"]), words, atol=1e-5)
+
+
+def test_open_clips_result_on_pillows_preprocessing(tiny: Path) -> None:
+    torch.manual_seed(0)
+    model = open_clip.create_model("Tiny-quickgelu")
+    teacher = load_teacher("open_clip:Tiny-quickgelu/openai", weights=tiny)
+    assert (teacher.embedding_dim, teacher.resolution) == (24, 48)
+    compare_with_open_clip(model, teacher, 48, open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD)
+
+
+def test_a_tags_own_normalisation_is_used(tiny: Path) -> None:
+    model = open_clip.create_model("Tiny", pretrained=str(tiny))
+    teacher = load_teacher("open_clip:Tiny/plain", weights=tiny)
+    compare_with_open_clip(model, teacher, 48, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+
+
+def test_an_activation_that_does_not_fit_the_weights_is_refused(tiny: Path) -> None:
+    with pytest.raises(InputError, match=r"with QuickGELU and Tiny is without it; use open_clip:Tiny-quickgelu/openai"):
+        load_teacher("open_clip:Tiny/openai", weights=tiny)
+    with pytest.raises(InputError, match="without QuickGELU and Tiny-quickgelu is with it; use open_clip:Tiny/plain"):
+        load_teacher("open_clip:Tiny-quickgelu/plain", weights=tiny)
+
+
+def test_openais_weights_are_refused_without_quickgelu_before_anything_is_fetched() -> None:
+    with pytest.raises(InputError, match="use open_clip:ViT-B-32-quickgelu/openai"):
+        load_teacher("open_clip:ViT-B-32/openai")
+
+
+@pytest.mark.slow
+def test_the_papers_teacher_from_the_hubs_cache(cache: Path) -> None:
+    torch.manual_seed(0)
+    model = open_clip.create_model("ViT-B-32-quickgelu")
+    content = save(model, cache.with_name("clip.safetensors")).read_bytes()
+    fake_hub.store(cache, "timm/vit_base_patch32_clip_224.openai", "open_clip_model.safetensors", content)
+    teacher = load_teacher("open_clip:ViT-B-32-quickgelu/openai")
+    assert (teacher.embedding_dim, teacher.resolution) == (512, 224)
+    # 151.3M in all, 87.8M in the image encoder that is used, not the 500M that the paper states
+    assert sum(parameter.numel() for parameter in model.parameters()) == 151_277_313
+    assert sum(parameter.numel() for parameter in teacher.image_tower.parameters()) == 87_849_216
+    compare_with_open_clip(model, teacher, 224, open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD)
+
+
+# timm
+
+
+@pytest.fixture(scope="module")
+def dino(tmp_path_factory: pytest.TempPathFactory) -> tuple[nn.Module, Path]:
+    torch.manual_seed(0)
+    model = timm.create_model(DINO, pretrained=False, num_classes=0).eval()
+    nn.init.normal_(model.pos_embed, std=0.5)  # so that positions matter
+    return model, save(model, tmp_path_factory.mktemp("dino") / "dino.safetensors")
+
+
+def test_dinov2_made_for_518_pixels_is_timms_own_at_224(dino: tuple[nn.Module, Path]) -> None:
+    model, path = dino
+    assert model.pos_embed.shape[1] == (518 // 14) ** 2 + 1
+    teacher = load_teacher(f"timm:{DINO}", weights=path)
+    assert (teacher.embedding_dim, teacher.resolution) == (384, 224)
+    assert teacher.view == View(224, IMAGENET_MEAN, IMAGENET_STD)
+    transform = timm.data.create_transform(
+        (3, 224, 224), interpolation="bicubic", mean=IMAGENET_MEAN, std=IMAGENET_STD, crop_pct=1.0
+    )
+    images = photographs(2)
+    prepared = torch.stack([transform(Image.fromarray(np.asarray(image))) for image in images])
+    model.set_input_size(img_size=224)
+    with torch.no_grad():
+        expected = unit(model(prepared))
+    assert torch.allclose(teacher.encode(images), expected, atol=1e-5)
+    with pytest.raises(InputError, match="has no text tower"):
+        teacher.encode_text(["a dog"])
+
+
+def test_a_classifier_of_timms_gives_its_features_and_insists_on_all_its_weights(tmp_path: Path) -> None:
+    name = "test_vit.r160_in1k"
+    torch.manual_seed(0)
+    model = timm.create_model(name, pretrained=False, img_size=224).eval()
+    teacher = load_teacher(f"timm:{name}", weights=save(model, tmp_path / "whole.safetensors"))
+    model.reset_classifier(0)
+    images = photographs(2)
+    with torch.no_grad():
+        assert torch.allclose(teacher.encode(images), unit(model(teacher.view(images))), atol=1e-5)
+    state = dict(list(teacher.image_tower.state_dict().items())[:10])
+    save_file({key: tensor.contiguous() for key, tensor in state.items()}, tmp_path / "part.safetensors")
+    with pytest.raises(InputError, match=r"part\.safetensors does not hold the weights"):
+        load_teacher(f"timm:{name}", weights=tmp_path / "part.safetensors")
+
+
+def test_weights_of_another_architecture_are_refused(
+    dino: tuple[nn.Module, Path], teacher_file: Path, tiny: Path
+) -> None:
+    files = {"embedded": tiny, f"timm:{DINO}": teacher_file, "open_clip:Tiny-quickgelu/openai": dino[1]}
+    for name, path in files.items():
+        with pytest.raises(InputError, match=path.name) as caught:
+            load_teacher(name, weights=path)
+        assert "\n" not in str(caught.value)
+
+
+def test_damaged_files_are_refused(dino: tuple[nn.Module, Path], teacher_file: Path, tiny: Path) -> None:
+    files = {"embedded": teacher_file, "open_clip:Tiny-quickgelu/openai": tiny, f"timm:{DINO}": dino[1]}
+    for name, path in files.items():
+        damaged = tiny.with_name("damaged.safetensors")
+        for content in (b"", path.read_bytes()[:-100], b"\xff" * 64):
+            damaged.write_bytes(content)
+            with pytest.raises(InputError, match=r"damaged\.safetensors") as caught:
+                load_teacher(name, weights=damaged)
+            assert "\n" not in str(caught.value)
+
+
+# Names
+
+
+@pytest.mark.parametrize("name", ["", "clip", "embedded:x", "open_clip:", "open_clip", "timm:", "hf:bert", "Embedded"])
+def test_unknown_teachers_are_named_beside_the_allowed_ones(name: str) -> None:
+    with pytest.raises(InputError, match="allowed: 'embedded', 'embedded-views', 'embedded-names', 'open_clip:"):
+        load_teacher(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("open_clip:ViT-B-31/openai", "open_clip has no model 'ViT-B-31'"),
+        ("open_clip:ViT-B-32-quickgelu", "no weights '' for ViT-B-32-quickgelu; allowed: .*openai"),
+        ("open_clip:ViT-B-32-quickgelu/mine", "no weights 'mine' for ViT-B-32-quickgelu; allowed: .*openai"),
+        ("timm:vit_enormous", "timm has no model 'vit_enormous'"),
+        (f"timm:{DINO}x", "timm has no weights for 'vit_small_patch14_dinov2.lvd142mx'"),
+    ],
+)
+def test_unknown_models_and_weights_are_named(name: str, message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        load_teacher(name)
+    assert "\n" not in str(caught.value)
+
+
+def test_only_safetensors_are_read(tmp_path: Path) -> None:
+    for name in ("weights.pt", "weights.bin", "weights"):
+        (tmp_path / name).write_bytes(b"x")
+        with pytest.raises(InputError, match=r"only \.safetensors files are read"):
+            load_teacher("embedded", weights=tmp_path / name)
+    with pytest.raises(InputError, match="does not exist"):
+        load_teacher("embedded", weights=tmp_path / "gone.safetensors")
+    with pytest.raises(InputError, match="precision is 'int8'; allowed: float32"):
+        load_teacher("embedded", precision="int8")
+
+
+# Where weights come from
+
+
+def same(first: nn.Module, second: nn.Module) -> bool:
+    one, other = first.state_dict(), second.state_dict()
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_open_clips_own_download_gives_the_same_weights(
+    tiny: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with fake_hub.serving({"/someone/tiny/resolve/main/open_clip_model.safetensors": tiny.read_bytes()}) as url:
+        fake_hub.use(monkeypatch, cache, url)
+        downloaded = load_teacher("open_clip:Tiny-quickgelu/openai")
+    fake_hub.use(monkeypatch, cache, fake_hub.refusing())
+    again = load_teacher("open_clip:Tiny-quickgelu/openai")
+    own = open_clip.create_model("Tiny-quickgelu", pretrained="openai")
+    assert same(downloaded.text_tower, own)
+    assert same(again.text_tower, own)
+    assert not same(untrained_teacher("open_clip:Tiny-quickgelu/openai").text_tower, own)
+
+
+@pytest.mark.parametrize("name", [DINO, "test_vit.r160_in1k", "vit_tiny_r_s16_p8_224.augreg_in21k"])
+def test_timms_own_download_gives_the_same_weights(name: str, cache: Path) -> None:
+    torch.manual_seed(0)
+    content = save(timm.create_model(name, pretrained=False), cache.with_name("timm.safetensors")).read_bytes()
+    fake_hub.store(cache, f"timm/{name}", "model.safetensors", content)
+    teacher = load_teacher(f"timm:{name}")
+    own = timm.create_model(name, pretrained=True, img_size=224)
+    own.reset_classifier(0)
+    assert same(teacher.image_tower, own)
+    assert not same(untrained_teacher(f"timm:{name}").image_tower, own)
+
+
+def test_a_file_named_in_the_environment_is_read(tiny: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = load_teacher("open_clip:Tiny-quickgelu/openai", weights=tiny)
+    monkeypatch.setenv(VARIABLE, str(tiny))
+    assert same(load_teacher("open_clip:Tiny-quickgelu/openai"), expected)
+    monkeypatch.setenv(VARIABLE, str(tiny.with_suffix(".pt")))
+    with pytest.raises(InputError, match=rf"{VARIABLE} is .*tiny\.pt; only \.safetensors files are read"):
+        load_teacher("open_clip:Tiny-quickgelu/openai")
+
+
+class Trap:
+    sprung = False
+
+    def __reduce__(self) -> tuple[object, tuple[str, ...]]:
+        return Trap.spring, ()
+
+    @staticmethod
+    def spring() -> dict[str, Tensor]:
+        Trap.sprung = True
+        return {}
+
+
+@pytest.mark.parametrize(
+    ("name", "project", "file"),
+    [
+        ("open_clip:Tiny-quickgelu/openai", "someone/tiny", "open_clip_pytorch_model.bin"),
+        ("timm:test_vit.r160_in1k", "timm/test_vit.r160_in1k", "pytorch_model.bin"),
+    ],
+)
+def test_a_pickled_file_in_the_hubs_cache_is_never_read(
+    name: str, project: str, file: str, tiny: Path, cache: Path
+) -> None:
+    fake_hub.store(cache, project, file, pickle.dumps(Trap()))
+    with pytest.raises(InputError, match=r"could not be fetched .*download \w+\.safetensors of"):
+        load_teacher(name)
+    assert not Trap.sprung
+
+
+def test_a_damaged_file_in_the_hubs_cache_is_named(tiny: Path, cache: Path) -> None:
+    link = fake_hub.store(cache, "someone/tiny", "open_clip_model.safetensors", tiny.read_bytes()[:-100])
+    with pytest.raises(InputError, match="does not hold the weights of teacher 'open_clip:Tiny") as caught:
+        load_teacher("open_clip:Tiny-quickgelu/openai")
+    assert str(link) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [f"timm:{DINO}", "open_clip:ViT-B-32-quickgelu/openai"])
+def test_weights_that_cannot_be_fetched_are_one_line_that_says_what_to_do(
+    name: str, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "PATIENCE", 0.5)
+    with pytest.raises(InputError, match=r"could not be fetched .* --set teacher_weights=FILE or ") as caught:
+        load_teacher(name)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [f"timm:{DINO}", "open_clip:ViT-B-32-quickgelu/openai"])
+@pytest.mark.parametrize("silent", [True, False])
+def test_without_a_network_the_line_comes_within_ten_seconds(name: str, silent: bool, tmp_path: Path) -> None:
+    program = (
+        "import sys, time; from asymdistill.models.teachers import load_teacher; start = time.monotonic()\n"
+        "try: load_teacher(sys.argv[1])\n"
+        "except ValueError as error: print(time.monotonic() - start, error)"
+    )
+    with fake_hub.black_hole() as hole:
+        endpoint = hole if silent else fake_hub.refusing()
+        environment = os.environ | {"HF_ENDPOINT": endpoint, "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "0"}
+        command = [sys.executable, "-c", program, name]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+    seconds, _, line = done.stdout.strip().partition(" ")
+    assert "no answer" in line if silent else "refused" in line
+    assert ".safetensors of the project timm/vit_" in line
+    assert float(seconds) < 10
+    assert done.stderr == ""
+
+
+def test_an_untrained_teacher_has_the_architecture_and_says_nothing(
+    tiny: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("embedded", "open_clip:Tiny-quickgelu/openai", "timm:test_vit.r160_in1k"):
+        assert untrained_teacher(name).name == name
+    assert capfd.readouterr() == ("", "")
+    with pytest.raises(InputError, match="timm has no model"):
+        untrained_teacher("timm:vit_enormous")

@@ -1,0 +1,168 @@
+"""The files of teachers' weights: the user's own first, never a pickled one, and one line where they can't be had."""
+
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import fake_hub
+import huggingface_hub
+import open_clip
+import pytest
+import timm
+from open_clip import pretrained as registry
+
+from asymdistill.models.weights import VARIABLE, fetch, find_weights, published
+from asymdistill.runtime import download
+from asymdistill.runtime.checks import InputError
+from asymdistill.runtime.download import HubFile
+
+CLIP = "open_clip:ViT-B-32-quickgelu/openai"
+DINO = "timm:vit_small_patch14_dinov2.lvd142m"
+HUBS = {
+    CLIP: HubFile("timm/vit_base_patch32_clip_224.openai", "open_clip_model.safetensors"),
+    DINO: HubFile("timm/vit_small_patch14_dinov2.lvd142m", "model.safetensors"),
+}
+
+
+@pytest.fixture(autouse=True)
+def unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[Path, Path]:
+    paths = tmp_path / "set.safetensors", tmp_path / "named.safetensors"
+    for path in paths:
+        path.touch()
+    return paths
+
+
+# The user's own
+
+
+def test_the_setting_comes_before_the_variable(files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen, named = files
+    assert find_weights(CLIP) is None
+    assert find_weights(CLIP, chosen) == chosen
+    monkeypatch.setenv(VARIABLE, str(named))
+    assert find_weights(CLIP) == find_weights(DINO, None) == named
+    assert find_weights(CLIP, str(chosen)) == chosen
+    monkeypatch.setenv(VARIABLE, "")
+    assert find_weights(CLIP) is None
+
+
+def test_the_embedded_teacher_does_not_heed_the_variable(
+    files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, str(files[1]))
+    assert find_weights("embedded") is None
+    assert find_weights("embedded", files[0]) == files[0]
+
+
+def test_a_home_folder_is_written_out(files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(files[0].parent))
+    assert find_weights(CLIP, "~/set.safetensors") == files[0]
+
+
+def test_what_is_no_safetensors_file_is_refused_by_where_it_was_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "weights.bin").touch()
+    for name, message in (
+        ("weights.bin", r"weights\.bin; only \.safetensors files are read"),
+        ("gone.safetensors", "does not exist"),
+    ):
+        monkeypatch.delenv(VARIABLE, raising=False)
+        with pytest.raises(InputError, match=f"^teacher_weights .*{message}"):
+            find_weights(CLIP, tmp_path / name)
+        monkeypatch.setenv(VARIABLE, str(tmp_path / name))
+        with pytest.raises(InputError, match=f"^{VARIABLE} .*{message}"):
+            find_weights(CLIP)
+
+
+# What the libraries publish
+
+
+def test_the_papers_teachers_are_published_as_safetensors() -> None:
+    assert {name: published(name) for name in HUBS} == HUBS
+    assert published("embedded") is None
+
+
+def test_a_file_is_the_one_that_open_clip_would_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_hub.use(monkeypatch, tmp_path, fake_hub.refusing())
+    asked = [("ViT-B-32-quickgelu", "openai"), ("ViT-B-32", "laion2b_s34b_b79k"), ("ViTamin-S", "datacomp1b")]
+    for architecture, tag in asked:
+        source = published(f"open_clip:{architecture}/{tag}")
+        assert source is not None
+        for name in (source.name, "open_clip_pytorch_model.bin", "model.safetensors", "pytorch_model.bin"):
+            fake_hub.store(tmp_path, source.project, name, name.encode())
+        own = registry.download_pretrained(open_clip.get_pretrained_cfg(architecture, tag))
+        assert Path(own) == source.fetch()
+        assert own.endswith(".safetensors")
+
+
+def test_a_file_is_the_one_that_timm_would_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_hub.use(monkeypatch, tmp_path, fake_hub.refusing())
+    taken: list[str] = []
+    monkeypatch.setattr("safetensors.torch.load_file", lambda path, **_: taken.append(path))
+    for model in ("vit_small_patch14_dinov2.lvd142m", "vit_base_patch16_clip_224.openai", "resnet18.a1_in1k"):
+        config, source = timm.models.get_pretrained_cfg(model), published(f"timm:{model}")
+        assert source is not None
+        for name in ("model.safetensors", "open_clip_model.safetensors", "pytorch_model.bin"):
+            fake_hub.store(tmp_path, source.project, name, name.encode())
+        arguments = {"filename": config.hf_hub_filename} if config.hf_hub_filename else {}
+        timm.models.load_state_dict_from_hf(config.hf_hub_id, **arguments)
+        assert Path(taken[-1]) == source.fetch()
+
+
+def test_every_name_in_both_libraries_gives_a_safetensors_file_or_none() -> None:
+    names = [f"open_clip:{model}/{tag}" for model, tag in open_clip.list_pretrained()]
+    names += [f"timm:{model}" for model in timm.list_pretrained()]
+    found = {}
+    for name in names:
+        with suppress(InputError):  # an activation function that does not fit the weights
+            found[name] = published(name)
+    hub = [source for source in found.values() if source]
+    assert all(source.name.endswith(".safetensors") and source.project.count("/") == 1 for source in hub)
+    assert len(hub) > 0.9 * len(names)
+    none = [name for name, source in found.items() if source is None]
+    assert none
+    assert all(not timm.models.get_pretrained_cfg(name.removeprefix("timm:")).hf_hub_id for name in none)
+
+
+def test_a_revision_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = timm.models.PretrainedCfg(hf_hub_id="someone/model@v2", hf_hub_filename="weights.bin")
+    monkeypatch.setattr(timm.models, "get_pretrained_cfg", lambda *_, **__: config)
+    assert published("timm:resnet18") == HubFile("someone/model", "weights.safetensors", "v2")
+
+
+def test_weights_that_are_only_published_pickled_are_refused() -> None:
+    name = "timm:vit_huge_patch16_gap_448.in1k_ijepa"
+    assert published(name) is None
+    with pytest.raises(InputError, match=rf"formats only that can run code; convert .* {VARIABLE}=FILE$"):
+        fetch(name, None)
+
+
+# Without a network
+
+
+@pytest.mark.parametrize("name", HUBS)
+@pytest.mark.parametrize("network_is", ["refusing", "silent", "not to be asked"])
+def test_weights_that_cannot_be_had_are_one_line_within_seconds(
+    name: str, network_is: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "PATIENCE", 1.0)
+    with fake_hub.black_hole() as hole:
+        fake_hub.use(monkeypatch, tmp_path, hole if network_is == "silent" else fake_hub.refusing())
+        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", network_is == "not to be asked")
+        start = time.monotonic()
+        with pytest.raises(InputError) as caught:
+            fetch(name, published(name))
+    assert time.monotonic() - start < 2
+    message, source = str(caught.value), HUBS[name]
+    assert "\n" not in message
+    for part in (name, source.name, source.project, "--set teacher_weights=FILE", f"{VARIABLE}=FILE"):
+        assert part in message
+    assert str(tmp_path / f"models--{source.project.replace('/', '--')}") in message
+    assert {"refusing": "refused", "silent": "no answer", "not to be asked": "HF_HUB_OFFLINE"}[network_is] in message
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,218 @@
+"""The controls as a study runs them: complete tables whose numbers come out again by other means."""
+
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from conftest import SMALL, threads
+from sklearn.linear_model import LogisticRegression
+
+from asymdistill.config.settings import CONTROLS
+from asymdistill.data import scenes
+from asymdistill.metrics import spectrum
+from asymdistill.models import students
+from asymdistill.models.teachers import load_teacher
+from asymdistill.study import controls, crossmodal
+from asymdistill.study.student_configs import Arm
+from asymdistill.study.study import Study
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+FEW = {
+    "controls": list(CONTROLS),
+    "control_epochs": 3,
+    "control_widths": [0.25],
+    "control_resolution": 16,
+    "class_counts": [2, 10],
+    "statistics_seeds": 3,
+    "augmentation_seeds": 0,
+}
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory, teacher_file: Path) -> Study:
+    runs = tmp_path_factory.mktemp("controls")
+    made = Study.from_profile("smoke", runs_dir=runs, teacher_weights=teacher_file, **(SMALL | FEW))
+    with threads(1):
+        made.compute()
+    return made
+
+
+@pytest.fixture(scope="module")
+def table(study: Study) -> pd.DataFrame:
+    return study.controls()
+
+
+def only(table: pd.DataFrame, control: str, quantity: str, **wanted: object) -> pd.DataFrame:
+    own = table[(table["control"] == control) & (table["quantity"] == quantity)]
+    for column, value in wanted.items():
+        own = own[own[column] == value]
+    assert len(own), (control, quantity, wanted)
+    return own
+
+
+def unit(tensor: torch.Tensor) -> np.ndarray:
+    rows = tensor.detach().double().numpy()
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def test_every_control_has_rows_in_long_form(table: pd.DataFrame) -> None:
+    assert tuple(table.columns) == controls.COLUMNS
+    assert set(table["control"]) == set(CONTROLS)
+    assert np.isfinite(table["value"].astype(float)).all()
+    assert not table.duplicated([column for column in table.columns if column != "value"]).any()
+
+
+def test_underfitting_compares_with_the_teacher_and_follows_long_trainings(study: Study, table: pd.DataFrame) -> None:
+    run = study.experiment
+    student, teacher = unit(run.encode(Arm(1, 42), "test")), unit(run.encode(None, "test"))
+    directions = np.linalg.svd(teacher - teacher.mean(0))[2]
+    one, other = (rows - rows.mean(0) for rows in (student, teacher))
+    expected = [np.corrcoef(one @ axis, other @ axis)[0, 1] ** 2 for axis in directions[:5]]
+    measured = only(table, "underfitting", "r_squared", variant="test", model="S", seed=42).set_index("x")["value"]
+    assert measured.loc[1:5].tolist() == pytest.approx(expected, abs=1e-4)
+    for variant in ("constant", "cosine schedule"):
+        followed = only(table, "underfitting", "epoch_rank", variant=variant, seed=123)
+        assert followed["x"].tolist() == [1, 2, 3]
+    last = run.encode(Arm(0.5, 123, epochs=3, schedule="cosine"), "test")
+    assert followed["value"].iloc[-1] == pytest.approx(spectrum.effective_rank(last), rel=1e-4)
+
+
+def test_classes_are_swept_with_as_many_images_each(study: Study, table: pd.DataFrame) -> None:
+    run = study.experiment
+    assert len(run.images("test", 2)) == len(run.images("test", 10)) == SMALL["test_limit"]
+    assert set(run.images("train", 2).labels.tolist()) == {0, 1}
+    for count in (2, 10):
+        swept = only(table, "classes", "sweep_rank", x=count)
+        assert sorted(swept["model"]) == ["teacher", "w=0.5", "w=0.5"]
+    assert (only(table, "classes", "means_rank")["value"] <= 9).all()
+
+
+def test_the_truncated_teacher_keeps_what_its_leading_components_hold(study: Study, table: pd.DataFrame) -> None:
+    run = study.experiment
+    train, test = unit(run.encode(None, "train")), unit(run.encode(None, "test"))
+    directions = np.linalg.svd(train - train.mean(0))[2][:8]
+    cut = [train.mean(0) + (rows - train.mean(0)) @ directions.T @ directions for rows in (train, test)]
+    cut = [rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in cut]
+    probe = LogisticRegression(max_iter=2000).fit(cut[0].astype(np.float32), run.train.labels)
+    expected = 100 * (probe.predict(cut[1].astype(np.float32)) == run.test.labels.numpy()).mean()
+    measured = only(table, "truncation", "accuracy", variant="top", x=8, sigma=0.0)["value"].item()
+    assert measured == pytest.approx(expected, abs=100 * 1.01 / len(run.test))
+    whole = study.robustness().query("model == 'teacher' and noise_space == 'normalised'")["accuracy"]
+    assert only(table, "truncation", "accuracy", variant="full")["value"].tolist() == whole.tolist()
+    assert only(table, "truncation", "accuracy", variant="random", sigma=0.2)["seed"].tolist() == [0, 1, 2]
+    assert (only(table, "truncation", "effective_rank", variant="top")["value"] <= 128).all()
+
+
+def test_capacity_changes_one_thing_at_a_time(table: pd.DataFrame) -> None:
+    ranks = only(table, "capacity", "effective_rank")
+    seen = {(row.variant, row.model, row.x) for row in ranks.itertuples()}
+    assert {("input", "w=0.5", 32), ("input", "w=0.5", 16)} <= seen
+    assert {("receptive field", "w=0.5", 18), ("receptive field", "w=0.5", 46)} <= seen
+    assert ("stated size", "w=0.25", students.parameter_count(0.25, 128)) in seen
+    assert {("width", "w=0.5"), ("width", "S")} <= {place[:2] for place in seen}
+    accuracies = only(table, "capacity", "accuracy")
+    assert {(row.variant, row.model, row.x) for row in accuracies.itertuples()} == seen
+
+
+def test_objectives_are_trained_for_what_they_say(study: Study, table: pd.DataFrame) -> None:
+    run = study.experiment
+    assert set(only(table, "objective", "effective_rank")["variant"].dropna()) == {
+        *("cosine", "labels", "random", "whitened"),
+    }
+    fresh = students.build(0.5, 128, 42).state_dict()
+    stored = run.student(Arm(0.5, 42, "none")).state_dict()
+    assert all(torch.equal(fresh[name], stored[name]) for name in fresh)
+    losses = run.losses(Arm(0.5, 42, "labels"))
+    assert losses[1] < losses[0] < 1.5 * np.log(10)
+
+
+def test_noise_controls_leave_clean_images_as_they_are(table: pd.DataFrame) -> None:
+    clean = table[(table["control"] == "noise") & (table["sigma"] == 0)]
+    for _, own in clean[clean["variant"] != "trained with noise"].groupby(["model", "seed"]):
+        assert own["value"].eq(own["value"].iloc[0]).all()
+        assert set(own["variant"]) == {"plain", "batch statistics re-estimated", "pixel noise"}
+    assert set(only(table, "noise", "accuracy", variant="trained with noise")["model"]) == {"w=0.5", "S"}
+
+
+def test_estimators_agree_with_the_whole_sample_and_know_the_truth(study: Study, table: pd.DataFrame) -> None:
+    own = study.experiment.encode(None, "test")
+    whole = only(table, "estimators", "rank_by_sample", model="teacher", x=len(own), variant="amplitude, centred")
+    assert whole["value"].tolist() == pytest.approx([spectrum.effective_rank(own, spectrum="amplitude")] * len(whole))
+    low, high = (
+        only(table, "estimators", f"bootstrap_{end}", model="teacher")["value"].item() for end in ("low", "high")
+    )
+    assert low < high
+    assert set(only(table, "estimators", "factor_share")["variant"]) == set(scenes.FACTORS)
+    assert len(only(table, "estimators", "true_rank")) == 3
+
+
+def test_names_of_classes_are_read_as_words() -> None:
+    shown: dict[str, Any] = {
+        "settings": SimpleNamespace(teacher="embedded-names"),
+        "teacher": load_teacher("embedded-names"),
+        "test": SimpleNamespace(class_names=("maple_tree", "lawn_mower")),
+    }
+    texts = crossmodal.class_texts(SimpleNamespace(**shown))
+    assert texts is not None
+    assert torch.equal(texts, shown["teacher"].encode_text(["a maple tree", "a lawn mower"]))
+
+
+def test_models_are_placed_among_the_teachers_texts(study: Study, table: pd.DataFrame) -> None:
+    run = study.experiment
+    texts = unit(run.teacher.encode_text([scenes.class_prompt(label) for label in range(10)]))
+    guesses = (unit(run.encode(Arm(1, 42), "test")) @ texts.T).argmax(1)
+    expected = 100 * (guesses == run.test.labels.numpy()).mean()
+    measured = only(table, "crossmodal", "zero_shot", model="S", seed=42, sigma=0.0)["value"].item()
+    assert measured == pytest.approx(expected)
+    recalls = [only(table, "crossmodal", f"retrieval_{top}", model="teacher", variant="full") for top in (1, 5, 10)]
+    assert all((one["value"].to_numpy() <= other["value"].to_numpy()).all() for one, other in pairwise(recalls))
+    assert only(table, "crossmodal", "chance")["value"].item() == 10
+
+
+def test_further_seeds_stand_beside_the_grids(table: pd.DataFrame) -> None:
+    for quantity in ("effective_rank", "accuracy"):
+        for model in ("w=0.5", "S"):
+            own = only(table, "statistics", quantity, model=model)
+            assert sorted(set(own["seed"])) == [1, 42, 123]
+    assert set(own["sigma"]) == {0.0, 0.2}
+
+
+def test_a_teacher_that_knows_no_such_words_is_placed_nowhere(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = study.experiment
+    renamed = [f"class{number}" for number in range(10)]
+    other = type(run.test)(run.test.images, run.test.labels, tuple(renamed))
+    monkeypatch.setitem(run._images, ("test", None), other)
+    assert list(controls.rows_of("crossmodal", run, study.robustness())) == []
+    factors = [
+        row for row in controls.rows_of("estimators", run, study.robustness()) if row["quantity"] == "factor_share"
+    ]
+    assert factors == []
+
+
+def test_without_controls_there_is_an_empty_table(small_study: Study) -> None:
+    empty = small_study.controls()
+    assert tuple(empty.columns) == controls.COLUMNS
+    assert empty.empty
+
+
+def test_controls_can_be_added_to_a_run_that_had_none(study: Study) -> None:
+    bare = Study.open("smoke", study.settings.model_dump() | {"controls": []}, study.folder.parent)
+    assert bare.folder == study.folder
+    assert bare.controls().empty
+
+
+def test_where_only_pixel_noise_is_asked_for_the_controls_measure_the_papers_kind_themselves(
+    study: Study, teacher_file: Path
+) -> None:
+    few = SMALL | FEW | {"noise_spaces": ["pixel"], "controls": ["noise"], "widths": [0.5], "seeds": [42]}
+    other = Study.from_profile("smoke", runs_dir=study.folder.parent, teacher_weights=teacher_file, **few)
+    plain = only(other.controls(), "noise", "accuracy", variant="plain")
+    known = study.robustness().query("width == 0.5 and seed == 42 and noise_space == 'normalised'")
+    assert plain["value"].tolist() == known["accuracy"].tolist()
+    assert set(other.robustness()["noise_space"]) == {"pixel"}

@@ -1,0 +1,441 @@
+"""Tables: their shape, and every number in them against numpy's and scikit-learn's own, from the stored students."""
+
+import math
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from conftest import EXPANDED, SMALL
+from sklearn.linear_model import LogisticRegression
+
+from asymdistill.config.settings import CONTROLS
+from asymdistill.models import students
+from asymdistill.runtime.checks import InputError
+from asymdistill.study import student_configs, study
+from asymdistill.study.student_configs import Arm, identity
+from asymdistill.study.study import Study
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+IDENTITY = ["model", "width", "seed", "objective", "augmented"]
+STUDENTS, LEVELS, SPACES, DIM = 4, 2, 2, 128
+# Columns beside the identity, and how many rows there are: a teacher, four students, one of them augmented.
+SHAPES = {
+    "training": (["epoch", "loss"], 2 * (STUDENTS + 1)),
+    "singular_values": (["component", "value"], DIM * (1 + STUDENTS)),
+    "spectrum": (["estimator", "images", "quantity", "value"], 3 * (1 + STUDENTS + 2)),
+    "alignment": (["component", "share"], DIM * (1 + STUDENTS)),
+    "information": (["quantity", "value"], 5 * (1 + STUDENTS)),
+    "robustness": (["noise_space", "sigma", "accuracy"], (1 + STUDENTS) * SPACES * LEVELS),
+    "augmentation": (["noise_space", "sigma", "accuracy", "effective_rank"], 2 * SPACES * LEVELS),
+}
+
+
+@pytest.fixture(scope="module")
+def tables(small_study: Study) -> dict[str, pd.DataFrame]:
+    return small_study.compute()
+
+
+def embeddings(small_study: Study, width: float | None, seed: int = 0, split: str = "test") -> np.ndarray:
+    """Unit embeddings in float64, from the stored weights alone."""
+    run = small_study.experiment
+    images = run.test.images if split == "test" else run.train.images
+    if width is None:
+        output = run.teacher(run.teacher.view(images))
+    else:
+        arm = Arm(width, seed)
+        output = run.student(arm)(run.view(arm)(images).contiguous(memory_format=torch.channels_last))
+    rows = output.detach().double().numpy()
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def each(small_study: Study) -> list[tuple[pd.Series, np.ndarray]]:
+    """A mask for each model's rows, and its embeddings."""
+    pairs = [(lambda table: table["model"] == "teacher", embeddings(small_study, None))]
+    for width in small_study.settings.widths:
+        for seed in small_study.settings.seeds:
+
+            def own(table: pd.DataFrame, width: float = width, seed: int = seed) -> pd.Series:
+                return (table["width"] == width) & (table["seed"] == seed).fillna(False)
+
+            pairs.append((own, embeddings(small_study, width, seed)))
+    return pairs
+
+
+def singular(rows: np.ndarray) -> np.ndarray:
+    return np.linalg.svd(rows - rows.mean(0), compute_uv=False)
+
+
+def rank(values: np.ndarray) -> float:
+    shares = values / values.sum()
+    shares = shares[shares > 0]
+    return math.exp(-(shares * np.log(shares)).sum())
+
+
+def dims(values: np.ndarray) -> int:
+    return int(np.argmax(np.cumsum(values**2) / (values**2).sum() >= 0.9)) + 1
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_every_table_is_in_long_form(tables: dict[str, pd.DataFrame], name: str) -> None:
+    columns, rows = SHAPES[name]
+    table = tables[name]
+    assert list(table.columns) == [*IDENTITY, *columns]
+    assert len(table) == rows
+    assert not table.duplicated([c for c in table.columns if c not in ("value", "loss", "share", "accuracy")]).any()
+    assert table["augmented"].dtype == bool
+    assert table["seed"].dtype == "Int64"
+    teacher = table["model"] == "teacher"
+    assert table.loc[teacher, ["width", "seed", "objective"]].isna().all(axis=None)
+    assert table.loc[~teacher, ["width", "objective"]].notna().all(axis=None)
+    measured = table[columns].select_dtypes("number").astype(float)
+    assert np.isfinite(measured.to_numpy()).all()
+
+
+# How many rows a student has in a table.
+OF_A_STUDENT = {
+    "training": 1,
+    "singular_values": DIM,
+    "spectrum": 3,
+    "alignment": DIM,
+    "information": 5,
+    "robustness": 2,
+}
+
+
+@pytest.mark.parametrize("name", OF_A_STUDENT)
+def test_tables_hold_the_students_of_every_objective(expanded_study: Study, name: str) -> None:
+    table = expanded_study.table(name)
+    own = table[table["seed"].notna() & (table["model"] != "teacher")]
+    assert list(dict.fromkeys(own["objective"])) == ["cosine", "infonce"]
+    assert (own.groupby(["objective", "seed"]).size() == OF_A_STUDENT[name]).all()
+    measured = {"training": "loss", "alignment": "share", "robustness": "accuracy"}.get(name, "value")
+    assert not table.duplicated([c for c in table.columns if c != measured]).any()
+    first, second = (own[own["objective"] == o][measured].tolist() for o in ("cosine", "infonce"))
+    assert first != second
+
+
+@pytest.mark.parametrize("name", OF_A_STUDENT)
+def test_the_baseline_of_a_table_is_the_teacher_and_the_first_objective(expanded_study: Study, name: str) -> None:
+    whole, baseline = expanded_study.table(name), expanded_study.baseline(name)
+    assert set(baseline["objective"].dropna()) == {"cosine"}
+    assert (baseline["model"] == "teacher").sum() == (whole["model"] == "teacher").sum()
+    pd.testing.assert_frame_equal(baseline, whole[whole["objective"] != "infonce"])
+    assert len(baseline) < len(whole)
+
+
+def test_a_mean_spectrum_is_of_one_objective(expanded_study: Study) -> None:
+    table = expanded_study.spectrum()
+    means = table[(table["estimator"] == "mean spectrum") & (table["quantity"] == "effective_rank")]
+    assert means["objective"].tolist() == ["cosine", "infonce"]
+    run = expanded_study.experiment
+    for objective, value in zip(means["objective"], means["value"], strict=True):
+        seeds = [Arm(0.5, seed, objective) for seed in (42, 123)]
+        values = np.mean([singular(run.encode(arm, "test").double().numpy()) for arm in seeds], axis=0)
+        assert value == pytest.approx(rank(values**2), rel=1e-3)
+
+
+def test_compute_gives_every_table(tables: dict[str, pd.DataFrame]) -> None:
+    assert tables.keys() == {*SHAPES, "models", "controls", "expansion", "generality"} == {*study.TABLES}
+
+
+def test_models_are_told_apart() -> None:
+    assert identity(None) == dict(zip(IDENTITY, ("teacher", None, None, None, False), strict=True))
+    told = identity(Arm(0.5, 42, augmented=True))
+    assert told == dict(zip(IDENTITY, ("w=0.5", 0.5, 42, "cosine", True), strict=True))
+
+
+def test_sizes_are_counted_from_the_networks(small_study: Study) -> None:
+    models = small_study.models()
+    assert models["model"].tolist() == ["teacher", "w=0.5", "S"]
+    assert set(models["embedding_dim"]) == {DIM}
+    teacher = sum(parameter.numel() for parameter in small_study.experiment.teacher.image_tower.parameters())
+    sizes = [students.ScalableCNN(width, DIM) for width in (0.5, 1)]
+    expected = [teacher, *(sum(parameter.numel() for parameter in student.parameters()) for student in sizes)]
+    assert models["parameters"].tolist() == expected
+
+
+def test_losses_are_the_stored_ones(small_study: Study, tables: dict[str, pd.DataFrame]) -> None:
+    table = tables["training"]
+    for arm in [*small_study.experiment.arms(), *small_study.experiment.augmented_arms()]:
+        own = table[(table["width"] == arm.width) & (table["seed"] == arm.seed) & (table["augmented"] == arm.augmented)]
+        assert own["epoch"].tolist() == [1, 2]
+        assert own["loss"].tolist() == small_study.experiment.losses(arm)
+
+
+def test_singular_values_and_ranks_are_numpys(small_study: Study, tables: dict[str, pd.DataFrame]) -> None:
+    spectrum = tables["spectrum"][tables["spectrum"]["estimator"] == "per seed"]
+    for own, rows in each(small_study):
+        values = singular(rows)
+        listed = tables["singular_values"][own(tables["singular_values"])]
+        assert listed["component"].tolist() == list(range(1, DIM + 1))
+        assert np.allclose(listed["value"], values, atol=1e-4)
+        measured = spectrum[own(spectrum)].set_index("quantity")["value"]
+        assert measured["effective_rank"] == pytest.approx(rank(values**2), rel=1e-3)
+        assert measured["effective_rank_amplitude"] == pytest.approx(rank(values), rel=1e-2)
+        assert measured["dims_for_90"] == dims(values)
+
+
+def test_the_mean_spectrum_is_averaged_before_the_rank_is_taken(
+    small_study: Study, tables: dict[str, pd.DataFrame]
+) -> None:
+    table = tables["spectrum"]
+    means = table[table["estimator"] == "mean spectrum"]
+    assert means["seed"].isna().all()
+    assert "teacher" not in set(means["model"])
+    for width in (0.5, 1.0):
+        values = np.mean([singular(embeddings(small_study, width, seed)) for seed in (42, 123)], axis=0)
+        measured = means[means["width"] == width].set_index("quantity")["value"]
+        assert measured["effective_rank"] == pytest.approx(rank(values**2), rel=1e-3)
+        assert measured["dims_for_90"] == dims(values)
+        per_seed = table[(table["width"] == width) & (table["estimator"] == "per seed")]
+        average = per_seed[per_seed["quantity"] == "effective_rank"]["value"].mean()
+        assert abs(measured["effective_rank"] - average) > 1e-6  # another estimator than the mean of ranks
+    assert set(table["images"]) == {SMALL["test_limit"]}
+
+
+def test_alignment_is_the_share_on_the_teachers_components(small_study: Study, tables: dict[str, pd.DataFrame]) -> None:
+    table = tables["alignment"]
+    teacher = embeddings(small_study, None)
+    directions = np.linalg.svd(teacher - teacher.mean(0))[2]
+    for own, rows in each(small_study):
+        held = (((rows - rows.mean(0)) @ directions.T) ** 2).sum(0).cumsum()
+        shares = table[own(table)]["share"].to_numpy()
+        assert np.allclose(shares, held / held[-1], atol=2e-3)
+        assert shares[-1] == pytest.approx(1)
+        assert (np.diff(shares) >= 0).all()
+
+
+def test_information_is_by_its_definition_within_batches(small_study: Study, tables: dict[str, pd.DataFrame]) -> None:
+    table, teacher = tables["information"], embeddings(small_study, None)
+    for own, rows in each(small_study):
+        measured = table[own(table)].set_index("quantity")["value"]
+        losses, inner, outer = [], [], []
+        for start in range(0, len(rows), 32):
+            part, target = rows[start : start + 32], teacher[start : start + 32]
+            logits = part @ target.T / 0.1
+            losses.append((np.log(np.exp(logits).sum(1)) - np.diag(logits)).mean())
+            squared = ((part[:, None] - part[None]) ** 2).sum(2)
+            inner.append(np.log(np.exp(-2 * squared).mean()))
+            outer.append(np.log(np.exp(-2 * squared[~np.eye(len(part), dtype=bool)]).mean()))
+        squared = ((rows[:, None] - rows[None]) ** 2).sum(2)
+        every = np.log(np.exp(-2 * squared[~np.eye(len(rows), dtype=bool)]).mean())
+        assert measured["info_nce"] == pytest.approx(np.mean(losses), abs=1e-4)
+        assert measured["mutual_information_bound"] == pytest.approx(math.log(32) - np.mean(losses), abs=1e-4)
+        assert measured["uniformity"] == pytest.approx(np.mean(inner), abs=1e-4)
+        assert measured["uniformity_without_self"] == pytest.approx(np.mean(outer), abs=1e-4)
+        assert measured["uniformity_all_pairs"] == pytest.approx(every, abs=1e-4)
+
+
+def test_accuracy_is_that_of_the_clean_probe_under_noise(small_study: Study, tables: dict[str, pd.DataFrame]) -> None:
+    table, run = tables["robustness"], small_study.experiment
+    size = len(run.test)
+    fitted = embeddings(small_study, 1, 42, "train")
+    probe = LogisticRegression(max_iter=2000).fit(fitted.astype(np.float32), run.train.labels.numpy())
+    student = run.student(Arm(1, 42))
+    clean = run.view(run.arms()[0])(run.test.images)
+    draw = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
+    own = table[(table["width"] == 1) & (table["seed"] == 42) & (table["noise_space"] == "normalised")]
+    for sigma, accuracy in zip(own["sigma"], own["accuracy"], strict=True):
+        noisy = student((clean + sigma * draw).contiguous(memory_format=torch.channels_last)).detach()
+        rows = (noisy / noisy.norm(dim=1, keepdim=True)).numpy()
+        expected = 100 * (probe.predict(rows) == run.test.labels.numpy()).mean()
+        assert accuracy == pytest.approx(expected, abs=100 * 2.01 / size)  # two images may stand on the border
+    assert own["sigma"].tolist() == [0.0, 0.2]
+    spaces = table.pivot_table(index=["model", "width", "seed"], columns=["noise_space", "sigma"], values="accuracy")
+    assert (spaces[("normalised", 0.0)] == spaces[("pixel", 0.0)]).all()
+
+
+def test_augmentation_stands_beside_the_same_student_without(tables: dict[str, pd.DataFrame]) -> None:
+    table, robustness, spectrum = (tables[name] for name in ("augmentation", "robustness", "spectrum"))
+    assert set(table["width"]) == {1.0}
+    assert set(table["seed"]) == {42}
+    plain, treated = table[~table["augmented"]], table[table["augmented"]]
+    same = robustness[(robustness["width"] == 1) & (robustness["seed"] == 42)]
+    assert plain["accuracy"].tolist() == same["accuracy"].tolist()
+    ranks = spectrum[(spectrum["width"] == 1) & (spectrum["seed"] == 42) & (spectrum["quantity"] == "effective_rank")]
+    assert plain["effective_rank"].iloc[0] == pytest.approx(ranks["value"].iloc[0], rel=1e-9)
+    assert (treated["effective_rank"] == treated["effective_rank"].iloc[0]).all()
+    assert treated["effective_rank"].iloc[0] != plain["effective_rank"].iloc[0]
+
+
+ALONE = EXPANDED | {
+    "train_limit": 128,
+    "test_limit": 60,
+    "seeds": [42],
+    "augmentation_seeds": 1,
+    "sweeps": ["alternatives"],
+    "other_teachers": [],
+    "other_datasets": [],
+    "controls": CONTROLS,
+    "control_epochs": 2,
+    "control_widths": [0.25],
+    "control_resolution": 24,
+    "class_counts": [2, 10],
+    "statistics_seeds": 2,
+}
+
+
+@pytest.mark.parametrize("objective", ["infonce", "views"])
+def test_with_another_objective_alone_chapters_and_controls_are_about_its_students(
+    teacher_file: Path, tmp_path: Path, objective: str
+) -> None:
+    own = Study.from_profile(
+        "smoke", runs_dir=tmp_path, teacher_weights=teacher_file, **(ALONE | {"objectives": [objective]})
+    )
+    tables = own.compute()
+    assert tables.keys() == {*study.TABLES}
+    for name in ("training", "models", *SHAPES):
+        assert set(tables[name]["objective"].dropna()) == {objective}, name
+        pd.testing.assert_frame_equal(own.baseline(name), tables[name])
+    controls = tables["controls"]
+    assert set(controls["control"]) == {*CONTROLS}
+    others = {"objective": {"whitened", "labels", "none"}}
+    for name, rows in controls.groupby("control"):
+        assert set(rows["objective"].dropna()) - others.get(name, set()) <= {objective}, name
+    # the control of objectives has one row a student and measurement, each under the name of its own
+    rows = controls[(controls["control"] == "objective") & (controls["model"] != "teacher")]
+    assert set(rows["variant"]) == {objective, "whitened", "labels", "random"}
+    assert (rows["variant"].replace("random", "none") == rows["objective"]).all()
+    assert not rows.duplicated([c for c in rows.columns if c != "value"]).any()
+    accuracy = rows[(rows["quantity"] == "accuracy") & (rows["variant"] == objective)]
+    assert accuracy["value"].tolist() == tables["robustness"].query("model != 'teacher'")["accuracy"].tolist()
+    gains = tables["expansion"].query("comparison == 'gains'")
+    assert set(gains["objective"].dropna()) == {objective}
+    alternatives = tables["expansion"].query("comparison == 'alternatives'")
+    assert set(alternatives["objective"]) == {*student_configs.ALTERNATIVES} - {objective}
+    assert set(tables["generality"]["objective"].dropna()) == {objective}
+
+
+# A hundred classes
+
+
+@pytest.fixture(scope="module")
+def hundred_npz(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A hundred classes, each of a colour of its own: two training images a class and two for testing."""
+    rng = np.random.default_rng(0)
+    colours = rng.integers(40, 216, (100, 1, 1, 3))
+    labels = np.repeat(np.arange(100), 2)
+    noisy = [(colours[labels] + rng.integers(-30, 31, (200, 8, 8, 3))).astype(np.uint8) for _ in range(2)]
+    path = tmp_path_factory.mktemp("images") / "hundred.npz"
+    names = [f"colour {number}" for number in range(100)]
+    np.savez(path, train_images=noisy[0], test_images=noisy[1], train_labels=labels, test_labels=labels, classes=names)
+    return path
+
+
+HUNDRED = EXPANDED | {"seeds": [42], "widths": [0.25], "controls": CONTROLS, "train_limit": 200, "test_limit": 200,
+                      "control_epochs": 2, "control_widths": [0.5], "control_resolution": 24, "resolution": 16,
+                      "statistics_seeds": 2, "augmentation_seeds": 1, "other_teachers": []}  # fmt: skip
+
+
+def check_hundred(own: Study) -> dict[str, pd.DataFrame]:
+    tables = own.compute()
+    assert tables.keys() == {*study.TABLES}
+    assert all(len(table) for table in tables.values())
+    for table in tables.values():
+        measured = table[[c for c in ("value", "loss", "share", "accuracy") if c in table]]
+        assert np.isfinite(measured.to_numpy(float)).all()
+    generality = tables["generality"]
+    assert set(generality[generality["dataset"] == own.settings.dataset]["classes"]) == {100}
+    run = own.experiment
+    train, test = (run.encode(None, split).numpy() for split in ("train", "test"))
+    probe = LogisticRegression(max_iter=2000).fit(train, run.train.labels.numpy())
+    expected = 100 * probe.score(test, run.test.labels.numpy())
+    teacher = tables["robustness"].query("model == 'teacher' and sigma == 0")["accuracy"].item()
+    assert teacher == pytest.approx(expected, abs=101 / len(test))
+    return tables
+
+
+def test_a_hundred_classes_from_a_file_go_through_every_table(
+    hundred_npz: Path, teacher_file: Path, tmp_path: Path
+) -> None:
+    changed = {"dataset": str(hundred_npz), "other_datasets": ["scenes"], "batch_size": 20, "class_counts": [10, 50]}
+    own = Study.from_profile("smoke", runs_dir=tmp_path, teacher_weights=teacher_file, **(HUNDRED | changed))
+    tables = check_hundred(own)
+    assert set(tables["generality"]["classes"]) == {10, 100}
+    controls = tables["controls"]
+    # no teacher of captions has read these classes' names; all else speaks of a hundred
+    assert set(controls["control"]) == {*CONTROLS} - {"crossmodal"}
+    means = controls[(controls["control"] == "classes") & (controls["quantity"] == "means_rank")]
+    assert means["value"].between(1, 99).all()
+    sweep = controls[controls["quantity"] == "sweep_rank"]
+    assert set(sweep["x"]) == {10, 50}
+    learned = tables["robustness"].query("model == 'teacher' and sigma == 0")["accuracy"].item()
+    assert learned > 10  # ten times what chance gets: labels and images belong together
+
+
+@pytest.mark.filterwarnings("ignore:The number of unique classes")
+def test_a_hundred_classes_of_scenes_go_through_every_table(teacher_file: Path, tmp_path: Path) -> None:
+    without_classes = tuple(name for name in CONTROLS if name != "classes")
+    changed = {"dataset": "scenes100", "other_datasets": [], "test_limit": 150, "controls": without_classes}
+    own = Study.from_profile("smoke", runs_dir=tmp_path, teacher_weights=teacher_file, **(HUNDRED | changed))
+    controls = check_hundred(own)["controls"]
+    assert set(controls["control"]) == set(without_classes)
+    # the teacher of captions knows every colour and shape, so that students are placed among a hundred names
+    assert controls[controls["quantity"] == "chance"]["value"].item() == 1
+    zero_shot = controls[(controls["quantity"] == "zero_shot") & (controls["model"] != "teacher")]
+    assert zero_shot["value"].between(0, 100).all()
+    assert {"colour", "shape"} <= set(controls[controls["quantity"] == "factor_share"]["variant"])
+
+
+def test_a_second_access_reads_the_files(small_study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    again = Study(small_study.profile, small_study.settings, small_study.folder.parent)
+    monkeypatch.setattr(again.experiment, "encode", lambda *_, **__: pytest.fail("computed again"))
+    monkeypatch.setattr(again.experiment, "train_students", lambda: pytest.fail("trained again"))
+    for name, table in again.compute().items():
+        pd.testing.assert_frame_equal(table, getattr(small_study, name)(), check_exact=True)
+
+
+def test_a_lost_table_is_computed_again_to_the_same_numbers(small_study: Study, tmp_path: Path) -> None:
+    shutil.copytree(small_study.folder, tmp_path / small_study.folder.name)
+    own = Study(small_study.profile, small_study.settings, tmp_path)
+    (own.folder / "tables" / "information.csv").unlink()
+    pd.testing.assert_frame_equal(own.information(), small_study.information(), rtol=1e-4)
+
+
+def test_without_augmented_students_the_control_is_an_empty_table(teacher_file: Path, tmp_path: Path) -> None:
+    changed = {"augmentation_seeds": 0, "widths": [0.5], "seeds": [1], "epochs": 1, "noise_spaces": ["normalised"]}
+    own = Study.from_profile("smoke", runs_dir=tmp_path, teacher_weights=teacher_file, **(SMALL | changed))
+    table = own.augmentation()
+    assert list(table.columns) == [*IDENTITY, *SHAPES["augmentation"][0]]
+    assert len(table) == 0
+    assert len(own.training()) == 1
+    assert own.experiment.augmented_arms() == []
+
+
+def test_ways_to_open_a_study(teacher_file: Path, tmp_path: Path) -> None:
+    first = Study.from_profile("smoke", runs_dir=tmp_path, epochs=3, teacher_weights=teacher_file)
+    as_json = f'{{"epochs": 3, "teacher_weights": "{teacher_file}"}}'
+    for other in (
+        Study.open("smoke", {"epochs": 3, "teacher_weights": teacher_file}, tmp_path),
+        Study.open("smoke", as_json, tmp_path),
+    ):
+        assert other.folder == first.folder
+        assert other.settings == first.settings
+    assert first.folder.parent == tmp_path
+    with pytest.raises(InputError, match="unknown setting 'epoch'"):
+        Study.from_profile("smoke", epoch=3)
+    assert not list(tmp_path.iterdir())
+
+
+def test_runs_lie_in_the_books_checkout_or_in_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notebooks = tmp_path / "notebooks"
+    notebooks.mkdir()
+    monkeypatch.chdir(notebooks)
+    assert study.default_runs_dir() == notebooks / "runs"
+    (tmp_path / "_toc.yml").touch()
+    assert study.default_runs_dir() == tmp_path / "runs"
+    monkeypatch.chdir(tmp_path)
+    assert study.default_runs_dir() == tmp_path / "runs"
+
+
+def test_the_description_says_what_this_study_is(small_study: Study) -> None:
+    text = small_study.description()
+    for part in ("smoke", "128", "160", "scenes", "embedded", "0.5, 1", "42, 123", "2 epochs", small_study.folder.name):
+        assert part in text
+    assert "\n" not in text
