@@ -13,7 +13,7 @@ from asymdistill.claims.evaluate import evaluate
 from asymdistill.config.profiles import load_settings, parse_assignments, profile_names
 from asymdistill.config.settings import Settings
 from asymdistill.plots import report
-from asymdistill.runtime.checks import InputError
+from asymdistill.runtime.errors import InputError
 from asymdistill.runtime.progress import duration
 from asymdistill.study.doctor import examine
 from asymdistill.study.recorded import Recorded

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from asymdistill.runtime import devices
 from asymdistill.store import files, manifest
 from benchmarks import book, ceiling, grid, metrics, networks, precision, report
 from benchmarks import records as cost
@@ -21,7 +22,7 @@ FOLDER = Path(__file__).parent
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--device", default="cuda" if manifest.resolve_device("auto").type == "cuda" else "cpu")
+    parser.add_argument("--device", default="cuda" if devices.resolve_device("auto").type == "cuda" else "cpu")
     parser.add_argument("--out", type=Path, help="default: benchmarks/cpu.json or benchmarks/cuda.json")
     parser.add_argument("sections", nargs="*", choices=[*sections("cpu", {}), []], help="default: all")
     chosen = parser.parse_args(arguments)
@@ -74,7 +75,7 @@ def show(costs: cost.Costs) -> None:
 
 def _made(device: str) -> Record:
     return {
-        "device": manifest.describe_device(manifest.resolve_device(device)),
+        "device": devices.describe_device(devices.resolve_device(device)),
         "commit": manifest.commit(),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": manifest.versions(),

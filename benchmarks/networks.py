@@ -11,8 +11,7 @@ import torch
 from asymdistill.data.views import View, embed
 from asymdistill.models import students
 from asymdistill.models.teachers import untrained_teacher
-from asymdistill.runtime import executors
-from asymdistill.store import manifest
+from asymdistill.runtime import devices, executors
 from asymdistill.training.distillation import Recipe, distil
 from benchmarks import ceiling
 from benchmarks.measuring import Record, module, seconds
@@ -61,7 +60,7 @@ def measure_teachers(device: str) -> Iterator[Record]:
 
 def rate(width: float, resolution: int, device: str, precision: torch.dtype) -> Record:
     """Images a second of students that train side by side."""
-    workers = manifest.cores() if device == "cpu" else 1
+    workers = devices.cores() if device == "cpu" else 1
     steps = STEPS[resolution] * (1 if device == "cpu" else 20)
     images = torch.randint(0, 256, (BATCH, resolution, resolution, 3), dtype=torch.uint8)
     targets = torch.nn.functional.normalize(torch.randn(BATCH, 512), dim=1)

@@ -8,7 +8,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
-from asymdistill.models import students
+from asymdistill.config.names import student_name
 from asymdistill.plots.figures import STYLE, WIDTH, handle, placeholder, style
 from benchmarks import records
 from benchmarks.records import Costs
@@ -118,7 +118,7 @@ def training(costs: Costs) -> Figure:
     table = costs.section("training")
     if table.empty:
         return placeholder("training was not measured")
-    table = table[table["precision"] == "float32"].assign(model=lambda rows: rows["width"].map(students.label))
+    table = table[table["precision"] == "float32"].assign(model=lambda rows: rows["width"].map(student_name))
     with plt.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=(WIDTH, 4.2), layout="constrained")
         handles: list[Any] = []

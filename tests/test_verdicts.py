@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from asymdistill.builder import prose
-from asymdistill.runtime.checks import InputError
+from asymdistill.runtime.errors import InputError
 
 nbformat = pytest.importorskip("nbformat")
 pytest.importorskip("papermill")

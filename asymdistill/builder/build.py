@@ -27,8 +27,8 @@ from typing import Any
 from asymdistill.builder import prose
 from asymdistill.config.profiles import PATH_SETTINGS, load_settings, profile_names
 from asymdistill.config.settings import Settings
-from asymdistill.runtime.checks import InputError
-from asymdistill.store import manifest
+from asymdistill.runtime import devices
+from asymdistill.runtime.errors import InputError
 
 LOGGER = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ def build(
         "overrides": _absolute(overrides or {}),
         "runs_dir": str(runs_dir.resolve()),
     }
-    with _own_kernel(), ThreadPoolExecutor(manifest.cores()) as pool:
+    with _own_kernel(), ThreadPoolExecutor(devices.cores()) as pool:
         running = [pool.submit(_execute, path, parameters) for path in sorted((stage / "notebooks").glob("*.ipynb"))]
         try:
             for notebook in running:

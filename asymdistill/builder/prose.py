@@ -13,7 +13,7 @@ from asymdistill.claims.quantities import EVERY_STUDENT, LEADING, Subject
 from asymdistill.config.profiles import load_settings
 from asymdistill.data.preprocess import CLIP_STD
 from asymdistill.models.students import parameter_count
-from asymdistill.runtime.checks import InputError
+from asymdistill.runtime.errors import InputError
 
 CLASSES = 10  # of CIFAR-10
 SIGMA = 0.1  # the noise that the first paper's text speaks of

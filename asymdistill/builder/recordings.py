@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from asymdistill.claims.quantities import Results
+from asymdistill.config.names import TEACHER
 from asymdistill.config.settings import Settings
 from asymdistill.plots.comparison import NAMES, listed, pick, ratios, students_of, teacher_of, two
 from asymdistill.runtime.progress import duration
 from asymdistill.study.recorded import Recorded
-from asymdistill.study.student_configs import TEACHER
 from asymdistill.study.study import Study, default_runs_dir
 
 OWN = "this run"

@@ -18,9 +18,9 @@ from asymdistill.claims.facts import FACTS, number
 from asymdistill.claims.ledger import COLUMNS, Claim, claims_of, load, published
 from asymdistill.claims.quantities import AUGMENTED, EVERY_STUDENT, INFONCE, QUANTITIES, Results, Subject, measure
 from asymdistill.claims.rules import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, Finding, Words, judge
+from asymdistill.config.names import TEACHER
 from asymdistill.config.profiles import load_settings, profile_names
 from asymdistill.config.settings import Settings
-from asymdistill.study.student_configs import TEACHER
 
 __all__ = ["COLUMNS", "EVALUATED", "evaluate", "load", "published"]
 EVALUATED = (

@@ -15,8 +15,8 @@ import scipy.stats
 from asymdistill.claims.estimates import NotMeasured
 from asymdistill.claims.ledger import plain
 from asymdistill.claims.quantities import AUGMENTED, Subject
+from asymdistill.config.names import TEACHER
 from asymdistill.models.students import parameter_count
-from asymdistill.study.student_configs import TEACHER
 
 CLIP = "ViT-B-32-quickgelu"  # open_clip's name of the first paper's teacher
 WIDTHS = {"S": 1, "M": 2, "L": 4}

@@ -14,7 +14,7 @@ from typing import Any, Literal, Self
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from asymdistill.runtime.checks import InputError
+from asymdistill.runtime.errors import InputError
 
 Test = Literal["equal", "count", "at_least", "at_most", "same", "order"]
 STUDENTS = ("S", "M", "L")

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from asymdistill.claims.estimates import NotMeasured, difference, enough_seeds, without_seed
+from asymdistill.config.names import TEACHER
 from asymdistill.config.settings import Settings
-from asymdistill.study.student_configs import TEACHER
 
 EVERY_STUDENT = "students"
 AUGMENTED, INFONCE = "augmented", "infonce"

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from asymdistill.config.settings import Settings
-from asymdistill.runtime.checks import InputError
+from asymdistill.runtime.errors import InputError
 
 PATH_SETTINGS = ("dataset_root", "teacher_weights")
 

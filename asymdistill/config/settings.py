@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from asymdistill.config.names import SHIPPED_TEACHERS
+
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -21,10 +23,6 @@ CONTROLS: tuple[Control, ...] = get_args(Control)
 Objective = Literal["cosine", "infonce", "views", "vicreg", "uniformity"]
 Sweep = Literal["weight", "temperature", "batch_size", "width", "alternatives"]
 SWEEPS: tuple[Sweep, ...] = get_args(Sweep)
-
-# Teachers that are shipped, and image sets that are drawn.
-EMBEDDED = ("embedded", "embedded-views", "embedded-names")
-SCENES = ("scenes", "scenes100")
 
 
 class Settings(BaseModel):
@@ -50,8 +48,7 @@ class Settings(BaseModel):
 
     teacher: str = Field(
         "embedded",
-        description="`embedded`, `embedded-views`, `embedded-names`, `open_clip:<model>/<pretrained tag>` or "
-        "`timm:<model>`.",
+        description="`embedded`, `embedded-views`, `open_clip:<model>/<pretrained tag>` or `timm:<model>`.",
     )
     teacher_weights: Path | None = Field(
         None, description="A safetensors file with the teacher's weights; none: the library's own download."
@@ -167,8 +164,8 @@ class Settings(BaseModel):
     def _known_teacher(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
         for name in (value,) if isinstance(value, str) else value:
             library, _, rest = name.partition(":")
-            if name not in EMBEDDED and not (library in ("open_clip", "timm") and rest):
-                listed = ", ".join(map(repr, EMBEDDED))
+            if name not in SHIPPED_TEACHERS and not (library in ("open_clip", "timm") and rest):
+                listed = ", ".join(map(repr, SHIPPED_TEACHERS))
                 raise ValueError(f"allowed: {listed}, 'open_clip:<model>/<pretrained tag>', 'timm:<model>'")
         return value
 

@@ -12,10 +12,11 @@ from PIL import Image
 from torch import Tensor
 from torchvision.datasets.utils import check_integrity
 
-from asymdistill.config.settings import SCENES
+from asymdistill.config.names import GENERATED_IMAGES
 from asymdistill.data import scenes
-from asymdistill.runtime.checks import InputError, check_images, check_option
+from asymdistill.runtime.checks import check_images
 from asymdistill.runtime.download import Unavailable, expect_answer
+from asymdistill.runtime.errors import InputError, check_option
 from asymdistill.store.files import digest_bytes, digest_file
 
 Split = Literal["train", "test"]
@@ -139,7 +140,7 @@ def fingerprint(dataset: str, image_size: int = 32) -> str:
         InputError: nothing by that name.
     """
     path = Path(dataset).expanduser()
-    if dataset in SCENES or dataset in TORCHVISION:
+    if dataset in GENERATED_IMAGES or dataset in TORCHVISION:
         return dataset
     _check_there(dataset)
     if path.is_file():

@@ -6,9 +6,11 @@ import torch
 from torch import Tensor
 
 from asymdistill.data.preprocess import resize
-from asymdistill.runtime.memory import room_for_images
+from asymdistill.runtime.devices import free_and_total
 
 _PART = 1000
+# Part of the free memory that resized images may take: the rest is for those who use them.
+_SHARE = {"cuda": 0.5, "cpu": 0.25}
 
 
 class Resident:
@@ -56,3 +58,8 @@ class Resident:
 def size_of(images: int, resolution: int) -> int:
     """Bytes that so many images take, resized to R x R."""
     return 3 * images * resolution**2
+
+
+def room_for_images(device: torch.device) -> int:
+    """Bytes that resized images of one kind may take on a device now."""
+    return int(_SHARE.get(device.type, 0) * free_and_total(device)[0])

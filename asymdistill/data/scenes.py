@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from asymdistill.runtime.checks import InputError, check_option
+from asymdistill.runtime.errors import InputError, check_option
 
 Floats = NDArray[np.float64]
 

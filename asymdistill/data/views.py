@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from asymdistill.data.preprocess import CLIP_MEAN, CLIP_STD, clip_preprocess
-from asymdistill.runtime.checks import InputError, check_images, check_option
+from asymdistill.runtime.checks import check_images
+from asymdistill.runtime.errors import InputError, check_option
 
 Encoder = Callable[[Tensor], Tensor]
 NOISE_SPACES = ("normalised", "pixel")

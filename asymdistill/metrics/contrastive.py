@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from asymdistill.runtime.checks import InputError, check_embeddings, check_pair, check_positive
+from asymdistill.runtime.checks import check_embeddings, check_pair
+from asymdistill.runtime.errors import InputError, check_positive
 
 # Rows and columns of a block of pairs: 32 MB in float64 at a time.
 _BLOCK = 2048

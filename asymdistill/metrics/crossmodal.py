@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from asymdistill.metrics.contrastive import unit_rows
-from asymdistill.runtime.checks import InputError, check_labels
+from asymdistill.runtime.checks import check_labels
+from asymdistill.runtime.errors import InputError
 
 # Images compared with all captions at a time: 40 MB for 10,000 captions.
 _BLOCK = 512

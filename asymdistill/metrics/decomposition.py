@@ -16,7 +16,8 @@ from torch.optim.swa_utils import update_bn
 from asymdistill.metrics.gram import mean_embedding
 from asymdistill.metrics.spectrum import effective_rank, effective_rank_of, singular_values
 from asymdistill.models.students import ScalableCNN
-from asymdistill.runtime.checks import InputError, check_embeddings, check_labels, check_pair
+from asymdistill.runtime.checks import check_embeddings, check_labels, check_pair
+from asymdistill.runtime.errors import InputError
 
 # Below this share of the whole variance, float32 embeddings hold nothing but their rounding.
 _RESOLVED = 1e-14

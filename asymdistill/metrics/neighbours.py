@@ -4,7 +4,8 @@ import numpy as np
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 from torch import Tensor
 
-from asymdistill.runtime.checks import InputError, check_embeddings, check_labels
+from asymdistill.runtime.checks import check_embeddings, check_labels
+from asymdistill.runtime.errors import InputError
 
 
 def neighbour_accuracy(train: Tensor, train_labels: Tensor, test: Tensor, test_labels: Tensor, *, k: int = 20) -> float:

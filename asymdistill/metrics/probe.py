@@ -11,7 +11,8 @@ from sklearn.utils import get_tags
 from torch import Tensor
 from torch.nn import functional as F
 
-from asymdistill.runtime.checks import InputError, check_embeddings, check_labels, check_positive
+from asymdistill.runtime.checks import check_embeddings, check_labels
+from asymdistill.runtime.errors import InputError, check_positive
 
 
 @dataclass(frozen=True)

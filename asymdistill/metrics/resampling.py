@@ -10,7 +10,8 @@ from torch.nn import functional as F
 
 from asymdistill.data import scenes
 from asymdistill.metrics.spectrum import effective_rank, effective_rank_of
-from asymdistill.runtime.checks import InputError, check_embeddings, check_option
+from asymdistill.runtime.checks import check_embeddings
+from asymdistill.runtime.errors import InputError, check_option
 
 INDEPENDENT_FACTORS = ("shape", "colour", "size", "outline", "position", "pattern")
 """Factors of Scenes that are drawn independently of each other, each uniformly over its values.

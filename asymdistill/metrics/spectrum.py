@@ -12,7 +12,8 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from asymdistill.metrics.gram import add_products, gram_matrix, mean_embedding
-from asymdistill.runtime.checks import InputError, check_embeddings, check_option, check_pair
+from asymdistill.runtime.checks import check_embeddings, check_pair
+from asymdistill.runtime.errors import InputError, check_option
 
 SPECTRA = ("variance", "amplitude")
 

@@ -18,15 +18,15 @@ from open_clip.transformer import TextTransformer, VisionTransformer
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from asymdistill.config.settings import EMBEDDED
-from asymdistill.runtime.checks import InputError
+from asymdistill.config.names import SHIPPED_TEACHERS
+from asymdistill.runtime.errors import InputError
 
 EMBEDDING_DIM = 128
 RESOLUTION = 32
 FORMAT = "asymdistill embedded teacher, 1"
 # The names of the shipped teachers: trained on Scenes with captions, on augmented views of Scenes alone, and on
 # photographs with the names of their classes.
-CAPTIONS, VIEWS, NAMES = EMBEDDED
+CAPTIONS, VIEWS = SHIPPED_TEACHERS
 
 _WIDTH, _HEADS = 128, 4
 _IMAGE_LAYERS, _TEXT_LAYERS = 4, 2

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from asymdistill.runtime.checks import InputError, check_positive
+from asymdistill.runtime.errors import InputError, check_positive
 
 
 class ScalableCNN(nn.Module):
@@ -72,11 +72,6 @@ def receptive_field(dilation: int = 1) -> int:
         side += 2 * dilation * step + (step if pooled else 0)
         step *= 2 if pooled else 1
     return side
-
-
-def label(width: float) -> str:
-    """Name of a student: the paper's S, M and L for widths 1, 2 and 4, else the width itself."""
-    return {1.0: "S", 2.0: "M", 4.0: "L"}.get(float(width), f"w={width:g}")
 
 
 def _block(inputs: int, outputs: int, dilation: int) -> list[nn.Module]:

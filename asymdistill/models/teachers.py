@@ -13,12 +13,12 @@ import torch.nn.functional as F
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from asymdistill.config.settings import EMBEDDED
+from asymdistill.config.names import SHIPPED_TEACHERS
 from asymdistill.data.views import View, embed
 from asymdistill.models import mini_clip
 from asymdistill.models.weights import fetch, published
 from asymdistill.models.weights import find_weights as find_weights
-from asymdistill.runtime.checks import InputError
+from asymdistill.runtime.errors import InputError
 
 PRECISIONS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 TIMM_RESOLUTION = 224
@@ -126,7 +126,7 @@ def load_teacher(
     source, path = published(name), find_weights(name, weights)
     if precision not in PRECISIONS:
         raise InputError(f"precision is {precision!r}; allowed: {', '.join(PRECISIONS)}")
-    if path is None and name not in EMBEDDED:
+    if path is None and name not in SHIPPED_TEACHERS:
         path = fetch(name, source)
     try:
         teacher = _build(name, path)
@@ -206,7 +206,7 @@ def _load_timm(model: str, path: Path | None) -> Teacher:
 
 
 LOADERS: dict[str, Callable[[str, Path | None], Teacher]] = {
-    **dict.fromkeys(EMBEDDED, _load_embedded),
+    **dict.fromkeys(SHIPPED_TEACHERS, _load_embedded),
     "open_clip": _load_open_clip,
     "timm": _load_timm,
 }

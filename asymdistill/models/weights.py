@@ -7,11 +7,11 @@ from typing import Any
 import open_clip
 import timm
 
-from asymdistill.config.settings import EMBEDDED
-from asymdistill.runtime.checks import InputError
+from asymdistill.config.names import SHIPPED_TEACHERS
 from asymdistill.runtime.download import HubFile, Unavailable
+from asymdistill.runtime.errors import InputError
 
-LIBRARIES = (*EMBEDDED, "open_clip", "timm")
+LIBRARIES = (*SHIPPED_TEACHERS, "open_clip", "timm")
 VARIABLE = "ASYMDISTILL_TEACHER_WEIGHTS"
 
 
@@ -30,7 +30,7 @@ def find_weights(name: str, weights: Path | str | None = None) -> Path | None:
         InputError: it is not a safetensors file, or does not exist.
     """
     origin, named = "teacher_weights", weights
-    if weights is None and name not in EMBEDDED:
+    if weights is None and name not in SHIPPED_TEACHERS:
         origin, named = VARIABLE, os.environ.get(VARIABLE) or None
     if named is None:
         return None
@@ -55,12 +55,12 @@ def published(name: str) -> HubFile | None:
         InputError: no such teacher, or an activation function that does not fit the weights.
     """
     library, _, model = name.partition(":")
-    if library not in LIBRARIES or (library not in EMBEDDED) != bool(model):
+    if library not in LIBRARIES or (library not in SHIPPED_TEACHERS) != bool(model):
         raise InputError(
-            f"no teacher {name!r}; allowed: {', '.join(map(repr, EMBEDDED))}, 'open_clip:<model>/<pretrained tag>', "
+            f"no teacher {name!r}; allowed: {', '.join(map(repr, SHIPPED_TEACHERS))}, 'open_clip:<model>/<pretrained tag>', "
             "'timm:<model>'"
         )
-    if library in EMBEDDED:
+    if library in SHIPPED_TEACHERS:
         return None
     return _published_by_open_clip(model) if library == "open_clip" else _published_by_timm(model)
 

@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 import scipy.stats
 
-from asymdistill.study.student_configs import ALTERNATIVES, TEACHER
+from asymdistill.config.names import TEACHER
+from asymdistill.study.student_configs import ALTERNATIVES
 
 MANY = 6  # pairs from which on Wilcoxon's signed-rank test can give p < 0.05
 NAMES = {

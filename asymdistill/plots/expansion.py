@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from asymdistill.config.names import INFONCE, TEACHER
 from asymdistill.plots.comparison import (
     NAMES,
     by_objective,
@@ -31,7 +32,6 @@ from asymdistill.plots.comparison import (
 )
 from asymdistill.plots.figures import STYLE, WIDTH, band, handle, placeholder, style
 from asymdistill.plots.panels import BLACK, GREY, HOLLOW, legend_above, model_handles, name_rows, panels, row_of_dots
-from asymdistill.study.student_configs import INFONCE, TEACHER
 
 RANK = "effective rank (dimensions)"
 DASHES = ("-", "--")

@@ -19,10 +19,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FormatStrFormatter, LogLocator, MaxNLocator, NullFormatter
 from torch import Tensor
 
+from asymdistill.config.names import TEACHER
 from asymdistill.config.settings import Settings
 from asymdistill.data.datasets import ImageSet
 from asymdistill.data.views import GaussianNoise, View, see
-from asymdistill.study.student_configs import TEACHER
 
 WIDTH = 6.4  # inches
 Colour = tuple[float, float, float]

@@ -5,6 +5,7 @@ Each function takes the rows of its control and returns a paragraph, and one sen
 
 import pandas as pd
 
+from asymdistill.config.names import TEACHER
 from asymdistill.plots.comparison import (
     ends,
     level,
@@ -17,7 +18,6 @@ from asymdistill.plots.comparison import (
     teacher_of,
     values_by,
 )
-from asymdistill.study.student_configs import TEACHER
 
 CENTRED = "variance, centred"
 OTHERS = {"whitened": "whitened targets", "labels": "labels", "random": "no training"}

@@ -13,11 +13,11 @@ from asymdistill.builder import scorecard
 from asymdistill.builder.recordings import Run, accuracy_values, rank_values, test_images
 from asymdistill.claims import evaluate
 from asymdistill.claims.rules import NOT_TESTABLE
+from asymdistill.config.names import TEACHER
 from asymdistill.config.settings import CONTROLS
 from asymdistill.plots import control_report, expansion_report, report
 from asymdistill.plots.comparison import listed, students_of, teacher_of
 from asymdistill.plots.report import Reading
-from asymdistill.study.student_configs import TEACHER
 
 NONE = "No run is recorded in `results/`: this page shows this run alone."
 Ledgers = Mapping[str, pd.DataFrame]

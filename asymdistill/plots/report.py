@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from asymdistill.claims.facts import welch
-from asymdistill.study.student_configs import TEACHER
+from asymdistill.config.names import TEACHER
 
 Reading = dict[str, Any]
 SHARE_COMPONENTS = 20  # the paper's Figure 1 speaks of the teacher's top 20

@@ -1,23 +1,9 @@
-"""Checks of arguments, shared by every floor: one clear line that names what is wrong and what is allowed."""
-
-from collections.abc import Collection
+"""Checks of tensors: shape, type and finite values."""
 
 import torch
 from torch import Tensor
 
-
-class InputError(ValueError):
-    """A setting, file or argument from outside is unusable.
-
-    The message is one line that names what was wrong and what is allowed; the command line prints it as it is and
-    exits with status 2.
-    """
-
-
-def check_option(name: str, value: object, allowed: Collection[object]) -> None:
-    """Raise ``InputError`` unless ``value`` is one of ``allowed``."""
-    if value not in allowed:
-        raise InputError(f"{name} is {value!r}; allowed: {', '.join(map(repr, allowed))}")
+from asymdistill.runtime.errors import InputError
 
 
 def check_embeddings(name: str, embeddings: Tensor, *, min_rows: int = 2) -> None:
@@ -49,12 +35,6 @@ def check_images(name: str, images: Tensor) -> None:
         raise InputError(f"{name} must be a uint8 tensor, not {kind}")
     if images.ndim != 4 or images.shape[-1] != 3:
         raise InputError(f"{name} must have shape N x H x W x 3, not {tuple(images.shape)}")
-
-
-def check_positive(name: str, value: float) -> None:
-    """Raise ``InputError`` unless ``value`` is a finite number greater than zero."""
-    if not 0 < value < float("inf"):
-        raise InputError(f"{name} is {value}; it must be a finite number greater than 0")
 
 
 def check_labels(name: str, labels: Tensor, count: int) -> None:

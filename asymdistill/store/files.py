@@ -18,7 +18,7 @@ import safetensors.torch
 from torch import Tensor
 
 # Columns that hold whole numbers or nothing (the teacher has no seed): pandas would read them as floats.
-INTEGER_COLUMNS = ("seed", "component", "epoch", "images", "parameters")
+from asymdistill.config.names import INTEGER_COLUMNS
 
 
 class DamagedFileWarning(UserWarning):

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import platform
 import subprocess
 from collections.abc import Iterable
@@ -13,39 +12,12 @@ from typing import Any
 
 import torch
 
-from asymdistill.runtime.checks import InputError
 from asymdistill.store.files import digest_bytes, digest_file
 
 PACKAGE = Path(__file__).parents[1]
 LIBRARIES = ("asymdistill", "torch", "torchvision", "open_clip_torch", "timm", "numpy", "scikit-learn", "pandas")
 # Rooms whose code makes results; the others show them.
 ROOMS = ("config", "data", "metrics", "models", "runtime", "store", "study", "training")
-
-
-def resolve_device(device: str) -> torch.device:
-    """The device that a setting names, ``auto`` being a GPU where there is one.
-
-    Raises:
-        InputError: a GPU was asked for that is not there.
-    """
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    kind, _, index = device.partition(":")  # torch.device wraps an index that does not fit into 8 bits
-    if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
-        raise InputError(f"device is {device!r} and {torch.cuda.device_count()} CUDA devices are here; allowed: 'cpu'")
-    return torch.device(device)
-
-
-def describe_device(device: torch.device) -> str:
-    """A device in words: the GPU's name, or the CPU's architecture and number of cores."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"CPU ({platform.machine()}, {cores()} cores)"
-
-
-def cores() -> int:
-    """CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @cache

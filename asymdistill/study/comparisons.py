@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator
 import pandas as pd
 from torch import Tensor
 
+from asymdistill.config.names import IDENTITY
 from asymdistill.metrics import neighbours, spectrum
 from asymdistill.study import student_configs
 from asymdistill.study.experiment import Experiment
 from asymdistill.study.measurements import clean_probe, measured, under_noise
 from asymdistill.study.run import Row
-from asymdistill.study.student_configs import IDENTITY, Arm, Model
+from asymdistill.study.student_configs import Arm, Model
 from asymdistill.training import losses
 
 COLUMNS = ("comparison", "quantity", *IDENTITY, "sigma", "x", "value")

@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from asymdistill.config.names import IDENTITY, TEACHER, UNTRAINED
 from asymdistill.data.views import BATCH, GaussianNoise, see
 from asymdistill.metrics import decomposition, resampling, spectrum
 from asymdistill.metrics import probe as probing
@@ -21,7 +22,7 @@ from asymdistill.study.crossmodal import TRUNCATED
 from asymdistill.study.experiment import Experiment
 from asymdistill.study.measurements import clean_probe, measured, under_noise
 from asymdistill.study.run import Row
-from asymdistill.study.student_configs import IDENTITY, Arm, Model
+from asymdistill.study.student_configs import Arm, Model
 
 COLUMNS = ("control", "quantity", *IDENTITY, "variant", "sigma", "x", "value")
 KEPT = (2, 4, 8, 16, 32, 64, 128, 256)
@@ -65,7 +66,7 @@ def _known(
 
 
 def _teachers(robustness: pd.DataFrame) -> Iterator[tuple[float, float]]:
-    own = robustness[(robustness["model"] == student_configs.TEACHER) & (robustness["noise_space"] == "normalised")]
+    own = robustness[(robustness["model"] == TEACHER) & (robustness["noise_space"] == "normalised")]
     return zip(own["sigma"], own["accuracy"], strict=True)
 
 
@@ -178,7 +179,7 @@ def _capacity(run: Experiment, robustness: pd.DataFrame) -> Iterator[Row]:
 def _objective(run: Experiment, robustness: pd.DataFrame) -> Iterator[Row]:
     def measure(model: Model, check: Check) -> list[Row]:
         assert model is not None
-        variant = "random" if model.objective == student_configs.UNTRAINED else model.objective
+        variant = "random" if model.objective == UNTRAINED else model.objective
         rows = [_rank(run, model, variant)]
         return rows if model in plain else rows + _accuracies(run, model, check, variant)
 

@@ -6,11 +6,11 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from asymdistill.config.settings import EMBEDDED
+from asymdistill.config.names import SHIPPED_TEACHERS
 from asymdistill.data import scenes
 from asymdistill.data.views import BATCH, GaussianNoise
 from asymdistill.metrics import crossmodal, decomposition
-from asymdistill.runtime.checks import InputError
+from asymdistill.runtime.errors import InputError
 from asymdistill.study.experiment import Experiment
 from asymdistill.study.measurements import measured
 from asymdistill.study.run import Row
@@ -56,7 +56,7 @@ def rows(run: Experiment) -> Iterator[Row]:
 
 def class_texts(run: Experiment) -> Tensor | None:
     """The text embeddings of the classes' names, C x d; None where the teacher reads no text or not these names."""
-    template = "a {}" if run.settings.teacher in EMBEDDED else "a photo of a {}."
+    template = "a {}" if run.settings.teacher in SHIPPED_TEACHERS else "a photo of a {}."
     try:
         return run.teacher.encode_text([template.format(name.replace("_", " ")) for name in run.test.class_names]).cpu()
     except InputError:

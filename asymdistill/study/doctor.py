@@ -11,14 +11,14 @@ import torch
 from torchvision.datasets import ImageFolder
 from torchvision.datasets.utils import check_integrity
 
-from asymdistill.config.settings import EMBEDDED, SCENES, Settings
+from asymdistill.config.names import GENERATED_IMAGES, SHIPPED_TEACHERS
+from asymdistill.config.settings import Settings
 from asymdistill.data import datasets, scenes
 from asymdistill.models import mini_clip, weights
 from asymdistill.models.teachers import PRECISIONS, Teacher, load_teacher, untrained_teacher
-from asymdistill.runtime import memory
-from asymdistill.runtime.checks import InputError
+from asymdistill.runtime import devices
+from asymdistill.runtime.errors import InputError
 from asymdistill.runtime.progress import duration
-from asymdistill.store import manifest
 from asymdistill.study import forecast, generality, rehearsal
 from asymdistill.study.forecast import Plan
 from asymdistill.training.distillation import steps_per_epoch
@@ -89,7 +89,7 @@ def examine(profile: str, settings: Settings) -> list[Finding]:
     host = forecast.host_bytes(plan, libraries, _resident() - before)
     findings += [_students(profile, plan, plans), _memory("memory", host, *there)]
     if device.type == "cuda":
-        free, total = memory.free_and_total(device)
+        free, total = devices.free_and_total(device)
         own = torch.cuda.memory_reserved(device)  # by the rehearsal
         findings.append(_memory("GPU memory", forecast.gpu_bytes(plan), free + own, total))
     return [*findings, of_time]
@@ -103,23 +103,23 @@ def _device(settings: Settings) -> tuple[torch.device, Finding]:
     cpu = torch.device("cpu")
     known = [cpu, *(torch.device("cuda", index) for index in range(torch.cuda.device_count()))]
     try:
-        device = manifest.resolve_device(settings.device)
+        device = devices.resolve_device(settings.device)
     except InputError as error:
         return cpu, Finding("device", "missing", f"{error}; here: {_named(known)}")
     chosen = cpu if device.type == "cpu" else torch.device("cuda", device.index or 0)
     others = [other for other in known if other != chosen]
     also = f"also here: {_named(others)}" if others else "no GPU is here"
-    return device, Finding("device", "ok", f"{manifest.describe_device(device)}; {also}")
+    return device, Finding("device", "ok", f"{devices.describe_device(device)}; {also}")
 
 
 def _named(devices: Sequence[torch.device]) -> str:
-    return ", ".join(f"{device}, {manifest.describe_device(device)}" for device in devices)
+    return ", ".join(f"{device}, {devices.describe_device(device)}" for device in devices)
 
 
 def _images(settings: Settings) -> tuple[Images | None, Finding]:
     name = settings.dataset
     try:
-        if name in SCENES:
+        if name in GENERATED_IMAGES:
             drawn, classes = datasets.SCENES_DEFAULT_COUNT, len(scenes.SHAPES)
             there = Images(drawn["train"], drawn["test"], SIDE, classes if name == "scenes" else 100)
             finding = Finding("images", "ok", f"{name}, which are drawn and need no file")
@@ -134,7 +134,7 @@ def _images(settings: Settings) -> tuple[Images | None, Finding]:
             finding = Finding("images", "ok", words)
         wanted = replace(there, train=settings.train_limit or there.train, test=settings.test_limit or there.test)
         for split in ("train", "test"):
-            if name not in SCENES and getattr(wanted, split) > getattr(there, split):
+            if name not in GENERATED_IMAGES and getattr(wanted, split) > getattr(there, split):
                 raise InputError(
                     f"{split}_limit is {getattr(wanted, split)}; {name} has {getattr(there, split)} such images"
                 )
@@ -179,7 +179,7 @@ def _weights(settings: Settings, device: torch.device) -> tuple[Teacher, Finding
     name, source = settings.teacher, weights.published(settings.teacher)
     try:
         path = weights.find_weights(name, settings.teacher_weights)
-        if path is None and name in EMBEDDED:
+        if path is None and name in SHIPPED_TEACHERS:
             path = mini_clip.embedded_path(name)
         if path is None and source is not None:
             path = source.cached()
@@ -220,7 +220,7 @@ def _memory(name: str, parts: Mapping[str, int], free: int, total: int) -> Findi
 
 def _host_memory() -> tuple[int, int]:
     """Bytes free for a run that takes this process's place, and bytes in all."""
-    free, total = memory.free_and_total(torch.device("cpu"))
+    free, total = devices.free_and_total(torch.device("cpu"))
     return free + _resident(), total
 
 
@@ -239,7 +239,7 @@ def _time(plans: Sequence[Plan]) -> Finding:
     whole = sum(parts.values())
     listed = ", ".join(f"{part} {duration(seconds)}" for part, seconds in parts.items())
     words = (
-        f"about {duration(whole)} on {manifest.describe_device(plans[0].device)} ({listed}): an estimate, from some "
+        f"about {duration(whole)} on {devices.describe_device(plans[0].device)} ({listed}): an estimate, from some "
         f"steps of every network and batches of the teachers timed just now, {plans[0].workers} side by side"
     )
     return Finding("time", "warning" if whole > LONG else "ok", words)

@@ -18,7 +18,7 @@ from asymdistill.data.views import Encoder, GaussianNoise, View, embed
 from asymdistill.metrics import spectrum
 from asymdistill.models import students
 from asymdistill.models.teachers import PRECISIONS, Teacher, load_teacher
-from asymdistill.runtime.checks import InputError
+from asymdistill.runtime.errors import InputError
 from asymdistill.runtime.progress import Progress
 from asymdistill.store import files
 from asymdistill.study import student_configs

@@ -8,12 +8,11 @@ import torch
 from torch import Tensor
 
 from asymdistill.config.settings import Settings
-from asymdistill.data.resized import size_of
+from asymdistill.data.resized import room_for_images, size_of
 from asymdistill.data.views import View
 from asymdistill.models.students import ScalableCNN
 from asymdistill.models.teachers import Teacher
-from asymdistill.runtime.memory import room_for_images
-from asymdistill.store import manifest
+from asymdistill.runtime import devices
 from asymdistill.study import student_configs
 from asymdistill.study.student_configs import Arm
 
@@ -55,7 +54,7 @@ class Plan:
     @property
     def workers(self) -> int:
         """Students trained side by side."""
-        return 1 if self.device.type == "cuda" else self.settings.workers or manifest.cores()
+        return 1 if self.device.type == "cuda" else self.settings.workers or devices.cores()
 
     @property
     def subsets(self) -> list[int]:

@@ -4,8 +4,8 @@ from itertools import product
 
 import pandas as pd
 
+from asymdistill.config.names import IDENTITY
 from asymdistill.config.settings import Settings
-from asymdistill.study.student_configs import IDENTITY
 
 COLUMNS = ("dataset", "teacher", "classes", "quantity", *IDENTITY, "sigma", "value")
 

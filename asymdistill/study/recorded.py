@@ -11,7 +11,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from asymdistill.config.settings import CONTROLS, SWEEPS, Settings
-from asymdistill.runtime.checks import InputError
+from asymdistill.runtime.errors import InputError
 from asymdistill.store import files as artifacts
 from asymdistill.study.comparisons import GAINS
 from asymdistill.study.study import TABLES

@@ -9,7 +9,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from asymdistill.config.settings import SCENES
+from asymdistill.config.names import GENERATED_IMAGES
 from asymdistill.data import scenes
 from asymdistill.data.views import BATCH, Encoder, View, embed
 from asymdistill.metrics import probe as probing
@@ -66,7 +66,7 @@ def seconds(plan: Plan) -> dict[str, float]:
     evaluated = [_evaluation(plan, arm, rates[_network(arm)].encode) + probe for arm in plan.students]
     ranks = RANKS + (RESAMPLES if "estimators" in plan.settings.controls else 0)
     return {
-        "images": encoded * _drawing() if plan.settings.dataset in SCENES else 0.0,
+        "images": encoded * _drawing() if plan.settings.dataset in GENERATED_IMAGES else 0.0,
         "teacher": encoded * teacher / plan.workers,  # it encodes alone, on all cores
         "students": makespan(
             [_training(plan, arm, rates[_network(arm)], teacher) for arm in plan.students], plan.workers

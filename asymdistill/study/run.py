@@ -9,11 +9,12 @@ from typing import Any
 
 import torch
 
-from asymdistill.config.settings import EMBEDDED, Settings
+from asymdistill.config.names import SHIPPED_TEACHERS
+from asymdistill.config.settings import Settings
 from asymdistill.data import datasets
 from asymdistill.models import mini_clip
 from asymdistill.models.weights import find_weights, published
-from asymdistill.runtime import executors
+from asymdistill.runtime import devices, executors
 from asymdistill.runtime.executors import Item
 from asymdistill.runtime.progress import Progress
 from asymdistill.store import files as artifacts
@@ -43,7 +44,7 @@ class Run:
     def __init__(self, profile: str, settings: Settings, runs_dir: str | Path) -> None:
         self.profile = profile
         self.settings = settings
-        self.device = manifest.resolve_device(settings.device)
+        self.device = devices.resolve_device(settings.device)
         if self.device.type == "cuda":
             torch.backends.cudnn.allow_tf32 = False  # float32 is to mean float32; bfloat16 is there for speed
         self.folder = Path(runs_dir) / f"{profile}-{self._key()}"
@@ -54,7 +55,7 @@ class Run:
 
         See ``parallel.side_by_side``.
         """
-        workers = 1 if self.device.type == "cuda" else self.settings.workers or manifest.cores()
+        workers = 1 if self.device.type == "cuda" else self.settings.workers or devices.cores()
         if items:
             executors.side_by_side(work, items, workers=min(workers, len(items)))
 
@@ -91,7 +92,7 @@ class Run:
             "profile": self.profile,
             "run": self.folder.name,
             "commit": manifest.commit(),
-            "device": manifest.describe_device(self.device),
+            "device": devices.describe_device(self.device),
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "versions": manifest.versions(),
             "settings": self.settings.model_dump(mode="json", exclude={"workers"}),
@@ -102,7 +103,7 @@ class Run:
         setting = self.settings
         published(setting.teacher)  # names a teacher that does not exist
         weights = find_weights(setting.teacher, setting.teacher_weights)
-        if weights is None and setting.teacher in EMBEDDED:
+        if weights is None and setting.teacher in SHIPPED_TEACHERS:
             weights = mini_clip.embedded_path(setting.teacher)
         files = [] if weights is None else [weights]
         extra = [datasets.fingerprint(setting.dataset, setting.image_size)]

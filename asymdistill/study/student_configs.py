@@ -4,16 +4,12 @@ from dataclasses import dataclass, fields
 from itertools import count, islice
 from typing import Any
 
+from asymdistill.config.names import INFONCE, TEACHER, UNTRAINED, student_name
 from asymdistill.config.settings import Settings
 from asymdistill.data.views import View
-from asymdistill.models import students
 from asymdistill.training import losses
 from asymdistill.training.distillation import Objective
 
-TEACHER = "teacher"
-IDENTITY = ("model", "width", "seed", "objective", "augmented")
-UNTRAINED = "none"
-INFONCE = "infonce"
 ALTERNATIVES = ("cosine", INFONCE, "views", "vicreg", "uniformity", "whitened")
 TERMS = {"vicreg": losses.variance_and_covariance, "uniformity": losses.uniformity}
 
@@ -72,7 +68,7 @@ def identity(model: Model) -> dict[str, Any]:
     if model is None:
         return {"model": TEACHER, "width": None, "seed": None, "objective": None, "augmented": False}
     return {
-        "model": students.label(model.width),
+        "model": student_name(model.width),
         "width": model.width,
         "seed": model.seed,
         "objective": model.objective,

@@ -9,16 +9,17 @@ from typing import Any, Self
 import pandas as pd
 import torch
 
+from asymdistill.config.names import IDENTITY
 from asymdistill.config.profiles import load_settings
 from asymdistill.config.settings import Settings
 from asymdistill.metrics import contrastive, spectrum
 from asymdistill.models import students
-from asymdistill.runtime.checks import check_option
+from asymdistill.runtime.errors import check_option
 from asymdistill.store import files
 from asymdistill.study import comparisons, controls, generality
 from asymdistill.study.experiment import Experiment
 from asymdistill.study.measurements import under_noise
-from asymdistill.study.student_configs import IDENTITY, Arm, Model, identity
+from asymdistill.study.student_configs import Arm, Model, identity
 
 Rows = Iterator[dict[str, Any]]
 TABLES = (

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from asymdistill.data.preprocess import random_crop_flip
 from asymdistill.data.views import GaussianNoise, View, see
 from asymdistill.models import students
-from asymdistill.runtime.checks import InputError, check_embeddings, check_images, check_option
+from asymdistill.runtime.checks import check_embeddings, check_images
+from asymdistill.runtime.errors import InputError, check_option
 from asymdistill.training.losses import cosine_distance
 
 Objective = Callable[..., Tensor]

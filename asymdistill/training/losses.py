@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from asymdistill.runtime.checks import InputError, check_embeddings, check_option, check_positive
+from asymdistill.runtime.checks import check_embeddings
+from asymdistill.runtime.errors import InputError, check_option, check_positive
 
 POSITIVES = ("teacher", "views")
 # VICReg's own weights of its variance and covariance terms, in units of that of its invariance term.

@@ -34,7 +34,7 @@ from asymdistill.models.mini_clip import (
     load_embedded,
     pack,
 )
-from asymdistill.runtime.checks import InputError
+from asymdistill.runtime.errors import InputError
 from asymdistill.store import files
 from asymdistill.training.pretraining import Log, check_settings, command_line, embed, optimizer, probe_and_rank, step
 from asymdistill.training.scenes_clip import contrastive_loss, matches

@@ -22,7 +22,7 @@ from asymdistill.data.preprocess import clip_preprocess
 from asymdistill.data.scenes import SHAPES, generate
 from asymdistill.metrics.spectrum import effective_rank
 from asymdistill.models.mini_clip import RESOLUTION, ImageTower
-from asymdistill.runtime.checks import InputError, check_positive
+from asymdistill.runtime.errors import InputError, check_positive
 
 _PACKAGES = ("torch", "open_clip_torch", "numpy", "pillow", "scikit-learn")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from asymdistill.builder import build as builder
-from asymdistill.runtime.checks import InputError
+from asymdistill.runtime.errors import InputError
 from asymdistill.store import files as artifacts
 
 nbformat = pytest.importorskip("nbformat")

@@ -14,7 +14,7 @@ from asymdistill.builder.recordings import Run
 from asymdistill.claims import evaluate
 from asymdistill.plots import recording_report
 from asymdistill.plots import recordings as recording_figures
-from asymdistill.runtime.checks import InputError
+from asymdistill.runtime.errors import InputError
 from asymdistill.store import files
 from asymdistill.study.recorded import Recorded, record
 from asymdistill.study.study import Study

@@ -9,7 +9,7 @@ from made_runs import accuracies, control, of_components, ranks, run, table
 
 from asymdistill.claims import evaluate
 from asymdistill.models import students
-from asymdistill.runtime.checks import InputError
+from asymdistill.runtime.errors import InputError
 from asymdistill.study.study import Study
 
 VERDICTS = {"reproduced", "not reproduced", "not testable here"}

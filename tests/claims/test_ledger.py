@@ -6,7 +6,7 @@ import pytest
 
 from asymdistill.claims import evaluate, ledger
 from asymdistill.claims.ledger import Claim
-from asymdistill.runtime.checks import InputError
+from asymdistill.runtime.errors import InputError
 
 # What the first paper and its notebook report, transcribed independently of the ledger.
 SPECTRUM = {

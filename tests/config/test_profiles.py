@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from asymdistill.claims import evaluate
 from asymdistill.config.profiles import load_settings, parse_assignments, profile_names
 from asymdistill.config.settings import SWEEPS, Settings
-from asymdistill.runtime.checks import InputError
+from asymdistill.runtime.errors import InputError
 
 # The first paper's protocol, setting by setting.
 PAPER = {

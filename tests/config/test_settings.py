@@ -3,9 +3,10 @@
 import pytest
 from pydantic import ValidationError
 
+from asymdistill.config.names import SHIPPED_TEACHERS
 from asymdistill.config.profiles import load_settings
-from asymdistill.config.settings import EMBEDDED, SWEEPS, Settings
-from asymdistill.runtime.checks import InputError
+from asymdistill.config.settings import SWEEPS, Settings
+from asymdistill.runtime.errors import InputError
 
 BAD = {
     "epochs": (0, -1, 1.5, "many", None),
@@ -72,7 +73,9 @@ def test_nothing_is_varied_or_crossed_unless_it_is_asked_for() -> None:
     assert Settings(sweeps=SWEEPS).sweeps == ("weight", "temperature", "batch_size", "width", "alternatives")
 
 
-@pytest.mark.parametrize("name", [*EMBEDDED, "timm:vit_small_patch14_dinov2.lvd142m", "open_clip:ViT-B-32/openai"])
+@pytest.mark.parametrize(
+    "name", [*SHIPPED_TEACHERS, "timm:vit_small_patch14_dinov2.lvd142m", "open_clip:ViT-B-32/openai"]
+)
 def test_every_kind_of_teacher_may_be_set_beside_another(name: str) -> None:
     assert Settings(teacher=name).teacher == name
     assert Settings(other_teachers=(name,)).other_teachers == (name,)

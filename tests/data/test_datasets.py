@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from asymdistill.data import datasets, scenes
-from asymdistill.runtime.checks import InputError
+from asymdistill.runtime.errors import InputError
 
 
 def write_npz(path: Path, count: int = 30, side: int = 8, **replaced: object) -> dict[str, np.ndarray]:

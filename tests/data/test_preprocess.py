@@ -18,7 +18,7 @@ from asymdistill.data.preprocess import (
     random_crop_flip,
     resize,
 )
-from asymdistill.runtime.checks import InputError
+from asymdistill.runtime.errors import InputError
 
 
 def noise(count: int, height: int, width: int, seed: int = 0) -> torch.Tensor:

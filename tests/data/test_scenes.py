@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from asymdistill.data import scenes
 from asymdistill.data.scenes import FACTORS, PALETTE, SHAPES, Scenes, caption, class_prompt, generate
-from asymdistill.runtime.checks import InputError
+from asymdistill.runtime.errors import InputError
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from torch import Tensor
 from asymdistill.data import views
 from asymdistill.data.preprocess import CLIP_MEAN, CLIP_STD
 from asymdistill.data.views import GaussianNoise, View, embed, see
-from asymdistill.runtime.checks import InputError
+from asymdistill.runtime.errors import InputError
 
 VIEW = View(16)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from asymdistill.metrics import contrastive
 from asymdistill.metrics.contrastive import info_nce, mutual_information_bound, uniformity, unit_rows
-from asymdistill.runtime.checks import InputError
+from asymdistill.runtime.errors import InputError
 
 
 def pair(rows: int, dim: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:

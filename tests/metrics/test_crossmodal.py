@@ -12,7 +12,7 @@ from sklearn.metrics.pairwise import cosine_similarity
 from sklearn.neighbors import KNeighborsClassifier
 
 from asymdistill.metrics.crossmodal import modality_gap, retrieval, zero_shot_accuracy
-from asymdistill.runtime.checks import InputError
+from asymdistill.runtime.errors import InputError
 
 quick = settings(max_examples=30)
 

@@ -25,7 +25,7 @@ from asymdistill.metrics.decomposition import (
 )
 from asymdistill.metrics.spectrum import effective_rank, effective_rank_of, singular_values, subspace_alignment
 from asymdistill.models.students import build
-from asymdistill.runtime.checks import InputError
+from asymdistill.runtime.errors import InputError
 
 quick = settings(max_examples=30)
 seeds = st.integers(0, 2**31)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from asymdistill.metrics.neighbours import neighbour_accuracy, neighbour_overlap
-from asymdistill.runtime.checks import InputError
+from asymdistill.runtime.errors import InputError
 
 few_examples = settings(max_examples=25)
 

@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import normalize
 
 from asymdistill.metrics.probe import Probe, _fit_tensors, fit_probe
-from asymdistill.runtime.checks import InputError
+from asymdistill.runtime.errors import InputError
 
 
 def classes(rows: int, dim: int = 16, count: int = 5, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:

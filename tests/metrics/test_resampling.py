@@ -18,7 +18,7 @@ from asymdistill.metrics.resampling import (
     rank_by_sample_size,
 )
 from asymdistill.metrics.spectrum import SPECTRA, effective_rank
-from asymdistill.runtime.checks import InputError
+from asymdistill.runtime.errors import InputError
 
 
 @pytest.fixture(scope="module")

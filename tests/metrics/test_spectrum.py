@@ -20,7 +20,7 @@ from asymdistill.metrics.spectrum import (
     singular_values,
     subspace_alignment,
 )
-from asymdistill.runtime.checks import InputError
+from asymdistill.runtime.errors import InputError
 
 
 def sample(rows: int, dim: int, rank: int | None = None, *, mean: float = 1.0, seed: int = 0) -> torch.Tensor:

@@ -10,13 +10,13 @@ from safetensors.torch import save_file
 from sklearn.linear_model import LogisticRegression
 from torch.nn import functional as F
 
-from asymdistill.config.settings import EMBEDDED
+from asymdistill.config.names import SHIPPED_TEACHERS
 from asymdistill.data import scenes
 from asymdistill.metrics.spectrum import effective_rank
 from asymdistill.models import mini_clip
 from asymdistill.models.mini_clip import EMBEDDING_DIM, ImageTower, TextTower, Towers, Vocabulary, load_embedded
 from asymdistill.models.teachers import load_teacher
-from asymdistill.runtime.checks import InputError
+from asymdistill.runtime.errors import InputError
 from asymdistill.training import scenes_clip
 from asymdistill.training.pretraining import embed
 
@@ -84,7 +84,7 @@ def test_the_text_tower_names_other_factors_too(shipped: Towers, factor: str) ->
     assert (guesses == test.factors[factor]).float().mean() > max(0.5, 2 / values)
 
 
-@pytest.mark.parametrize("name", EMBEDDED)
+@pytest.mark.parametrize("name", SHIPPED_TEACHERS)
 def test_the_shipped_files_are_small_and_complete(name: str) -> None:
     path = mini_clip.embedded_path(name)
     assert path.stat().st_size < 5_000_000

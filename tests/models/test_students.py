@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from asymdistill.config.names import student_name
 from asymdistill.models import students
-from asymdistill.runtime.checks import InputError
+from asymdistill.runtime.errors import InputError
 
 # Those of the notebook, then those that the text states as 0.5M, 2.0M and 8.0M.
 SIZES = {1: 811_264, 2: 1_405_440, 4: 2_732_032, 0.5: 531_456, 3: 2_045_696, 10: 7_817_728}
@@ -99,7 +100,7 @@ def test_a_bad_dimension_is_named() -> None:
     ("width", "name"), [(1, "S"), (2.0, "M"), (4, "L"), (0.5, "w=0.5"), (3.0, "w=3"), (10, "w=10")]
 )
 def test_labels(width: float, name: str) -> None:
-    assert students.label(width) == name
+    assert student_name(width) == name
 
 
 @pytest.mark.parametrize("dilation", [1, 2, 3])

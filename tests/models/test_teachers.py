@@ -25,7 +25,7 @@ from asymdistill.models import mini_clip
 from asymdistill.models.teachers import Teacher, load_teacher, untrained_teacher
 from asymdistill.models.weights import VARIABLE
 from asymdistill.runtime import download
-from asymdistill.runtime.checks import InputError
+from asymdistill.runtime.errors import InputError
 
 pytestmark = pytest.mark.usefixtures("one_thread", "unnamed")
 

@@ -13,8 +13,8 @@ from open_clip import pretrained as registry
 
 from asymdistill.models.weights import VARIABLE, fetch, find_weights, published
 from asymdistill.runtime import download
-from asymdistill.runtime.checks import InputError
 from asymdistill.runtime.download import HubFile
+from asymdistill.runtime.errors import InputError
 
 CLIP = "open_clip:ViT-B-32-quickgelu/openai"
 DINO = "timm:vit_small_patch14_dinov2.lvd142m"

@@ -10,8 +10,8 @@ import torch
 from matplotlib.figure import Figure
 
 from asymdistill.claims import evaluate
+from asymdistill.config.names import student_name
 from asymdistill.data.datasets import ImageSet
-from asymdistill.models import students
 from asymdistill.plots import figures
 from asymdistill.study.study import Study
 
@@ -33,7 +33,7 @@ def closed() -> Iterator[None]:
 def with_widths(table: pd.DataFrame, widths: list[float]) -> pd.DataFrame:
     """A small study's table as if it had other widths: its widest student's rows, once a width."""
     rows = table[table["width"] == 1.0]
-    parts = [rows.assign(width=width, model=students.label(width)) for width in widths]
+    parts = [rows.assign(width=width, model=student_name(width)) for width in widths]
     return pd.concat([table[table["model"] == "teacher"], *parts], ignore_index=True)
 
 
@@ -75,7 +75,7 @@ def test_each_model_of_the_papers_has_one_look_in_every_figure() -> None:
 
 def test_any_models_beside_each_other_are_told_apart() -> None:
     for widths in WIDTHS.values():
-        looks = figures.style(["teacher", *(students.label(width) for width in widths)])
+        looks = figures.style(["teacher", *(student_name(width) for width in widths)])
         assert len(looks) == len(widths) + 1
         assert len(set(looks.values())) == len(looks)
 

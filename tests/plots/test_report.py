@@ -9,7 +9,7 @@ import pytest
 from conftest import SMALL
 
 from asymdistill.claims import evaluate
-from asymdistill.models import students
+from asymdistill.config.names import student_name
 from asymdistill.plots import report
 from asymdistill.store import files
 from asymdistill.study.study import Study
@@ -21,7 +21,7 @@ def models(widths: tuple[float, ...], seeds: tuple[int, ...], *, teacher: bool =
         rows.append({"model": "teacher", "width": None, "seed": None, "objective": None, "augmented": False})
     for width, seed in itertools.product(widths, seeds):
         rows.append(
-            {"model": students.label(width), "width": width, "seed": seed, "objective": "cosine", "augmented": False}
+            {"model": student_name(width), "width": width, "seed": seed, "objective": "cosine", "augmented": False}
         )
     return rows
 

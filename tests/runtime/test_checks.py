@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from asymdistill.runtime.checks import InputError, check_embeddings
+from asymdistill.runtime.checks import check_embeddings
+from asymdistill.runtime.errors import InputError
 
 FLOATS = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
 

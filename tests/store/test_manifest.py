@@ -11,7 +11,8 @@ import torch
 
 from asymdistill.config.profiles import load_settings
 from asymdistill.config.settings import Settings
-from asymdistill.runtime.checks import InputError
+from asymdistill.runtime import devices
+from asymdistill.runtime.errors import InputError
 from asymdistill.store import manifest
 from asymdistill.study.experiment import Experiment
 from asymdistill.study.run import NOT_HASHED
@@ -154,24 +155,24 @@ def test_the_code_that_makes_results_counts_and_what_shows_them_does_not(
 def test_a_device_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
-    assert manifest.resolve_device("auto") == manifest.resolve_device("cpu") == torch.device("cpu")
+    assert devices.resolve_device("auto") == devices.resolve_device("cpu") == torch.device("cpu")
     for name in ("cuda", "cuda:0", "cuda:999"):
         with pytest.raises(InputError, match=f"device is '{name}' and 0 CUDA devices are here; allowed: 'cpu'"):
-            manifest.resolve_device(name)
+            devices.resolve_device(name)
 
 
 def test_auto_takes_a_gpu_and_an_index_beyond_the_last_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert manifest.resolve_device("auto") == torch.device("cuda")
-    assert manifest.resolve_device("cuda:1") == torch.device("cuda:1")
+    assert devices.resolve_device("auto") == torch.device("cuda")
+    assert devices.resolve_device("cuda:1") == torch.device("cuda:1")
     with pytest.raises(InputError, match="'cuda:2' and 2 CUDA devices"):
-        manifest.resolve_device("cuda:2")
+        devices.resolve_device("cuda:2")
 
 
 def test_devices_in_words() -> None:
-    assert manifest.describe_device(torch.device("cpu")).endswith(f", {manifest.cores()} cores)")
-    assert manifest.cores() >= 1
+    assert devices.describe_device(torch.device("cpu")).endswith(f", {devices.cores()} cores)")
+    assert devices.cores() >= 1
 
 
 def git(repository: Path, *words: str) -> str:

@@ -17,8 +17,7 @@ from safetensors.torch import save_file
 
 from asymdistill.config.profiles import load_settings
 from asymdistill.models.weights import VARIABLE
-from asymdistill.runtime import memory
-from asymdistill.runtime.checks import InputError
+from asymdistill.runtime.errors import InputError
 from asymdistill.study import doctor, rehearsal
 from asymdistill.study.doctor import Finding, examine
 
@@ -236,7 +235,7 @@ def test_memory_that_is_taken_is_a_warning_and_that_is_not_there_missing(need: i
 
 
 def test_memory_that_is_free_includes_what_this_process_holds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "free_and_total", lambda device: (2 * GIB, 8 * GIB))
+    monkeypatch.setattr(devices, "free_and_total", lambda device: (2 * GIB, 8 * GIB))
     free, total = doctor._host_memory()
     assert free - 2 * GIB == pytest.approx(doctor._resident(), rel=0.1)
     assert total == 8 * GIB

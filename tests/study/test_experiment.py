@@ -17,7 +17,7 @@ from conftest import SMALL, make_teacher
 from asymdistill.config.profiles import load_settings
 from asymdistill.data.views import GaussianNoise, embed
 from asymdistill.models import students
-from asymdistill.runtime.checks import InputError
+from asymdistill.runtime.errors import InputError
 from asymdistill.store.files import DamagedFileWarning
 from asymdistill.study import experiment, student_configs
 from asymdistill.study import run as run_module

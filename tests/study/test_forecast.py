@@ -7,6 +7,7 @@ import torch
 from conftest import SMALL
 from torch import Tensor
 
+from asymdistill.config.names import UNTRAINED
 from asymdistill.config.profiles import load_settings
 from asymdistill.models.students import parameter_count
 from asymdistill.models.teachers import Teacher, load_teacher
@@ -48,7 +49,7 @@ def test_students_of_every_objective_and_comparison_are_foreseen(teacher: Teache
 
 def test_an_arms_own_epochs_and_resolution_come_before_the_settings(teacher: Teacher) -> None:
     plan = plan_of(teacher, epochs=7, resolution=48)
-    assert [plan.epochs(arm) for arm in (Arm(1, 0), Arm(1, 0, epochs=40), Arm(1, 0, student_configs.UNTRAINED))] == [
+    assert [plan.epochs(arm) for arm in (Arm(1, 0), Arm(1, 0, epochs=40), Arm(1, 0, UNTRAINED))] == [
         7,
         40,
         0,

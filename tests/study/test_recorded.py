@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from asymdistill.claims import evaluate
-from asymdistill.runtime.checks import InputError
+from asymdistill.runtime.errors import InputError
 from asymdistill.store import files
 from asymdistill.study.controls import COLUMNS
 from asymdistill.study.recorded import Recorded, record

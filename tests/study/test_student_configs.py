@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from asymdistill.config.names import UNTRAINED
 from asymdistill.config.profiles import load_settings
 from asymdistill.config.settings import CONTROLS, SWEEPS, Settings
 from asymdistill.study import student_configs
@@ -53,7 +54,7 @@ some_arms = st.builds(
     Arm,
     width=st.sampled_from([0.25, 0.5, 1, 3, 10]),
     seed=st.integers(0, 2**32 - 1),
-    objective=st.sampled_from([*student_configs.ALTERNATIVES, "labels", student_configs.UNTRAINED]),
+    objective=st.sampled_from([*student_configs.ALTERNATIVES, "labels", UNTRAINED]),
     augmented=st.booleans(),
     epochs=st.none() | st.integers(1, 999),
     schedule=st.sampled_from(["constant", "cosine"]),
@@ -89,7 +90,7 @@ def test_controls_and_augmentation_are_of_the_first_objective(objectives: tuple[
         arm for arm in student_configs.grid(settings) if arm.objective == objectives[0]
     ]
     assert len(student_configs.baseline(settings)) == 6
-    others = {"whitened", "labels", student_configs.UNTRAINED}
+    others = {"whitened", "labels", UNTRAINED}
     treated = [*student_configs.augmented(settings), *student_configs.controls(settings, 10)]
     assert {arm.objective for arm in treated} - others == {objectives[0]}
 

@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 
 from asymdistill.config.settings import CONTROLS
 from asymdistill.models import students
-from asymdistill.runtime.checks import InputError
+from asymdistill.runtime.errors import InputError
 from asymdistill.study import student_configs, study
 from asymdistill.study.student_configs import Arm, identity
 from asymdistill.study.study import Study

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from asymdistill.data.preprocess import random_crop_flip
 from asymdistill.data.views import GaussianNoise, View
 from asymdistill.models import students
-from asymdistill.runtime.checks import InputError
+from asymdistill.runtime.errors import InputError
 from asymdistill.training.distillation import Distilled, Recipe, distil, steps_per_epoch
 from asymdistill.training.losses import DistillationLoss, LabelLoss, cosine_distance
 

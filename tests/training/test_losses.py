@@ -18,7 +18,7 @@ from scipy.special import logsumexp
 from torch import Tensor, nn
 
 from asymdistill.metrics import contrastive
-from asymdistill.runtime.checks import InputError
+from asymdistill.runtime.errors import InputError
 from asymdistill.training.losses import (
     DistillationLoss,
     LabelLoss,

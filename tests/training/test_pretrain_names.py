@@ -17,7 +17,7 @@ from asymdistill.data.preprocess import clip_preprocess
 from asymdistill.models import mini_clip
 from asymdistill.models.mini_clip import ImageTower, TextTower, load_embedded
 from asymdistill.models.teachers import load_teacher
-from asymdistill.runtime.checks import InputError
+from asymdistill.runtime.errors import InputError
 from asymdistill.training import pretrain_names
 from asymdistill.training.pretrain_names import COARSE, Settings, captions, main, train
 from asymdistill.training.pretraining import embed

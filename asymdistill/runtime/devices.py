@@ -1,0 +1,55 @@
+"""Devices: which one a setting names, how it is called, how many cores and how much memory are free."""
+
+import os
+import platform
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]
+import torch
+
+from asymdistill.runtime.errors import InputError
+
+# What a container may use and what it does use, in the two versions of Linux's control groups.
+CONTAINERS = (
+    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+)
+
+
+def free_and_total(device: torch.device) -> tuple[int, int]:
+    """Bytes that are free on a device, a CPU's or a GPU's, and bytes in all."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)
+    memory = psutil.virtual_memory()
+    free, total = int(memory.available), int(memory.total)
+    for limit_file, use_file in CONTAINERS:
+        if Path(limit_file).is_file() and (limit := Path(limit_file).read_text().strip()).isdigit():
+            used = int(Path(use_file).read_text())
+            free, total = min(free, int(limit) - used), min(total, int(limit))
+    return free, total
+
+
+def resolve_device(device: str) -> torch.device:
+    """The device that a setting names, ``auto`` being a GPU where there is one.
+
+    Raises:
+        InputError: a GPU was asked for that is not there.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    kind, _, index = device.partition(":")  # torch.device wraps an index that does not fit into 8 bits
+    if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
+        raise InputError(f"device is {device!r} and {torch.cuda.device_count()} CUDA devices are here; allowed: 'cpu'")
+    return torch.device(device)
+
+
+def describe_device(device: torch.device) -> str:
+    """A device in words: the GPU's name, or the CPU's architecture and number of cores."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"CPU ({platform.machine()}, {cores()} cores)"
+
+
+def cores() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
