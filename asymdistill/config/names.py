@@ -12,6 +12,7 @@ INTEGER_COLUMNS = ("seed", "component", "epoch", "images", "parameters")
 """Columns that hold whole numbers or nothing (the teacher has no seed)."""
 
 COSINE, INFONCE, UNTRAINED = "cosine", "infonce", "none"
+AUGMENTED = "augmented"
 OBJECTIVES = {
     COSINE: "cosine alone",
     INFONCE: "cosine with InfoNCE",
@@ -23,6 +24,15 @@ OBJECTIVES = {
     UNTRAINED: "no training",
 }
 """What a student can be trained for, as tables name it and as readers see it."""
+
+GAINS = "gains"
+"""The comparison of objectives that every study has; sweeps are made only where the settings name them."""
+
+TABLES = (
+    *("training", "models", "singular_values", "spectrum", "alignment", "information", "robustness", "augmentation"),
+    *("controls", "expansion", "generality"),
+)
+"""The tables of a study."""
 
 SHIPPED_TEACHERS = ("embedded", "embedded-views")
 TEACHER_LIBRARIES = ("open_clip", "timm")
