@@ -12,7 +12,6 @@ from rich.table import Table
 from asymdistill.claims.evaluate import evaluate
 from asymdistill.config.profiles import load_settings, parse_assignments, profile_names
 from asymdistill.config.settings import Settings
-from asymdistill.plots import report
 from asymdistill.runtime.errors import InputError
 from asymdistill.runtime.progress import duration
 from asymdistill.study.doctor import examine
@@ -41,10 +40,12 @@ def run(
     out: Annotated[Path, typer.Option(help="Folder in which the run's own folder is made.")] = Path("runs"),
 ) -> None:
     """Train the students, measure everything, and store the tables; what is stored already is read."""
+    from asymdistill.plots.tables import summary
+
     study = Study.open(profile, parse_assignments(assignments or []), out)
     tables = study.compute()
     console = Console(markup=False, emoji=False)
-    for title, table in report.summary(tables).items():
+    for title, table in summary(tables).items():
         console.print(_rich_table(title, [str(name) for name in table.columns], table.astype(str).to_numpy().tolist()))
     record = study.experiment.manifest()
     seconds = duration(sum(record["seconds"].values()))

@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from asymdistill.claims.quantities import Results
-from asymdistill.config.names import TEACHER
+from asymdistill.config.names import OBJECTIVES, TEACHER
 from asymdistill.config.settings import Settings
-from asymdistill.plots.comparison import NAMES, listed, pick, ratios, students_of, teacher_of, two
+from asymdistill.plots.comparison import listed
+from asymdistill.plots.tables import pick, ratios, students_of, teacher_of, two
 from asymdistill.runtime.progress import duration
 from asymdistill.study.recorded import Recorded
 from asymdistill.study.study import Study, default_runs_dir
@@ -85,7 +86,7 @@ def overview(runs: Sequence[Run]) -> pd.DataFrame:
     for run in runs:
         own, sizes = run.settings, run.table("models").set_index("model")["parameters"]
         steps = f" of {own.train_limit // own.batch_size} steps" if own.train_limit else ""
-        kinds = listed([NAMES[kind] for kind in own.objectives])
+        kinds = listed([OBJECTIVES[kind] for kind in own.objectives])
         augmented = f"; {_counted(own.augmentation_seeds, 'augmented student')}" if own.augmentation_seeds else ""
         took = duration(sum(run.manifest["seconds"].values()))
         students = ", ".join(f"{model} ({size:,})" for model, size in sizes.drop(TEACHER).items())
@@ -157,7 +158,7 @@ def gains(runs: Sequence[Run]) -> pd.DataFrame:
         factor = ratios(own)
         for model in dict.fromkeys(students_of(own)["model"]):
             row = {"run": run.name, "model": str(model)}
-            row |= {NAMES[kind]: _shown(pick(own, model=model, objective=kind)["value"]) for kind in kinds}
+            row |= {OBJECTIVES[kind]: _shown(pick(own, model=model, objective=kind)["value"]) for kind in kinds}
             row["factor"] = _shown(pick(factor, model=model)["value"], 2)
             rows.append(row | {"teacher": _shown(teacher_of(own)["value"])})
     return _once(rows)

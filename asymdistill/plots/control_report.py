@@ -9,20 +9,10 @@ from collections.abc import Callable
 import pandas as pd
 
 from asymdistill.plots import rank_readings
-from asymdistill.plots.comparison import (
-    MANY,
-    ends,
-    level,
-    listed,
-    noise_loss,
-    p_value,
-    paired,
-    paired_tests,
-    pick,
-    values_by,
-)
+from asymdistill.plots.comparison import level, listed, p_value
 from asymdistill.plots.rank_readings import Sentences
-from asymdistill.plots.report import Reading, welch_from_paper
+from asymdistill.plots.report import Reading
+from asymdistill.plots.tables import MANY, ends, noise_loss, paired, paired_tests, pick, values_by, welch_from_paper
 
 TITLES = {
     "underfitting": "Underfitting",

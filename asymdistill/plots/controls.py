@@ -11,20 +11,26 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from asymdistill.plots.comparison import ends, noise_loss, paired, paired_tests, pick, students_of, teacher_of
-from asymdistill.plots.figures import PAPER, band, handle, lines, plain_log_ticks, style, title
-from asymdistill.plots.panels import (
+from asymdistill.plots.style import (
     BLACK,
     GREY,
     HOLLOW,
+    PAPER,
+    band,
+    handle,
     legend_above,
+    lines,
     model_handles,
     name_rows,
     of_control,
     panels,
+    plain_log_ticks,
     row_of_dots,
     say,
+    style,
+    title,
 )
+from asymdistill.plots.tables import ends, noise_loss, paired, paired_tests, pick, students_of, teacher_of
 
 ACCURACY = "probe accuracy (%)"
 

@@ -15,9 +15,24 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from asymdistill.config.names import INFONCE, TEACHER
-from asymdistill.plots.comparison import (
-    NAMES,
+from asymdistill.config.names import INFONCE, OBJECTIVES, TEACHER
+from asymdistill.plots.style import (
+    BLACK,
+    GREY,
+    HOLLOW,
+    STYLE,
+    WIDTH,
+    band,
+    handle,
+    legend_above,
+    model_handles,
+    name_rows,
+    panels,
+    placeholder,
+    row_of_dots,
+    style,
+)
+from asymdistill.plots.tables import (
     by_objective,
     cells,
     clean,
@@ -30,8 +45,6 @@ from asymdistill.plots.comparison import (
     teacher_of,
     two,
 )
-from asymdistill.plots.figures import STYLE, WIDTH, band, handle, placeholder, style
-from asymdistill.plots.panels import BLACK, GREY, HOLLOW, legend_above, model_handles, name_rows, panels, row_of_dots
 
 RANK = "effective rank (dimensions)"
 DASHES = ("-", "--")
@@ -171,7 +184,7 @@ def alternatives(expansion: pd.DataFrame) -> Figure:
         for level, look in zip(ends(pick(own, "accuracy"), "sigma"), LOOKS, strict=True):
             row_of_dots(axes["a"], level, row, **look)
         row_of_dots(axes["n"], percent(own, "neighbour_overlap"), row)
-    name_rows(axes["r"], ["teacher", *(NAMES[kind] for kind in found)])
+    name_rows(axes["r"], ["teacher", *(OBJECTIVES[kind] for kind in found)])
     axes["r"].set_xlabel("effective rank")
     axes["a"].set_xlabel("accuracy (%)")
     axes["n"].set_xlabel("shared neigh-\nbours (%)")
@@ -277,9 +290,10 @@ def _looks(kinds: Sequence[str]) -> dict[str, tuple[Any, Any]]:
 
 def _lines_of(kinds: Sequence[str]) -> list[Artist]:
     return [
-        Line2D([], [], color=GREY, linestyle=dashes, label=NAMES[kind]) for kind, (dashes, _) in _looks(kinds).items()
+        Line2D([], [], color=GREY, linestyle=dashes, label=OBJECTIVES[kind])
+        for kind, (dashes, _) in _looks(kinds).items()
     ]
 
 
 def _marks_of(kinds: Sequence[str]) -> list[Artist]:
-    return [handle("0.3", "o", NAMES[kind], hollow=bool(look)) for kind, (_, look) in _looks(kinds).items()]
+    return [handle("0.3", "o", OBJECTIVES[kind], hollow=bool(look)) for kind, (_, look) in _looks(kinds).items()]

@@ -5,15 +5,15 @@ In the tables for readers, numbers are means ± standard deviations (ddof = 0) o
 
 import pandas as pd
 
-from asymdistill.plots.comparison import (
-    NAMES,
+from asymdistill.config.names import OBJECTIVES
+from asymdistill.plots.comparison import level, listed, moves
+from asymdistill.plots.control_report import ABSENT
+from asymdistill.plots.report import Reading
+from asymdistill.plots.tables import (
     by_objective,
     cells,
     clean,
     ends,
-    level,
-    listed,
-    moves,
     noise_loss,
     objectives,
     paired,
@@ -24,8 +24,6 @@ from asymdistill.plots.comparison import (
     teacher_of,
     two,
 )
-from asymdistill.plots.control_report import ABSENT
-from asymdistill.plots.report import Reading
 
 ONE = "This profile trains students for one objective only."
 SWEPT = {"weight": "weight", "temperature": "temperature", "batch_size": "batch size"}
@@ -56,7 +54,7 @@ def expansion(table: pd.DataFrame) -> Reading:
     raised = int((factor["value"] > 1).sum())
     low, high = factor["value"].min(), factor["value"].max()
     text = (
-        f"From {NAMES[first]} to {NAMES[second]}, the effective rank goes from {listed(by_width)}; the teacher's is "
+        f"From {OBJECTIVES[first]} to {OBJECTIVES[second]}, the effective rank goes from {listed(by_width)}; the teacher's is "
         f"{teacher:.1f}. Student by student the factor is {factor['value'].mean():.2f} on average, {low:.2f} at least "
         f"and {high:.2f} at most; it is above 1 for {raised} of {len(factor)} students."
     )
@@ -66,7 +64,7 @@ def expansion(table: pd.DataFrame) -> Reading:
         "er_mean_cosine": float(pick(ranks, objective=first)["value"].mean()),
         "reading_expansion": text,
         "seen_expansion": (
-            f"From {NAMES[first]} to {NAMES[second]}, the students' effective rank is multiplied by "
+            f"From {OBJECTIVES[first]} to {OBJECTIVES[second]}, the students' effective rank is multiplied by "
             f"{level(factor['value'], 2)}, from {pick(ranks, objective=first)['value'].mean():.1f} to "
             f"{pick(ranks, objective=second)['value'].mean():.1f} on average; the teacher's is {teacher:.1f}."
         ),
@@ -92,7 +90,7 @@ def longer(gains: pd.DataFrame, controls: pd.DataFrame) -> Reading:
     with_it, long = pick(ranks, model=name, objective=second), pick(watched, x=last)
     text = (
         f"Student {name}, trained without it for {last:g} epochs, ends at a rank of {level(long['value'])}. After this "
-        f"profile's epochs, {NAMES[second]} gives {level(with_it['value'])}: the difference is "
+        f"profile's epochs, {OBJECTIVES[second]} gives {level(with_it['value'])}: the difference is "
         f"{level(paired(long, with_it, on=['seed']), sign=True)}. The teacher's is "
         f"{teacher_of(ranks)['value'].mean():.1f}."
     )
@@ -112,16 +110,15 @@ def generality(table: pd.DataFrame) -> Reading:
         if own["classes"].iloc[0] == table["classes"].max():
             loss = noise_loss(pick(own, "accuracy"))
             each = [
-                f"{level(pick(loss, objective=kind)['value'])} for the students of {NAMES[kind]}" for kind in two(own)
+                f"{level(pick(loss, objective=kind)['value'])} for the students of {OBJECTIVES[kind]}"
+                for kind in two(own)
             ]
             falls.append(
                 f"With {teacher} on {dataset}, noise of sigma = {own['sigma'].max():g} costs the teacher "
                 f"{teacher_of(loss)['value'].mean():.1f} points of accuracy, {listed(each)}."
             )
-    seen = f"From {NAMES[first]} to {NAMES[second]}, the students' rank is multiplied by {listed(factors)}."
-    text = (
-        f"Students of {NAMES[first]} have {min(losses):.0f} to {max(losses):.0f} % fewer dimensions than their teacher."
-    )
+    seen = f"From {OBJECTIVES[first]} to {OBJECTIVES[second]}, the students' rank is multiplied by {listed(factors)}."
+    text = f"Students of {OBJECTIVES[first]} have {min(losses):.0f} to {max(losses):.0f} % fewer dimensions than their teacher."
     return {
         "reading_generality": f"{text} {seen}",
         "seen_generality": seen,
@@ -135,7 +132,7 @@ def crossed(generality: pd.DataFrame) -> pd.DataFrame:
     for (dataset, teacher), own in cells(generality).items():
         ranks = pick(own, "effective_rank")
         row = {"images": dataset, "teacher": teacher, "teacher's rank": _shown(teacher_of(ranks)["value"])}
-        row |= {NAMES[kind]: _shown(pick(ranks, objective=kind)["value"]) for kind in two(generality)}
+        row |= {OBJECTIVES[kind]: _shown(pick(ranks, objective=kind)["value"]) for kind in two(generality)}
         if len(two(generality)) > 1:
             row["factor"] = _shown(ratios(ranks)["value"], 2)
         rows.append(row | {"students": len(pick(ranks, objective=two(generality)[0]))})
@@ -146,7 +143,7 @@ def varied(expansion: pd.DataFrame) -> pd.DataFrame:
     """Rank and accuracy of the narrowest student at each value of what is varied."""
     own = pick(expansion, comparison=list(SWEPT))
     rows = [
-        {"varied": SWEPT[str(name)], "value": f"{x:g}", "objective": NAMES[str(kind)], **_measured(part)}
+        {"varied": SWEPT[str(name)], "value": f"{x:g}", "objective": OBJECTIVES[str(kind)], **_measured(part)}
         for (name, x, kind), part in own.groupby(["comparison", "x", "objective"], sort=False)
     ]
     return pd.DataFrame(rows, columns=["varied", "value", "objective", "effective rank", "accuracy (%)", "seeds"])
@@ -163,7 +160,7 @@ def compared(expansion: pd.DataFrame) -> pd.DataFrame:
             "shared (%)": _shown(percent(quiet, "neighbour_overlap")["value"]),
             "distance": _shown(pick(quiet, "distance")["value"], 3),
         }
-        rows.append({"objective": NAMES[kind], **_measured(quiet), **more})
+        rows.append({"objective": OBJECTIVES[kind], **_measured(quiet), **more})
     return pd.DataFrame(rows)
 
 
@@ -192,7 +189,7 @@ def _worth(gains: pd.DataFrame, first: str, second: str) -> str:
         f"{name} {moves(paired(pick(own, objective=first), pick(own, objective=second)), digits, unit)}"
         for name, (own, digits, unit) in measured.items()
     ]
-    return f"From {NAMES[first]} to {NAMES[second]}, student by student: {'; '.join(changes)}."
+    return f"From {OBJECTIVES[first]} to {OBJECTIVES[second]}, student by student: {'; '.join(changes)}."
 
 
 def _sweeps(table: pd.DataFrame) -> str:
@@ -219,7 +216,9 @@ def _least_and_most(rows: pd.DataFrame) -> str:
 
 def _alternatives(table: pd.DataFrame) -> str:
     means = {
-        quantity: {NAMES[kind]: pick(clean(own), quantity)["value"].mean() for kind, own in by_objective(table).items()}
+        quantity: {
+            OBJECTIVES[kind]: pick(clean(own), quantity)["value"].mean() for kind, own in by_objective(table).items()
+        }
         for quantity in ("effective_rank", "accuracy", "neighbour_overlap")
     }
     best = {quantity: max(found, key=lambda name: found[name]) for quantity, found in means.items()}
@@ -246,7 +245,7 @@ def _limit(table: pd.DataFrame) -> str:
     teacher = teacher_of(pick(ranks, comparison="gains"))["value"].mean()
     return (
         f"With the largest weight the effective rank is {listed(by_width)}. The highest of all students in these "
-        f"comparisons is {highest['value']:.1f} (student {highest['model']}, {NAMES[highest['objective']]}); the "
+        f"comparisons is {highest['value']:.1f} (student {highest['model']}, {OBJECTIVES[highest['objective']]}); the "
         f"teacher's is {teacher:.1f}."
     )
 

@@ -6,18 +6,8 @@ Each function takes the rows of its control and returns a paragraph, and one sen
 import pandas as pd
 
 from asymdistill.config.names import TEACHER
-from asymdistill.plots.comparison import (
-    ends,
-    level,
-    listed,
-    moves,
-    noise_loss,
-    paired,
-    pick,
-    students_of,
-    teacher_of,
-    values_by,
-)
+from asymdistill.plots.comparison import level, listed, moves
+from asymdistill.plots.tables import ends, noise_loss, paired, pick, students_of, teacher_of, values_by
 
 CENTRED = "variance, centred"
 OTHERS = {"whitened": "whitened targets", "labels": "labels", "random": "no training"}

@@ -9,15 +9,15 @@ from typing import Any
 
 import pandas as pd
 
-from asymdistill.builder import scorecard
 from asymdistill.builder.recordings import Run, accuracy_values, rank_values, test_images
-from asymdistill.claims import evaluate
+from asymdistill.claims import evaluate, summary
 from asymdistill.claims.rules import NOT_TESTABLE
 from asymdistill.config.names import TEACHER
 from asymdistill.config.settings import CONTROLS
-from asymdistill.plots import control_report, expansion_report, report
-from asymdistill.plots.comparison import listed, students_of, teacher_of
+from asymdistill.plots import control_report, expansion_report, report, scorecard
+from asymdistill.plots.comparison import listed
 from asymdistill.plots.report import Reading
+from asymdistill.plots.tables import students_of, teacher_of
 
 NONE = "No run is recorded in `results/`: this page shows this run alone."
 Ledgers = Mapping[str, pd.DataFrame]
@@ -146,9 +146,7 @@ def ledgers(runs: Sequence[Run]) -> dict[str, pd.DataFrame]:
 
 def verdict_counts(judged: Ledgers) -> pd.DataFrame:
     """How many claims got which verdict on each run, one row each."""
-    rows = [
-        {"run": name, **scorecard.counts(ledger).drop(columns="claims").iloc[-1]} for name, ledger in judged.items()
-    ]
+    rows = [{"run": name, **summary.counts(ledger).drop(columns="claims").iloc[-1]} for name, ledger in judged.items()]
     return pd.DataFrame(rows)
 
 
@@ -160,7 +158,7 @@ def verdicts(judged: Ledgers) -> pd.DataFrame:
         found = {name: table.loc[claim["id"]] for name, table in tables.items()}
         if all(one["verdict"] == NOT_TESTABLE for one in found.values()):
             continue
-        row = {"claim": f"{claim['statement']} ({claim['id']})", "paper": scorecard.values(claim)[0]}
+        row = {"claim": f"{claim['statement']} ({claim['id']})", "paper": summary.values(claim)[0]}
         rows.append(row | {name: _verdict(one.to_dict()) for name, one in found.items()})
     return pd.DataFrame(rows, columns=["claim", "paper", *tables])
 
@@ -168,4 +166,4 @@ def verdicts(judged: Ledgers) -> pd.DataFrame:
 def _verdict(claim: dict[str, Any]) -> str:
     if claim["verdict"] == NOT_TESTABLE:
         return "–"
-    return f"{scorecard.LOOKS[claim['verdict']][2]} {scorecard.values(claim)[1]}"
+    return f"{scorecard.LOOKS[claim['verdict']][2]} {summary.values(claim)[1]}"

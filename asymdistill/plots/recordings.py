@@ -9,8 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from asymdistill.builder.recordings import Run, accuracy_values, rank_values
-from asymdistill.plots.figures import STYLE, dots, lines
-from asymdistill.plots.panels import GREY, legend_above, model_handles, panels
+from asymdistill.plots.style import GREY, STYLE, dots, legend_above, lines, model_handles, panels
 
 TITLE = 66  # letters in a line of a panel's title
 

@@ -4,119 +4,16 @@ from typing import Any
 
 import pandas as pd
 
-from asymdistill.claims.facts import welch
 from asymdistill.config.names import TEACHER
 
 Reading = dict[str, Any]
 SHARE_COMPONENTS = 20  # the paper's Figure 1 speaks of the teacher's top 20
 
 
-def mean_and_spread(table: pd.DataFrame, by: list[str], value: str = "value") -> pd.DataFrame:
-    """Mean, standard deviation (ddof = 0, as in the paper) and number of seeds, in the order of the table."""
-    grouped = table.groupby(by, sort=False, dropna=False)[value]
-    return grouped.agg(mean="mean", spread=lambda values: values.std(ddof=0), seeds="size").reset_index()
-
-
-def beside_paper(table: pd.DataFrame, published: pd.DataFrame, by: list[str], value: str, digits: int) -> pd.DataFrame:
-    """The paper's numbers beside this run's.
-
-    Args:
-        table: a study's table, one row a seed.
-        published: the paper's values, with the columns of ``by``.
-        by: columns that make a row of the answer, the first being ``model``.
-        value: the measured column.
-        digits: decimals shown.
-
-    Returns:
-        Columns ``by``, ``paper`` and ``this run`` (mean ± standard deviation over seeds) and ``seeds``.
-    """
-    measured = mean_and_spread(table, by, value)
-    theirs = published[[*by, "value", "spread"]].rename(columns={"value": "paper", "spread": "paper_spread"})
-    joined = measured.merge(theirs, how="left", on=by)
-    shown = joined[by].copy()
-    shown["paper"] = [_number(v, s, digits) for v, s in zip(joined["paper"], joined["paper_spread"], strict=True)]
-    shown["this run"] = [_number(m, s if n > 1 else None, digits) for m, s, n in _triples(joined)]
-    shown["seeds"] = joined["seeds"]
-    return shown
-
-
-def for_readers(table: pd.DataFrame) -> pd.DataFrame:
-    """A table as it is shown: the first column in place of row numbers, a dash where there is nothing."""
-    shown = table.astype(object).where(table.notna(), "–")
-    first = shown.columns[0]
-    return shown.set_index(first).rename_axis(index=None, columns=first)
-
-
-def summary(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """The two tables that a run ends with: effective ranks, and accuracies under noise."""
-    spectrum, robustness = with_objective(tables["spectrum"]), with_objective(tables["robustness"])
-    accuracies = [
-        measures(own, list(own["sigma"].unique()), column="sigma", value="accuracy", digits=1).assign(space=space)
-        for space, own in robustness.groupby("noise_space", sort=False)
-    ]
-    accuracy = pd.concat(accuracies)
-    return {
-        "Spectrum of the test embeddings (mean ± standard deviation over seeds)": measures(
-            _per_seed(spectrum), list(spectrum["quantity"].unique()), digits=2
-        ),
-        "Probe accuracy in %, by standard deviation of the noise": accuracy[
-            ["model", "space", *accuracy.columns.drop(["model", "space"])]
-        ],
-    }
-
-
-def with_objective(table: pd.DataFrame) -> pd.DataFrame:
-    """A table whose models' names say what they were trained for, where it is more than the cosine distance."""
-    plain = table["objective"].isna() | (table["objective"] == "cosine")
-    return table.assign(model=table["model"].where(plain, table["model"] + " " + table["objective"].astype("string")))
-
-
-def estimators(spectrum: pd.DataFrame) -> pd.DataFrame:
-    """Effective rank by estimator, one row each and one column a model."""
-    table = spectrum[spectrum["quantity"].isin(["effective_rank", "effective_rank_amplitude"])]
-    means = table.groupby(["model", "quantity", "estimator"], sort=False)["value"].mean().reset_index()
-    spectra = means["quantity"].map({"effective_rank": "variance", "effective_rank_amplitude": "amplitude"})
-    averages = means["estimator"].map({"per seed": "mean of the ranks", "mean spectrum": "rank of the mean spectrum"})
-    means["estimator"] = spectra + ": " + averages
-    means["shown"] = [_number(value, None, 2) for value in means["value"]]
-    wide = means.pivot_table(index="estimator", columns="model", values="shown", aggfunc="first", sort=False)
-    return wide.reset_index().rename_axis(columns=None)
-
-
-def alignment_table(table: pd.DataFrame) -> pd.DataFrame:
-    """Cumulative share at a few numbers of components, mean ± standard deviation over seeds."""
-    last = int(table["component"].max())
-    wanted = [k for k in (1, 2, 5, 10, SHARE_COMPONENTS, 50, 100, 200) if k < last]
-    return measures(table[table["component"].isin(wanted)], wanted, column="component", value="share", digits=3)
-
-
-def measures(
-    table: pd.DataFrame, wanted: list[Any], *, column: str = "quantity", value: str = "value", digits: int = 3
-) -> pd.DataFrame:
-    """One row a model and one column for each wanted value of ``column``: mean ± standard deviation over seeds."""
-    means = mean_and_spread(table[table[column].isin(wanted)], ["model", column], value)
-    means["shown"] = [_number(m, s if n > 1 else None, digits) for m, s, n in _triples(means)]
-    return _wide(means, column)
-
-
-def welch_from_paper(published: pd.DataFrame, first: str, second: str, *, sigma: float) -> pd.DataFrame:
-    """Welch's t-test between two students from the paper's own means and spreads, as ``facts.welch`` has it."""
-    test = welch(published, first, second, sigma=sigma)
-    row = {
-        "students": f"{first} – {second}",
-        "sigma": sigma,
-        "difference": round(test.difference, 2),
-        "t": round(test.t, 2),
-        "p": round(test.p, 2),
-        "seeds": " and ".join(f"{count:.0f}" for count in test.seeds),
-    }
-    return pd.DataFrame([row])
-
-
 def collapse(spectrum: pd.DataFrame) -> Reading:
     """Chapter 1: whether the students lose rank, and whether width matters."""
-    ranks = _per_seed(spectrum).query("quantity == 'effective_rank'")
-    dims = _per_seed(spectrum).query("quantity == 'dims_for_90'")
+    ranks = spectrum[spectrum["estimator"] == "per seed"].query("quantity == 'effective_rank'")
+    dims = spectrum[spectrum["estimator"] == "per seed"].query("quantity == 'dims_for_90'")
     teacher = _only(ranks, TEACHER)
     students = ranks[ranks["model"] != TEACHER]
     narrow, wide = _ends(students)
@@ -227,10 +124,6 @@ def augmentation(table: pd.DataFrame) -> Reading:
     return {"reading_augmentation": text}
 
 
-def _per_seed(spectrum: pd.DataFrame) -> pd.DataFrame:
-    return spectrum[spectrum["estimator"] == "per seed"]
-
-
 def _only(table: pd.DataFrame, model: str, value: str = "value") -> float:
     return float(table.loc[table["model"] == model, value].iloc[0])
 
@@ -252,18 +145,3 @@ def _overlap(first: pd.Series, second: pd.Series) -> bool:
 def _range(values: pd.Series, digits: int = 0, *, sign: bool = False) -> str:
     low, high = (f"{value:{'+' if sign else ''}.{digits}f}" for value in (values.min(), values.max()))
     return low if low == high else f"{low} to {high}"
-
-
-def _number(value: float, spread: float | None, digits: int) -> str:
-    if pd.isna(value):
-        return "–"
-    return f"{value:.{digits}f}" + ("" if spread is None or pd.isna(spread) else f" ± {spread:.{digits}f}")
-
-
-def _triples(table: pd.DataFrame) -> Any:
-    return zip(table["mean"], table["spread"], table["seeds"], strict=True)
-
-
-def _wide(table: pd.DataFrame, column: str) -> pd.DataFrame:
-    wide = table.pivot_table(index="model", columns=column, values="shown", aggfunc="first", sort=False)
-    return wide.reset_index().rename_axis(columns=None)

@@ -12,7 +12,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from asymdistill.claims import evaluate
-from asymdistill.plots import controls, figures
+from asymdistill.plots import controls, style
 
 PUBLISHED = evaluate.published("accuracy")
 DRAW: dict[str, Callable[[pd.DataFrame], Figure]] = {
@@ -40,7 +40,7 @@ def shown(figure: Figure) -> list[Axes]:
     return [axis for axis in figure.axes if axis.axison]
 
 
-def drawn(axis: Axes, colour: figures.Colour) -> list[tuple[float, float]]:
+def drawn(axis: Axes, colour: style.Colour) -> list[tuple[float, float]]:
     """Points drawn in a model's colour."""
     points = [
         (float(x), float(y))
@@ -62,7 +62,7 @@ def test_every_panel_has_labelled_axes_and_fits_a_column(name: str, seeds: tuple
         beside_another = axis.get_ylabel() == "" and not any(rows)
         assert axis.get_ylabel() or any(any(sign.isalpha() for sign in text) for text in rows) or beside_another
     width, height = figure.get_size_inches()
-    assert width == figures.WIDTH
+    assert width == style.WIDTH
     assert height <= 4.9
 
 
@@ -85,7 +85,7 @@ def test_a_table_read_back_from_a_file_without_its_empty_strings_is_drawn_alike(
 
 
 def test_models_have_the_colours_of_every_other_figure() -> None:
-    looks = figures.style(["teacher", "S", "M", "L"])
+    looks = style.style(["teacher", "S", "M", "L"])
     axis = controls.classes(made.everything()).axes[0]
     for model, (colour, marker) in looks.items():
         own = [line for line in axis.get_lines() if to_rgb(line.get_color()) == pytest.approx(colour)]
@@ -96,7 +96,7 @@ def test_models_have_the_colours_of_every_other_figure() -> None:
 def test_the_shrinkage_null_is_drawn_against_the_measured_rank() -> None:
     table = made.table(made.underfitting(measured=16.0, predicted=30.0))
     axis = shown(controls.underfitting(table, epochs=5))[1]
-    colour = figures.style(["S"])["S"][0]
+    colour = style.style(["S"])["S"][0]
     assert drawn(axis, colour) == [pytest.approx(pair) for pair in ((15.8, 29.8), (16.0, 30.0), (16.2, 30.2))]
     assert axis.get_xlim() == axis.get_ylim()
 
@@ -111,7 +111,7 @@ def test_the_cut_teacher_is_drawn_clean_and_at_the_last_noise() -> None:
     table = made.table(made.truncation(cut=(90.0, 30.0)))
     clean, noisy = shown(controls.truncation(table, chance=10.0))
     assert (clean.get_title(), noisy.get_title()) == ("σ = 0", "σ = 0.2")
-    black = figures.style(["teacher"])["teacher"][0]
+    black = style.style(["teacher"])["teacher"][0]
     assert (16.0, 90.0) in drawn(clean, black)
     assert (16.0, 30.0) in drawn(noisy, black)
 
@@ -120,7 +120,7 @@ def test_capacity_shows_every_seed_at_its_size() -> None:
     table = made.table(made.capacity(by_field=4.0))
     field = shown(controls.capacity(table))[2]
     assert field.get_ylabel() == ""
-    colour = figures.style(["S"])["S"][0]
+    colour = style.style(["S"])["S"][0]
     expected = [(18.0, 16 + made.wobble(seed)) for seed in made.SEEDS]
     expected += [(50.0, 20 + made.wobble(seed)) for seed in made.SEEDS]
     assert drawn(field, colour) == [pytest.approx(pair) for pair in expected]

@@ -10,7 +10,7 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from asymdistill.plots import expansion, figures
+from asymdistill.plots import expansion, style
 
 
 def gains(table: pd.DataFrame) -> pd.DataFrame:
@@ -47,7 +47,7 @@ def closed() -> Iterator[None]:
 def test_every_panel_is_labelled_and_fits_a_column(name: str, kinds: tuple[str, ...]) -> None:
     figure = DRAW[name](kinds)
     figure.canvas.draw()
-    assert figure.get_size_inches()[0] == pytest.approx(figures.WIDTH)
+    assert figure.get_size_inches()[0] == pytest.approx(style.WIDTH)
     for axis in figure.axes:
         above_another = not any(label.get_text() and label.get_visible() for label in axis.get_xticklabels())
         assert axis.get_xlabel() or above_another
@@ -71,7 +71,7 @@ def test_what_a_profile_does_not_vary_is_said() -> None:
 def test_each_student_is_in_its_models_colour_filled_or_open() -> None:
     figure = expansion.ranks(gains(made.everything()), published=2.4)
     axis = figure.axes[0]
-    looks = figures.style(["S"])
+    looks = style.style(["S"])
     colour = looks["S"][0]
     own = [line for line in axis.get_lines() if to_rgb(line.get_color()) == pytest.approx(colour)]
     filled, hollow = (

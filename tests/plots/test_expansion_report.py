@@ -4,8 +4,9 @@ import expansion_tables as made
 import pandas as pd
 import pytest
 
+from asymdistill.config.names import OBJECTIVES
 from asymdistill.plots import expansion_report
-from asymdistill.plots.comparison import NAMES, cells, objectives, ratios
+from asymdistill.plots.tables import cells, objectives, ratios
 
 PARAGRAPHS = {"reading_expansion", "reading_worth", "reading_sweeps", "reading_alternatives", "reading_limit"}
 
@@ -85,7 +86,7 @@ def test_tables_for_readers_have_a_row_for_each_value_objective_and_pair() -> No
     assert varied.loc[("batch size", "16", "cosine with InfoNCE"), "effective rank"] == "15.8 ± 0.8"
     assert varied.loc[("temperature", "1", "cosine with InfoNCE"), "accuracy (%)"] == "75.0 ± 0.0"
     compared = expansion_report.compared(made.everything()).set_index("objective")
-    assert list(compared.index) == list(NAMES.values())
+    assert list(compared.index) == list(OBJECTIVES.values())
     assert compared.loc["cosine alone"].tolist() == [
         "10.5 ± 0.5", "70.0 ± 0.0", 2, "20.0 ± 0.0", "60.0 ± 0.0", "30.0 ± 0.0", "0.200 ± 0.000"
     ]  # fmt: skip

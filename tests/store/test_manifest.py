@@ -139,11 +139,11 @@ def code_digest_of(package: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_the_code_that_makes_results_counts_and_what_shows_them_does_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("training/losses.py", "metrics/spectrum.py", "plots/figures.py", "cli.py"):
+    for name in ("training/losses.py", "metrics/spectrum.py", "plots/style.py", "cli.py"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(f"# {name}\n")
     first = code_digest_of(tmp_path, monkeypatch)
-    for name, counts in {"training/losses.py": True, "metrics/spectrum.py": True, "plots/figures.py": False}.items():
+    for name, counts in {"training/losses.py": True, "metrics/spectrum.py": True, "plots/style.py": False}.items():
         before = (tmp_path / name).read_text()
         (tmp_path / name).write_text("# changed\n")
         assert (code_digest_of(tmp_path, monkeypatch) != first) == counts, name

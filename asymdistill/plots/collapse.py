@@ -1,0 +1,123 @@
+"""Chapter 1: effective ranks, spectra and training losses of the students and their teacher."""
+
+from typing import TYPE_CHECKING
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from asymdistill.claims.ledger import published
+from asymdistill.plots.style import PAPER, STYLE, WIDTH, dots, handle, lines, panels, plain_log_ticks, style
+from asymdistill.plots.tables import beside_paper, merge_measures, number, pick, students_of, teacher_of, wide
+
+if TYPE_CHECKING:
+    from asymdistill.data.datasets import ImageSet
+
+FLOOR = 1e-6  # shares of the variance below it are rounding errors
+
+
+def gallery(images: "ImageSet", *, each: int = 4) -> Figure:
+    """A few images of up to ten classes, one column per class."""
+    shown = images.class_names[:10]
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(each, len(shown), figsize=(WIDTH, 0.72 * each + 0.45), squeeze=False)
+        for column, name in enumerate(shown):
+            members = (images.labels == column).nonzero().flatten().tolist()[:each]
+            for row, axis in enumerate(axes[:, column]):
+                axis.axis("off")
+                if row < len(members):
+                    axis.imshow(images.images[members[row]].numpy(), interpolation="nearest")
+            axes[0, column].set_title(name, fontsize=8, rotation=40, ha="left", pad=2)
+        figure.subplots_adjust(wspace=0.06, hspace=0.06, left=0.01, right=0.95, bottom=0.01, top=1 - 0.5 / (each + 0.5))
+    return figure
+
+
+def losses(training: pd.DataFrame) -> Figure:
+    """Mean training loss per epoch, mean and range over the seeds; augmented students are left out."""
+    table = pick(training, augmented=False)
+    with plt.rc_context(STYLE):
+        figure, axes = panels([["loss"]], 3.6)
+        axis = axes["loss"]
+        lines(axis, table, "epoch", "loss", marks=True)
+        only_cosine = set(table["objective"]) == {"cosine"}
+        axis.set(xlabel="epoch (number)", ylabel=f"{'cosine distance' if only_cosine else 'loss'} (mean)")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.set_xlim(0.5, table["epoch"].max() + 0.5)
+        axis.legend()
+    return figure
+
+
+def ranks(spectrum: pd.DataFrame) -> Figure:
+    """Effective rank of each model: one dot per seed, and the paper's value as an open marker."""
+    table, paper = pick(spectrum, "effective_rank", estimator="per seed"), published("effective_rank")
+    looks = style(table["model"])
+    with plt.rc_context(STYLE):
+        figure, axes = panels([["rank"]], 0.62 * len(looks) + 1.4)
+        axis = axes["rank"]
+        dots(axis, table)
+        for row, (model, (colour, marker)) in enumerate(looks.items()):
+            for value in pick(paper, model=model)["value"]:
+                axis.plot([value], [row], marker, markeredgecolor=colour, **PAPER)
+        axis.set(xscale="log", xlabel="effective rank (dimensions, log scale)")
+        plain_log_ticks(axis)
+        handles = [handle("0.3", "o", "this run, one dot per seed"), handle("0.3", "o", "paper", hollow=True)]
+        axis.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.45, 1.22), ncols=2)
+    return figure
+
+
+def spectra(singular_values: pd.DataFrame) -> Figure:
+    """Share of the variance in each component, mean and range over the seeds, both axes logarithmic."""
+    squared = singular_values["value"] ** 2
+    keys = [singular_values["model"], singular_values["seed"].astype("float")]
+    table = singular_values.assign(share=squared / squared.groupby(keys, dropna=False).transform("sum"))
+    with plt.rc_context(STYLE):
+        figure, axes = panels([["share"]], 4.2)
+        axis = axes["share"]
+        lines(axis, table[table["share"] > FLOOR], "component", "share")
+        axis.set(xscale="log", yscale="log", xlabel="component (number)", ylabel="share of the variance")
+        plain_log_ticks(axis)
+        axis.legend()
+    return figure
+
+
+def table(spectrum: pd.DataFrame) -> pd.DataFrame:
+    """Effective rank and dimensions for 90 % of the variance beside the paper's, one row per model."""
+    parts = {
+        name: beside_paper(
+            pick(spectrum, quantity, estimator="per seed"), published(quantity), ["model"], "value", digits
+        )
+        for name, quantity, digits in (("effective rank", "effective_rank", 2), ("dims for 90 %", "dims_for_90", 1))
+    }
+    return merge_measures(parts)
+
+
+def estimators(spectrum: pd.DataFrame) -> pd.DataFrame:
+    """Effective rank by estimator: one row per estimator, one column per model."""
+    means = (
+        pick(spectrum, quantity=["effective_rank", "effective_rank_amplitude"])
+        .groupby(["model", "quantity", "estimator"], sort=False)["value"]
+        .mean()
+        .reset_index()
+    )
+    weights = means["quantity"].map({"effective_rank": "variance", "effective_rank_amplitude": "amplitude"})
+    averages = means["estimator"].map({"per seed": "mean of the ranks", "mean spectrum": "rank of the mean spectrum"})
+    means["estimator"] = weights + ": " + averages
+    means["shown"] = [number(value, None, 2) for value in means["value"]]
+    return wide(means, index="estimator", columns="model")
+
+
+def numbers(spectrum: pd.DataFrame) -> dict[str, float]:
+    """Numbers for the prose: effective ranks and dimensions for 90 % of the variance, of teacher and students."""
+    per_seed = pick(spectrum, estimator="per seed")
+    rank, dims = pick(per_seed, "effective_rank"), pick(per_seed, "dims_for_90")
+    ranks, dimensions = students_of(rank)["value"], students_of(dims)["value"]
+    return {
+        "er_teacher": float(teacher_of(rank)["value"].iloc[0]),
+        "er_student_min": float(ranks.min()),
+        "er_student_max": float(ranks.max()),
+        "er_mean": float(ranks.mean()),
+        "dims90_teacher": float(teacher_of(dims)["value"].iloc[0]),
+        "dims90_student_min": float(dimensions.min()),
+        "dims90_student_max": float(dimensions.max()),
+    }

@@ -1,0 +1,174 @@
+"""What all figures share: colours, markers, and the parts they are drawn from.
+
+Each model has one colour and one marker in every figure: the teacher is black; S, M and L are the blue, orange and
+green of seaborn's colour-blind palette; other students take its remaining colours in order of width. Every figure is
+as wide as a column of text, so that its letters stay readable on a phone.
+"""
+
+from collections.abc import Callable, Iterable
+from functools import wraps
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
+
+from asymdistill.config.names import TEACHER
+from asymdistill.plots.tables import pick
+
+WIDTH = 6.4  # inches
+Colour = tuple[float, float, float]
+Draw = Callable[..., Figure]
+BLACK: Colour = (0.1, 0.1, 0.1)
+GREY: Colour = (0.45, 0.45, 0.45)
+_PALETTE = sns.color_palette("colorblind")
+# The widths that the first paper runs, and those that have the sizes it states.
+_FIXED = {
+    TEACHER: (BLACK, "s"),
+    **dict(zip(("S", "M", "L", "w=0.5", "w=3", "w=10"), zip(_PALETTE, "o^DvPX", strict=False), strict=True)),
+}
+_SPARE = [(_PALETTE[6 + index % 4], "<>hp*dH"[index % 7]) for index in range(28)]
+STYLE: Any = {
+    "axes.grid": True,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "figure.dpi": 110,
+    "font.size": 12,
+    "grid.color": "0.9",
+    "legend.frameon": False,
+    "svg.fonttype": "none",
+}
+HOLLOW: Any = {"markerfacecolor": "white", "markeredgewidth": 1.5}
+PAPER: Any = {"markerfacecolor": "white", "linestyle": "none", "markersize": 10, "markeredgewidth": 1.8}
+
+
+def style(models: Iterable[str]) -> dict[str, tuple[Colour, str]]:
+    """Colour and marker of each model, the same in every figure."""
+    models = list(dict.fromkeys(models))
+    others = [model for model in models if model not in _FIXED]
+    spare = {model: _SPARE[index % len(_SPARE)] for index, model in enumerate(others)}
+    return {model: _FIXED.get(model) or spare[model] for model in models}
+
+
+def title(model: str) -> str:
+    """A model's name in legends and on axes."""
+    return "teacher" if model == TEACHER else f"student {model}"
+
+
+def lines(axis: Axes, table: pd.DataFrame, x: str, y: str, *, marks: bool = False) -> None:
+    """One line per model: the mean over its seeds, within a band from the smallest to the largest value."""
+    for model, (colour, marker) in style(table["model"]).items():
+        own = table[table["model"] == model]
+        band(axis, own, x, y, colour, marker=marker if marks else None, label=title(model))
+
+
+def band(axis: Axes, table: pd.DataFrame, x: str, y: str, colour: Colour, **line: Any) -> None:
+    """The mean over the seeds as a line, within a band from the smallest to the largest value."""
+    spread = table.groupby(x)[y].agg(["mean", "min", "max"])
+    axis.plot(spread.index, spread["mean"], color=colour, **line)
+    axis.fill_between(spread.index, spread["min"], spread["max"], color=colour, alpha=0.15, linewidth=0)
+
+
+def dots(axis: Axes, table: pd.DataFrame) -> None:
+    """One row per model, one dot per seed."""
+    looks = style(table["model"])
+    for row, (model, (colour, marker)) in enumerate(looks.items()):
+        values = table.loc[table["model"] == model, "value"]
+        axis.plot(values, np.full(len(values), row), marker, color=colour, markersize=8, alpha=0.75)
+    axis.set(yticks=range(len(looks)), ylim=(len(looks) - 0.5, -0.5))
+    axis.set_yticklabels([title(model) for model in looks])
+
+
+def row_of_dots(axis: Axes, table: pd.DataFrame, row: float, *, spread: float = 0.5, **look: Any) -> None:
+    """One row of an axis: one dot per seed, the models in their colours and slightly apart so that none is hidden."""
+    looks = style(table["model"])
+    shifts = np.linspace(-spread / 2, spread / 2, len(looks)) if len(looks) > 1 else [0.0] * len(looks)
+    for shift, (model, (colour, marker)) in zip(shifts, looks.items(), strict=True):
+        values = table.loc[table["model"] == model, "value"]
+        heights = np.full(len(values), row + shift)
+        axis.plot(values, heights, marker, color=colour, alpha=0.75, **{"markersize": 7, **look})
+
+
+def name_rows(axis: Axes, names: list[str], **look: Any) -> None:
+    """Name the rows of an axis, the first on top."""
+    axis.set(yticks=range(len(names)), ylim=(len(names) - 0.4, -0.6))
+    axis.set_yticklabels(names, **look)
+
+
+def say(axis: Axes, words: str) -> None:
+    """Say in a panel why nothing is drawn there."""
+    axis.axis("off")
+    axis.text(0.5, 0.5, words, ha="center", va="center", transform=axis.transAxes, fontsize=11)
+
+
+def handle(colour: Colour | str, marker: str, label: str, *, hollow: bool = False) -> Line2D:
+    """A legend entry: one marker and what it means."""
+    return Line2D(
+        [], [], linestyle="none", marker=marker, markersize=8, color=colour, label=label,
+        markerfacecolor="white" if hollow else colour, markeredgecolor=colour,
+    )  # fmt: skip
+
+
+def model_handles(table: pd.DataFrame) -> list[Artist]:
+    """Legend entries for the models of a table."""
+    return [handle(colour, marker, title(model)) for model, (colour, marker) in style(table["model"]).items()]
+
+
+def legend_above(figure: Figure, handles: Iterable[Artist], columns: int = 4) -> None:
+    """A figure's legend, above its panels."""
+    place: Any = {"loc": "outside upper center", "columnspacing": 1.0, "handletextpad": 0.4}
+    figure.legend(handles=list(handles), ncols=columns, **place)
+
+
+def plain_log_ticks(axis: Axes) -> None:
+    """Numbers on a logarithmic horizontal axis as people write them: 2, 5, 10, 20, not powers of ten."""
+    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.xaxis.set_major_formatter(FormatStrFormatter("%g"))
+    axis.xaxis.set_minor_formatter(NullFormatter())
+
+
+def panels(layout: list[Any], height: float, **options: Any) -> tuple[Figure, dict[str, Axes]]:
+    """An empty figure of the book's width, and its axes by their names in a mosaic."""
+    figure, axes = plt.subplot_mosaic(layout, figsize=(WIDTH, height), layout="constrained", **options)
+    return figure, {str(name): axis for name, axis in axes.items()}
+
+
+def noise_panels(table: pd.DataFrame) -> tuple[Figure, dict[str, Axes]]:
+    """Empty panels for accuracy under noise, one below the other for each noise space."""
+    spaces = list(dict.fromkeys(table["noise_space"]))
+    figure, axes = panels([[space] for space in spaces], 3.4 * len(spaces) + 0.4)
+    for space, axis in axes.items():
+        axis.set_xticks(sorted(table["sigma"].unique()))
+        unit = "of the normalised tensor" if space == "normalised" else "of the pixel range"
+        axis.set(xlabel=f"noise: standard deviation, in units {unit}", ylabel="probe accuracy (%)", ylim=(0, 101))
+    return figure, axes
+
+
+def placeholder(words: str) -> Figure:
+    """Stands in for a figure that a profile has no numbers for."""
+    figure = plt.figure(figsize=(WIDTH, 1))
+    figure.text(0.5, 0.5, words, ha="center", va="center")
+    return figure
+
+
+def of_control(name: str) -> Callable[[Draw], Draw]:
+    """Decorator: hand a drawing function only the rows of its control, or draw a placeholder if there are none."""
+
+    def decorate(draw: Draw) -> Draw:
+        @wraps(draw)
+        def drawn(controls: pd.DataFrame, **options: Any) -> Figure:
+            rows = pick(controls, control=name)
+            if rows.empty:
+                return placeholder("this profile does not run this control")
+            with plt.rc_context({**STYLE, "axes.titlesize": 12, "legend.fontsize": 11}):
+                return draw(rows, **options)
+
+        return drawn
+
+    return decorate

@@ -1,0 +1,277 @@
+"""Selecting, comparing and summarising the rows of a study's tables.
+
+A change is taken between two students that share model and seed, or only the seed where widths are compared.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from asymdistill.config.names import OBJECTIVES, TEACHER
+
+MANY = 6  # pairs from which on Wilcoxon's signed-rank test can give p < 0.05
+STUDENT = ["model", "seed"]  # what a student shares with that of another objective
+
+
+def pick(rows: pd.DataFrame, quantity: str | list[str] | None = None, **equal: Any) -> pd.DataFrame:
+    """Rows of one quantity with these values in these columns.
+
+    Args:
+        rows: rows of a study's table.
+        quantity: None for all.
+        equal: for each column a value, or a list of allowed values.
+    """
+    if quantity is not None:
+        equal = {"quantity": quantity, **equal}
+    for column, value in equal.items():
+        rows = rows[rows[column].isin(value if isinstance(value, list) else [value])]
+    return rows
+
+
+def teacher_of(rows: pd.DataFrame) -> pd.DataFrame:
+    """The teacher's rows."""
+    return rows[rows["model"] == TEACHER]
+
+
+def students_of(rows: pd.DataFrame) -> pd.DataFrame:
+    """The students' rows."""
+    return rows[rows["width"].notna()]
+
+
+def ends(rows: pd.DataFrame, column: str = "width") -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Rows where a column is smallest and where it is largest; by default, the narrowest and the widest student."""
+    return rows[rows[column] == rows[column].min()], rows[rows[column] == rows[column].max()]
+
+
+def clean(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows without noise: those of the lowest noise level, and those that have no noise level."""
+    return rows[rows["sigma"].isna() | (rows["sigma"] == rows["sigma"].min())]
+
+
+def percent(table: pd.DataFrame, quantity: str) -> pd.DataFrame:
+    """Rows of a quantity that is a share, in percent."""
+    own = pick(table, quantity)
+    return own.assign(value=100 * own["value"])
+
+
+def values_by(rows: pd.DataFrame, column: str) -> dict[str, pd.Series]:
+    """Values for each entry of a column, in the order of the table."""
+    return {str(name): own["value"] for name, own in rows.groupby(column, sort=False)}
+
+
+def objectives(table: pd.DataFrame) -> list[str]:
+    """The objectives that a table's students were trained for, in its order."""
+    return list(dict.fromkeys(table["objective"].dropna()))
+
+
+def two(table: pd.DataFrame) -> Sequence[str]:
+    """The first objective and the second, if there is one."""
+    return objectives(table)[:2]
+
+
+def by_objective(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Rows of the narrowest student for each objective that it was trained for."""
+    narrow = ends(students_of(pick(table, comparison=["gains", "alternatives"])))[0]
+    return {kind: pick(narrow, objective=kind) for kind in OBJECTIVES if kind in set(narrow["objective"])}
+
+
+def cells(generality: pd.DataFrame) -> dict[tuple[str, str], pd.DataFrame]:
+    """Rows by data set and teacher, under names short enough for a figure."""
+    return {
+        (_short(str(dataset)), _short(str(teacher))): own
+        for (dataset, teacher), own in generality.groupby(["dataset", "teacher"], sort=False)
+    }
+
+
+def _short(name: str) -> str:
+    """The name of a data set or teacher without library, folder or training tag."""
+    plain = name.partition(":")[2].split("/")[0] if ":" in name else name.rstrip("/").split("/")[-1]
+    return plain.split(".")[0]
+
+
+def noise_loss(accuracy: pd.DataFrame) -> pd.DataFrame:
+    """Accuracy lost from the lowest to the highest noise level, in points: one row per model and variant."""
+    keys = [column for column in accuracy.columns if column not in ("sigma", "value")]
+    levels = accuracy.sort_values("sigma", kind="stable").groupby(keys, dropna=False, sort=False)["value"]
+    return (levels.first() - levels.last()).reset_index()
+
+
+def ratios(gains: pd.DataFrame) -> pd.DataFrame:
+    """Effective rank with the second objective divided by that with the first, student by student.
+
+    Args:
+        gains: rows of the comparison ``gains`` in a study's table of expansion.
+
+    Returns:
+        Columns model, seed and value: one row per width and seed.
+    """
+    first, second = (pick(gains, "effective_rank", objective=kind).set_index(STUDENT)["value"] for kind in two(gains))
+    return (second / first).reset_index()
+
+
+def paired(before: pd.DataFrame, after: pd.DataFrame, on: Sequence[str] = ("model", "seed")) -> pd.Series:
+    """Differences, after - before, of the rows that share the columns ``on``; empty if there are none."""
+    one, two = (rows.set_index(list(on))["value"] for rows in (before, after))
+    shared = one.index.intersection(two.index)
+    return two[shared] - one[shared]
+
+
+def paired_tests(rows: pd.DataFrame) -> pd.DataFrame:
+    """Tests of the widest against the narrowest student, paired by seed, for each quantity and noise level.
+
+    Args:
+        rows: those of the control ``statistics``.
+
+    Returns:
+        Columns quantity, sigma, difference (mean of widest - narrowest), low and high (its 95 % confidence interval
+        from Student's t), t and p (two-sided paired t-test), wilcoxon (p of the signed-rank test; NaN below six pairs,
+        where it cannot reach 0.05), seeds. With a single pair there are differences only.
+    """
+    import scipy.stats
+
+    made = []
+    for (quantity, sigma), own in rows.groupby(["quantity", "sigma"], dropna=False, sort=False):
+        change = paired(*ends(own), on=["seed"])
+        found = {"quantity": quantity, "sigma": sigma, "difference": change.mean(), "seeds": len(change)}
+        if len(change) > 1:
+            test = scipy.stats.ttest_1samp(change.to_numpy(float), 0)
+            low, high = test.confidence_interval(0.95)
+            found |= {"low": low, "high": high, "t": test.statistic, "p": test.pvalue}
+        if len(change) >= MANY and change.any():
+            found["wilcoxon"] = scipy.stats.wilcoxon(change.to_numpy(float)).pvalue
+        made.append(found)
+    columns = ["quantity", "sigma", "difference", "low", "high", "t", "p", "wilcoxon", "seeds"]
+    return pd.DataFrame(made, columns=columns).astype(dict.fromkeys(columns[1:-1], float))
+
+
+def mean_and_spread(table: pd.DataFrame, by: list[str], value: str = "value") -> pd.DataFrame:
+    """Mean, standard deviation (ddof = 0, as in the paper) and number of seeds, in the order of the table."""
+    grouped = table.groupby(by, sort=False, dropna=False)[value]
+    return grouped.agg(mean="mean", spread=lambda values: values.std(ddof=0), seeds="size").reset_index()
+
+
+def beside_paper(table: pd.DataFrame, published: pd.DataFrame, by: list[str], value: str, digits: int) -> pd.DataFrame:
+    """The paper's numbers beside this run's.
+
+    If there are several widths, the last rows are the widest minus the narrowest student: of this run paired by seed,
+    of the paper the difference of its means.
+
+    Args:
+        table: a study's table, one row per seed.
+        published: the paper's values, with the columns of ``by``.
+        by: columns that identify a row of the result, the first being ``model``.
+        value: the measured column.
+        digits: decimals shown.
+
+    Returns:
+        Columns ``by``, ``paper`` and ``this run`` (mean ± standard deviation over seeds) and ``seeds``.
+    """
+    narrow, wide = (own["model"].unique().tolist() for own in ends(students_of(table)))
+    theirs = published[[*by, "value", "spread"]]
+    if narrow != wide:
+        pair = (wide[0], narrow[0])
+        table = pd.concat([table, _difference(table, *pair, ["seed", *by[1:]], value)])
+        theirs = pd.concat(
+            [theirs, _difference(theirs.assign(spread=float("nan")), *pair, [*by[1:], "spread"], "value")]
+        )
+    measured = mean_and_spread(table, by, value)
+    theirs = theirs.rename(columns={"value": "paper", "spread": "paper_spread"})
+    joined = measured.merge(theirs, how="left", on=by)
+    shown = joined[by].copy()
+    shown["paper"] = [number(v, s, digits) for v, s in zip(joined["paper"], joined["paper_spread"], strict=True)]
+    shown["this run"] = _numbers(joined, digits)
+    shown["seeds"] = joined["seeds"]
+    return shown
+
+
+def _difference(rows: pd.DataFrame, first: str, second: str, on: list[str], value: str) -> pd.DataFrame:
+    """Rows of one model minus those of another that share the columns ``on``."""
+    columns = ["model", *on, value]
+    both = pick(rows, model=first)[columns].merge(pick(rows, model=second)[columns], on=on)
+    change = both[f"{value}_x"] - both[f"{value}_y"]
+    return both[on].assign(**{"model": f"{first} − {second}", value: change})
+
+
+def merge_measures(parts: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Tables of ``beside_paper`` with the same models merged: one row per model, columns ``<name>: paper`` and ``: run``."""
+    named = []
+    for name, part in parts.items():
+        columns = {"paper": f"{name}: paper", "this run": f"{name}: run"}
+        named.append(part.set_index("model")[list(columns)].rename(columns=columns))
+    seeds = next(iter(parts.values())).set_index("model")["seeds"]
+    return pd.concat([*named, seeds], axis=1).reset_index()
+
+
+def measures(
+    table: pd.DataFrame, wanted: list[Any], *, column: str = "quantity", value: str = "value", digits: int = 3
+) -> pd.DataFrame:
+    """One row per model and one column for each wanted value of ``column``: mean ± standard deviation over seeds."""
+    means = mean_and_spread(table[table[column].isin(wanted)], ["model", column], value)
+    means["shown"] = _numbers(means, digits)
+    return wide(means, index="model", columns=column)
+
+
+def wide(shown: pd.DataFrame, *, index: str, columns: str) -> pd.DataFrame:
+    """The column ``shown`` spread out: one row per entry of ``index``, one column per entry of ``columns``."""
+    made = shown.pivot_table(index=index, columns=columns, values="shown", aggfunc="first", sort=False)
+    return made.reset_index().rename_axis(columns=None)
+
+
+def number(value: float, spread: float | None, digits: int) -> str:
+    """A value as tables show it, ± its spread if it has one, or a dash if there is none."""
+    if pd.isna(value):
+        return "–"
+    return f"{value:.{digits}f}" + ("" if spread is None or pd.isna(spread) else f" ± {spread:.{digits}f}")
+
+
+def _numbers(means: pd.DataFrame, digits: int) -> list[str]:
+    """Means ± spreads; a single seed has no spread."""
+    rows = zip(means["mean"], means["spread"], means["seeds"], strict=True)
+    return [number(mean, spread if seeds > 1 else None, digits) for mean, spread, seeds in rows]
+
+
+def for_readers(table: pd.DataFrame) -> pd.DataFrame:
+    """A table as it is shown: the first column in place of row numbers, a dash where there is nothing."""
+    shown = table.astype(object).where(table.notna(), "–")
+    first = shown.columns[0]
+    return shown.set_index(first).rename_axis(index=None, columns=first)
+
+
+def with_objective(table: pd.DataFrame) -> pd.DataFrame:
+    """The table, with the objective in a model's name unless it is the cosine distance alone."""
+    plain = table["objective"].isna() | (table["objective"] == "cosine")
+    return table.assign(model=table["model"].where(plain, table["model"] + " " + table["objective"].astype("string")))
+
+
+def summary(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """The two tables that a run ends with, under their captions: effective ranks, and accuracies under noise."""
+    spectrum, robustness = with_objective(tables["spectrum"]), with_objective(tables["robustness"])
+    per_seed = pick(spectrum, estimator="per seed")
+    accuracies = []
+    for space, own in robustness.groupby("noise_space", sort=False):
+        shown = measures(own, list(own["sigma"].unique()), column="sigma", value="accuracy", digits=1)
+        shown.insert(1, "space", space)
+        accuracies.append(shown)
+    return {
+        "Spectrum of the test embeddings (mean ± standard deviation over seeds)": measures(
+            per_seed, list(spectrum["quantity"].unique()), digits=2
+        ),
+        "Probe accuracy in %, by standard deviation of the noise": pd.concat(accuracies),
+    }
+
+
+def welch_from_paper(published: pd.DataFrame, first: str, second: str, *, sigma: float) -> pd.DataFrame:
+    """Welch's t-test between two students from the paper's own means and spreads (see ``claims.facts.welch``)."""
+    from asymdistill.claims.facts import welch
+
+    test = welch(published, first, second, sigma=sigma)
+    row = {
+        "students": f"{first} – {second}",
+        "sigma": sigma,
+        "difference": round(test.difference, 2),
+        "t": round(test.t, 2),
+        "p": round(test.p, 2),
+        "seeds": " and ".join(f"{count:.0f}" for count in test.seeds),
+    }
+    return pd.DataFrame([row])
