@@ -1,4 +1,4 @@
-"""What the machine can do at most, and what a student's training needs at least."""
+"""The machine's ceiling: what it can compute and copy at most, and what a training step needs at least."""
 
 import math
 
@@ -15,8 +15,8 @@ def measure(device: str) -> Record:
     """Rates of a large matrix product and of a large copy, with all of PyTorch's threads.
 
     Returns:
-        ``matrix_gflops`` and ``matrix_gflops_double`` in 1e9 operations a second, a multiplication and an addition
-        being two; ``copy_gbytes`` in 1e9 bytes a second, read or written. On a GPU also ``matrix_gflops_bfloat16``.
+        ``matrix_gflops`` and ``matrix_gflops_double`` in 1e9 floating-point operations per second, a multiply-add being
+        two; ``copy_gbytes`` in 1e9 bytes per second, read or written. On a GPU also ``matrix_gflops_bfloat16``.
     """
     side = 4096 if device == "cpu" else 16384
     rates = {"matrix_gflops": torch.float32, "matrix_gflops_double": torch.float64}
@@ -38,10 +38,10 @@ def _matrix(side: int, kind: torch.dtype, device: str) -> float:
 def work(width: float, resolution: int) -> list[tuple[float, float]]:
     """Floating-point operations and bytes of one image's training step in each layer of a student.
 
-    Operations are those of convolutions and linear layers, twice as many backward as forward, but for the first layer,
-    whose input takes no gradient. Bytes are those of activations in float32, each read and written once where a layer
-    needs it: input and output forward; input, and the gradients of output and input, backward. Weights are left out,
-    being shared by a batch. So is the optimiser.
+    Operations are those of convolutions and linear layers, twice as many backward as forward, except in the first
+    layer, whose input needs no gradient. Bytes are those of float32 activations, each read or written once per use:
+    input and output forward; input, and the gradients of output and input, backward. Weights are left out, since a
+    batch shares them, and so is the optimiser.
     """
     found: list[tuple[float, float]] = []
 
@@ -61,7 +61,7 @@ def work(width: float, resolution: int) -> list[tuple[float, float]]:
 
 
 def least_seconds(layers: list[tuple[float, float]], rates: Record, matrix: str = "matrix_gflops") -> tuple[float, str]:
-    """Seconds below which one image's step can't go, layer by layer, and which of the two limits takes most of them."""
+    """Lower bound on the seconds of one image's step, layer by layer, and which of the two limits dominates it."""
     arithmetic = [operations / rates[matrix] / 1e9 for operations, _ in layers]
     memory = [moved / rates["copy_gbytes"] / 1e9 for _, moved in layers]
     floors = list(map(max, arithmetic, memory))

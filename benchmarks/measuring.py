@@ -20,7 +20,7 @@ Record = dict[str, Any]
 
 
 def seconds(work: Callable[[], object], *, repeats: int = 3, device: str = "cpu") -> float:
-    """Least time of some calls after one that warms up: what else the machine does can only add to it."""
+    """Shortest time of several calls after a warm-up call: other load on the machine can only add to it."""
     work()
     taken = []
     for _ in range(repeats):
@@ -39,7 +39,7 @@ def _wait_for(device: str) -> None:
 
 @contextmanager
 def _peak(memory: Callable[[], int], every: float) -> Iterator[list[int]]:
-    """Look at some memory again and again meanwhile; the only item of the list is the most seen so far, in bytes."""
+    """Poll a memory reading in a thread; the only item of the yielded list is the peak so far, in bytes."""
     most, ended = [0], threading.Event()
 
     def watch() -> None:
@@ -56,7 +56,7 @@ def _peak(memory: Callable[[], int], every: float) -> Iterator[list[int]]:
 
 
 def most_used(work: Callable[[], object]) -> float:
-    """GiB that this process holds while a call runs, at most, beyond what it held before."""
+    """Peak memory of this process during a call, in GiB beyond what it held before."""
     process = psutil.Process()
     before = process.memory_info().rss
     with _peak(lambda: process.memory_info().rss - before, 0.005) as most:
@@ -65,18 +65,18 @@ def most_used(work: Callable[[], object]) -> float:
 
 
 def watched(command: Sequence[str], environment: Mapping[str, str] | None = None) -> tuple[str, Record]:
-    """Run a command in the checkout's root, to its end.
+    """Run a command in the root of the checkout and wait for it.
 
     Args:
-        command: words.
-        environment: variables to set beside this process's own; an empty value removes one.
+        command: program and arguments.
+        environment: variables to set on top of this process's own; an empty value removes one.
 
     Returns:
-        Its standard output, and ``seconds`` and ``peak_gib``: the most memory that it and all its processes held at a
-        time, shared pages counted once.
+        Its standard output, and ``seconds`` and ``peak_gib``: the peak memory of it and all its child processes, shared
+        pages counted once.
 
     Raises:
-        RuntimeError: it failed; what it wrote on standard error is shown.
+        RuntimeError: it failed; the message ends with its standard error.
     """
     variables = {name: value for name, value in {**os.environ, **(environment or {})}.items() if value}
     begin = time.perf_counter()
@@ -94,7 +94,7 @@ def watched(command: Sequence[str], environment: Mapping[str, str] | None = None
 
 
 def module(name: str, *arguments: object, environment: Mapping[str, str] | None = None) -> Record:
-    """Run a module of this folder in a process of its own; what it prints last is JSON, its peak memory is added."""
+    """Run a module of this folder in a process of its own; add its peak memory to the JSON of its last line."""
     output, usage = watched([sys.executable, "-m", f"benchmarks.{name}", *map(str, arguments)], environment)
     record: Record = json.loads(output.strip().splitlines()[-1])
     return {"peak_gib": usage["peak_gib"], **record}
@@ -111,5 +111,5 @@ def _memory(pid: int) -> int:
             used = process.memory_full_info()
             total += getattr(used, "pss", used.rss)
         except psutil.Error:
-            continue  # it has just ended
+            continue  # the process has just ended
     return total

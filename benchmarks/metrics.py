@@ -1,4 +1,4 @@
-"""Time, memory and error of the metrics, ours and others'."""
+"""Time, memory and error of our metrics and of other implementations."""
 
 import argparse
 import json
@@ -41,22 +41,22 @@ METHODS: dict[str, Callable[[Tensor], float]] = {
 
 
 def measure(device: str) -> Iterator[Record]:
-    """One record a metric, method and number of embeddings of 512 dimensions, each in a process of its own."""
+    """One record per metric, method and number of 512-dimensional embeddings, each in a process of its own."""
     for rows in ROWS:
         for method in METHODS if rows == ROWS[1] else ("ours",):
-            yield {"metric": "effective rank", "method": method, **_apart("rank", rows, device, method)}
+            yield {"metric": "effective rank", "method": method, **_in_a_process("rank", rows, device, method)}
     for rows in STREAMED:
-        yield {"metric": "streaming effective rank", "method": "ours", **_apart("stream", rows, device)}
+        yield {"metric": "streaming effective rank", "method": "ours", **_in_a_process("stream", rows, device)}
     for rows in PAIRED:
-        yield {"metric": "uniformity over all pairs", "method": "ours", **_apart("uniformity", rows, device)}
+        yield {"metric": "uniformity over all pairs", "method": "ours", **_in_a_process("uniformity", rows, device)}
 
 
-def _apart(work: str, rows: int, device: str, method: str = "ours") -> Record:
-    return module("metrics", work, "--rows", rows, "--device", device, "--method", method)
+def _in_a_process(metric: str, rows: int, device: str, method: str = "ours") -> Record:
+    return module("metrics", metric, "--rows", rows, "--device", device, "--method", method)
 
 
 def embeddings(rows: int, device: str, seed: int = 0) -> Tensor:
-    """Unit rows, float32, N x 512, whose k-th direction has a variance that falls as 1 / k^2, around a mean."""
+    """Unit-norm float32 embeddings, N x 512, around a mean; the variance of direction k falls as 1 / k^2."""
     generator = torch.Generator(device).manual_seed(seed)
     spread = 1 / torch.arange(1, DIM + 1, device=device)
     drawn = torch.randn(rows, DIM, generator=generator, device=device).mul_(spread)
@@ -65,7 +65,7 @@ def embeddings(rows: int, device: str, seed: int = 0) -> Tensor:
 
 
 def rank(rows: int, device: str, method: str) -> Record:
-    """Effective rank by one method; where others are compared, its error relative to float64 singular values."""
+    """Effective rank by one method; at the size where methods are compared, its error against float64 svdvals."""
     x = embeddings(rows, device)
     used = most_used(lambda: METHODS[method](x))
     taken, found = seconds(lambda: METHODS[method](x), device=device), METHODS[method](x)
@@ -74,7 +74,7 @@ def rank(rows: int, device: str, method: str) -> Record:
 
 
 def stream(rows: int, device: str, method: str) -> Record:
-    """Effective rank of embeddings that are drawn batch by batch and never held together; without the drawing."""
+    """Effective rank of embeddings drawn batch by batch and never held together; the time leaves out the drawing."""
     metric = spectrum.EffectiveRank(DIM).to(device)
     batch = embeddings(_BATCH, device)
     taken = seconds(lambda: metric.update(batch), device=device)
@@ -89,7 +89,7 @@ def stream(rows: int, device: str, method: str) -> Record:
 
 
 def uniformity(rows: int, device: str, method: str) -> Record:
-    """Uniformity over all pairs of the embeddings, once."""
+    """Uniformity over all pairs of embeddings, in one pass."""
     x = embeddings(rows, device)
     begin = time.perf_counter()
     used = most_used(lambda: contrastive.uniformity(x, batch_size=None))
@@ -98,14 +98,14 @@ def uniformity(rows: int, device: str, method: str) -> Record:
 
 def main() -> None:
     """Measure one metric once; print the record as JSON."""
-    works: dict[str, Any] = {"rank": rank, "stream": stream, "uniformity": uniformity}
+    measures: dict[str, Any] = {"rank": rank, "stream": stream, "uniformity": uniformity}
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("work", choices=works)
+    parser.add_argument("metric", choices=measures)
     parser.add_argument("--rows", type=int, required=True)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--method", choices=METHODS, default="ours")
     chosen = parser.parse_args()
-    found = works[chosen.work](chosen.rows, chosen.device, chosen.method)
+    found = measures[chosen.metric](chosen.rows, chosen.device, chosen.method)
     print(json.dumps({"rows": chosen.rows, "dim": DIM, **found}))
 
 

@@ -1,4 +1,4 @@
-"""Images a second: students in training, and teachers."""
+"""Images per second: students in training, and teachers."""
 
 import argparse
 import json
@@ -8,6 +8,7 @@ from functools import partial
 
 import torch
 
+from asymdistill.config.names import SHIPPED_TEACHERS
 from asymdistill.data.views import View, embed
 from asymdistill.models import students
 from asymdistill.models.teachers import untrained_teacher
@@ -18,17 +19,24 @@ from benchmarks.measuring import Record, module, seconds
 
 WIDTHS, RESOLUTIONS = (0.5, 1, 2, 4), (32, 112, 224)
 BATCH = 64
-# Steps that are timed, after one that warms up: as many as make some seconds.
+# Timed steps after one warm-up step, as many as take some seconds.
 STEPS = {32: 20, 112: 4, 224: 2}
-TEACHERS = {"embedded": 400, "timm:vit_small_patch14_dinov2.lvd142m": 50, "open_clip:ViT-B-32-quickgelu/openai": 100}
+TEACHERS = {
+    SHIPPED_TEACHERS[0]: 400,
+    "timm:vit_small_patch14_dinov2.lvd142m": 50,
+    "open_clip:ViT-B-32-quickgelu/openai": 100,
+}
 SIZES = (1, 2, 4)
 
 
 def measure_training(device: str, rates: Record) -> Iterator[Record]:
-    """One record a width, resolution and precision: images a second beside what the machine would allow.
+    """Images per second in training beside the machine's ceiling.
 
-    As many students as there are cores train side by side, as in a run, each in float32 on a batch of 64; on a GPU it
-    is one, in bfloat16 as well. A process of its own for each, so that its peak memory is its own.
+    As many students as there are cores train in parallel, as in a run, each in float32 on batches of 64; on a GPU a
+    single one, in bfloat16 as well. Each measurement runs in a process of its own, so that its peak memory is its own.
+
+    Yields:
+        One record per width, resolution and precision.
     """
     for precision in ("float32",) if device == "cpu" else ("float32", "bfloat16"):
         for resolution in RESOLUTIONS:
@@ -47,7 +55,7 @@ def measure_training(device: str, rates: Record) -> Iterator[Record]:
 
 
 def measure_teachers(device: str) -> Iterator[Record]:
-    """One record a teacher and number of images: seconds to embed them, with random weights where none are shipped."""
+    """Seconds to embed images: one record per teacher and number of images, with random weights if none are shipped."""
     for name, images in TEACHERS.items():
         teacher = untrained_teacher(name).to(device)
         for times in SIZES:
@@ -59,7 +67,7 @@ def measure_teachers(device: str) -> Iterator[Record]:
 
 
 def rate(width: float, resolution: int, device: str, precision: torch.dtype) -> Record:
-    """Images a second of students that train side by side."""
+    """Images per second of students that train in parallel."""
     workers = devices.cores() if device == "cpu" else 1
     steps = STEPS[resolution] * (1 if device == "cpu" else 20)
     images = torch.randint(0, 256, (BATCH, resolution, resolution, 3), dtype=torch.uint8)

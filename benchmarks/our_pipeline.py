@@ -1,6 +1,6 @@
-"""The same grid by asymdistill: trains, encodes, probes and measures the ranks, and prints the seconds as JSON.
+"""The grid by asymdistill: train, encode, probe and measure the ranks; print the seconds as JSON.
 
-Run by ``benchmarks.grid``, which gives both pipelines the same images, students, epochs and noise levels.
+Run by ``benchmarks.runs``, which gives both pipelines the same images, students, epochs and noise levels.
 """
 
 import argparse
@@ -9,37 +9,53 @@ import tempfile
 import time
 from pathlib import Path
 
-from asymdistill.models.teachers import PRECISIONS, untrained_teacher
+from safetensors.torch import save_file
+
+from asymdistill.config.names import SHIPPED_TEACHERS
+from asymdistill.models.teachers import untrained_teacher
 from asymdistill.study.study import Study
+
+
+def random_weights(teacher: str, path: Path) -> Path | None:
+    """Write random weights for an open_clip teacher: as fast as the published ones, and no download.
+
+    Returns:
+        The file; None for a teacher that comes with the package.
+    """
+    if teacher in SHIPPED_TEACHERS:
+        return None
+    clip = untrained_teacher(teacher).text_tower
+    assert clip is not None
+    save_file({name: tensor.contiguous() for name, tensor in clip.state_dict().items()}, path)
+    return path
 
 
 def main() -> None:
     """Run the grid on images from a file and print the seconds of each stage."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=Path, required=True, help="an .npz file as asymdistill takes it")
-    parser.add_argument("--teacher", default="open_clip:ViT-B-32-quickgelu/openai", help="its architecture counts")
+    parser.add_argument("--teacher", default="open_clip:ViT-B-32-quickgelu/openai", help="its weights are random")
     parser.add_argument("--resolution", type=int, default=224)
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--autocast", default="off")
     chosen = parser.parse_args()
-    changed = {
-        "dataset": str(chosen.images.resolve()),
-        "teacher": chosen.teacher,
-        "resolution": chosen.resolution,
-        "epochs": chosen.epochs,
-        "device": chosen.device,
-        "autocast": chosen.autocast,
-        "controls": [],
-        "augmentation_seeds": 0,
-    }
     with tempfile.TemporaryDirectory() as folder:
+        changed = {
+            "dataset": str(chosen.images.resolve()),
+            "teacher": chosen.teacher,
+            "teacher_weights": random_weights(chosen.teacher, Path(folder) / "teacher.safetensors"),
+            "resolution": chosen.resolution,
+            "epochs": chosen.epochs,
+            "device": chosen.device,
+            "autocast": chosen.autocast,
+            "controls": [],
+            "augmentation_seeds": 0,
+        }
         study = Study.open("cifar10-clip", changed, folder)
-        # Random weights take as long as published ones, which can't be had everywhere.
-        study.experiment.teacher = untrained_teacher(study.settings.teacher).to(study.experiment.device)
-        study.experiment.teacher.precision = PRECISIONS[study.settings.teacher_precision]
+        study.models()  # loads the teacher, as the reference does before its clock starts
         begin = time.perf_counter()
-        study.experiment.train_students()
+        study.training()
         trained = time.perf_counter()
         study.spectrum()
         study.robustness()

@@ -1,10 +1,10 @@
-"""How the papers' notebook works, written plainly: what our own pipeline is timed against.
+"""The way the papers' notebook works, in plain PyTorch: the reference that our pipeline is timed against.
 
-It follows the description of the released notebook, not its text. Every pass over the images goes through Pillow in a
-data loader; the frozen teacher runs again on every batch that any student learns from; everything is float32 in
-PyTorch's default layout, with PyTorch's own threads and one student after the other; and each model is evaluated by
-itself, at each noise level, through the loader again. On a GPU the teacher is in half precision, as there. It imports
-nothing of asymdistill but the student's definition and the teacher's architecture, which both pipelines share.
+It follows the description of the released notebook, not its code. Every pass over the images goes through Pillow in a
+data loader; the frozen teacher runs again on every training batch of every student; everything is float32 in
+PyTorch's default memory format, with PyTorch's own threads and one student after the other; and each model is evaluated
+separately at each noise level, through the loader again. On a GPU the teacher is in half precision, as in the notebook.
+It imports only the student and the teacher's architecture from asymdistill, which both pipelines share.
 
 Run by itself it prints its measurements as JSON: ``python -m benchmarks.reference_pipeline --images IMAGES.npz``.
 """
@@ -33,7 +33,7 @@ MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.2757
 
 
 class Pictures(Dataset[tuple[Tensor, int]]):
-    """Images that are preprocessed by Pillow each time one of them is asked for."""
+    """Images that Pillow preprocesses each time one is read."""
 
     def __init__(self, images: np.ndarray, labels: np.ndarray, resolution: int) -> None:
         self.images, self.labels = images, labels
@@ -52,7 +52,7 @@ class Pictures(Dataset[tuple[Tensor, int]]):
 
 
 def loader(pictures: Pictures, seed: int | None = None) -> DataLoader[tuple[Tensor, int]]:
-    """Batches of 64: shuffled and whole ones only for training, in order otherwise."""
+    """Batches of 64: with a seed, for training, shuffled and full ones only; in order otherwise."""
     generator = None if seed is None else torch.Generator().manual_seed(seed)
     shuffled = seed is not None
     return DataLoader(
@@ -86,7 +86,7 @@ def train(
 
 @torch.no_grad()
 def embeddings(model: Callable[[Tensor], Tensor], pictures: Pictures, device: str, sigma: float = 0.0) -> np.ndarray:
-    """Embeddings of all pictures, under noise on the normalised tensor where there is any."""
+    """Embeddings of all images, with Gaussian noise on the normalised tensor if sigma is not 0."""
     parts = []
     for images, _ in loader(pictures):
         images = images.to(device)

@@ -1,7 +1,7 @@
-"""Build the book: run every notebook in a staging copy, then let Jupyter Book make strict HTML of it.
+"""Build the book: run every notebook in a staging copy, then let Jupyter Book turn the copy into HTML.
 
-Nothing is written beside the sources. What is read again by a second build is the studies' own stored tables; pages
-and executed notebooks are always made anew, so that none can be stale.
+Nothing is written beside the sources. A second build reads only the stored results of the study again: notebooks are
+always executed anew, so that no page can be stale.
 """
 
 import base64
@@ -27,13 +27,12 @@ from typing import Any
 from asymdistill.builder import prose
 from asymdistill.config.profiles import PATH_SETTINGS, load_settings, profile_names
 from asymdistill.config.settings import Settings
-from asymdistill.runtime import devices
 from asymdistill.runtime.errors import InputError
 
 LOGGER = logging.getLogger(__name__)
 
-EXTRA = ("ipykernel", "jupyter_book", "nbclient", "papermill", "sphinx_design", "yaml")
-TQDM_HINT = "ignore:IProgress not found"  # bars are for terminals and live notebooks
+BOOK_PACKAGES = ("ipykernel", "jupyter_book", "nbclient", "papermill", "sphinx_design", "yaml")
+NO_WIDGETS = "ignore:IProgress not found"  # progress bars are for terminals and live notebooks
 GLUED_PNG = r'"application/papermill\.record/image/png": "([^"]+)"'
 JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
 
@@ -48,26 +47,28 @@ def build(
     overrides: Mapping[str, Any] | None = None,
     verdicts: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Path:
-    """Run the notebooks on a profile, side by side, and build the book from them.
+    """Run the notebooks on a profile, in parallel, and build the book from them.
 
     Args:
-        profile: the name of a profile, or a path to a TOML file.
-        runs_dir: where studies keep their results. The notebooks share one study: compute it first, since several of
-            them would otherwise begin the same work at once.
-        source: the folder that holds ``_config.yml``, ``_toc.yml``, ``book/`` and ``notebooks/``; it is only read.
-        out: the folder for what is built.
-        provenance: what the footer of every page says, names and values.
+        profile: the name of a profile, or the path of a TOML file.
+        runs_dir: where studies keep their results. All notebooks read the same study: compute it first, or several
+            notebooks will start the same work at once.
+        source: the folder with ``_config.yml``, ``_toc.yml``, ``book/`` and ``notebooks/``; it is only read.
+        out: the output folder.
+        provenance: names and values shown in the footer of every page.
         overrides: settings that replace those of the profile.
-        verdicts: verdict and reason of each claim, as ``scorecard.verdicts`` gives them, for pages that name one.
+        verdicts: verdict and reason for each claim, by its id, for the pages that mention one.
 
     Returns:
-        The folder of the finished HTML, ``out/html``.
+        The folder with the finished HTML, ``out/html``.
 
     Raises:
-        InputError: a missing extra, an unknown profile, setting, notebook or parameter, prose that names a verdict by
-            itself, a notebook that fails, or a page that does not build. Then a book that stood in ``out`` before is
-            still whole.
+        InputError: a missing package, an unknown profile, setting, notebook or parameter, a verdict written by hand
+            in the prose, a notebook that fails, or a page that does not build. A book already in ``out`` is left
+            untouched.
     """
+    from asymdistill.runtime.devices import cores  # imports torch
+
     check(source)
     name, settings = load_settings(profile, overrides)
     out, source = out.resolve(), source.resolve()
@@ -77,7 +78,7 @@ def build(
         "overrides": _absolute(overrides or {}),
         "runs_dir": str(runs_dir.resolve()),
     }
-    with _own_kernel(), ThreadPoolExecutor(devices.cores()) as pool:
+    with _own_kernel(), ThreadPoolExecutor(cores()) as pool:
         running = [pool.submit(_execute, path, parameters) for path in sorted((stage / "notebooks").glob("*.ipynb"))]
         try:
             for notebook in running:
@@ -92,8 +93,12 @@ def build(
 
 
 def check(source: Path) -> None:
-    """Raise ``InputError`` unless a book can be built from a folder: to ask before anything long is computed."""
-    missing = [name for name in EXTRA if importlib.util.find_spec(name) is None]
+    """Check that a book can be built from a folder, before anything expensive is computed.
+
+    Raises:
+        InputError: a package of the extra ``book`` or a part of the sources is missing, or the prose states a verdict.
+    """
+    missing = [name for name in BOOK_PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         raise InputError(f"the book needs {', '.join(missing)}: pip install 'asymdistill[book]'")
     for required in ("_config.yml", "_toc.yml", "book", "notebooks"):
@@ -103,7 +108,7 @@ def check(source: Path) -> None:
 
 
 def _absolute(overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Overrides whose relative paths still hold from the folder in which notebooks run."""
+    """Overrides with absolute paths, since notebooks run in another folder."""
     return {
         key: str(Path(value).expanduser().resolve())
         if value is not None and (key in PATH_SETTINGS or (key == "dataset" and Path(value).expanduser().exists()))
@@ -113,7 +118,7 @@ def _absolute(overrides: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _stage(source: Path, stage: Path) -> Path:
-    """Copy what the book is made of, with the same relative paths."""
+    """Copy the sources of the book, keeping their relative paths."""
     if stage.exists():
         shutil.rmtree(stage)
     shutil.copytree(source / "book", stage / "book", ignore=shutil.ignore_patterns("__pycache__", "_generated"))
@@ -124,23 +129,22 @@ def _stage(source: Path, stage: Path) -> Path:
         shutil.copy2(source / config, stage)
     if (source / "results").is_dir():
         shutil.copytree(source / "results", stage / "results")
-    for measured in sorted((source / "benchmarks").glob("*.json*")):  # with their checksums
-        (stage / "benchmarks").mkdir(exist_ok=True)
-        shutil.copy2(measured, stage / "benchmarks")
+    if (source / "benchmarks").is_dir():  # the records of costs, and the code that shows them
+        shutil.copytree(source / "benchmarks", stage / "benchmarks", ignore=shutil.ignore_patterns("__pycache__"))
     return stage
 
 
 @contextmanager
 def _own_kernel() -> Iterator[None]:
-    """Make the kernel ``python3`` mean this interpreter, whatever is registered on the machine."""
+    """Make the kernel ``python3`` run this interpreter, whatever kernels are registered on the machine."""
     from ipykernel.kernelspec import write_kernel_spec
 
     before = os.environ.get("JUPYTER_PATH")
     with TemporaryDirectory() as folder:
-        # A kernel's stderr is passed on while it runs; what follows would only be noise there.
+        # A kernel's stderr is shown while it runs: keep it free of noise.
         write_kernel_spec(
             Path(folder) / "kernels" / "python3",
-            overrides={"env": {"PYTHONWARNINGS": TQDM_HINT}},
+            overrides={"env": {"PYTHONWARNINGS": NO_WIDGETS}},
             extra_arguments=["--log-level=CRITICAL"],
         )
         os.environ["JUPYTER_PATH"] = os.pathsep.join([folder] + ([before] if before else []))
@@ -153,7 +157,7 @@ def _own_kernel() -> Iterator[None]:
 
 
 def _execute(notebook: Path, parameters: dict[str, Any]) -> None:
-    """Run a staged notebook in place."""
+    """Execute a staged notebook in place."""
     import papermill
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
@@ -183,11 +187,11 @@ def _execute(notebook: Path, parameters: dict[str, Any]) -> None:
     except DeadKernelError as error:
         raise InputError(f"notebook {notebook.stem} failed: its process died (out of memory?)") from error
     LOGGER.info("%s: %.1f s", notebook.stem, time.perf_counter() - started)
-    _ready_for_the_book(notebook, parameters)
+    _clean(notebook, parameters)
 
 
-def _ready_for_the_book(notebook: Path, parameters: dict[str, Any]) -> None:
-    """Hide the cells that papermill needs, and leave out what readers have no use for."""
+def _clean(notebook: Path, parameters: dict[str, Any]) -> None:
+    """Hide the cells that only papermill needs, and drop stderr and papermill's own metadata."""
     content = json.loads(notebook.read_text("utf-8"))
     given = [parameters["profile"], parameters["runs_dir"], *parameters["overrides"].values()]
     paths = [value for value in given if isinstance(value, str) and os.path.isabs(value)]
@@ -195,7 +199,7 @@ def _ready_for_the_book(notebook: Path, parameters: dict[str, Any]) -> None:
         tags = cell["metadata"].setdefault("tags", [])
         if "injected-parameters" in tags:
             tags.append("remove-cell")
-            # A page's source can be downloaded: it should not tell where this machine keeps its files.
+            # Readers can download the source of a page: it must not reveal paths of this machine.
             for path in paths:
                 cell["source"] = "".join(cell["source"]).replace(path, Path(path).name)
         elif "parameters" in tags:
@@ -208,13 +212,13 @@ def _ready_for_the_book(notebook: Path, parameters: dict[str, Any]) -> None:
 
 
 def _write_generated(folder: Path, profile: str, settings: Settings, overrides: Mapping[str, Any]) -> None:
-    """Write what pages include: which run this is, every setting, and the profiles."""
-    changed = f" Changed there: {', '.join(f'`{key}` = {_shown(getattr(settings, key))}' for key in overrides)}."
+    """Write the Markdown that pages include: which run this is, all settings, and the profiles."""
+    changed = f" Overrides: {', '.join(f'`{key}` = {_setting(getattr(settings, key))}' for key in overrides)}."
     run = f"This copy was computed with the profile **{profile}**. {settings.description}{changed if overrides else ''}"
     entries = []
     for name, field in Settings.model_fields.items():
-        value, default = getattr(settings, name), _shown(field.default)
-        here = "" if value == field.default or name == "description" else f"; here {_shown(value)}"
+        value, default = getattr(settings, name), _setting(field.default)
+        here = "" if value == field.default or name == "description" else f"; here {_setting(value)}"
         entries += [f"`{name}`", f": {field.description}", f"  *Default {default}{here}.*", ""]
     tabs = ["::::{tab-set}"]
     for name in profile_names():
@@ -225,16 +229,17 @@ def _write_generated(folder: Path, profile: str, settings: Settings, overrides: 
         (folder / f"{page}.md").write_text("\n".join([*lines, ""]), "utf-8")
 
 
-def _shown(value: object) -> str:
+def _setting(value: object) -> str:
+    """The value of a setting in Markdown."""
     if value is None or value == "":
         return "none"
     if isinstance(value, Path) or (isinstance(value, str) and os.path.isabs(value)):
-        return f"`{Path(value).name}`"  # not where this machine keeps it
+        return f"`{Path(value).name}`"  # paths of this machine are nobody's business
     return f"`{list(value) if isinstance(value, tuple) else value}`"
 
 
 def _write_footer(config: Path, provenance: Mapping[str, str]) -> None:
-    """Say under every page what was run, where and when."""
+    """Put the provenance of the run under every page."""
     import yaml
 
     content = yaml.safe_load(config.read_text("utf-8"))
@@ -271,10 +276,10 @@ def _make_html(stage: Path, out: Path) -> Path:
 
 
 def _with_all_images(pages: Path, stage: Path) -> Path:
-    """Add the figures that pages take from notebooks; refuse pages that show an image that isn't there.
+    """Add the figures that pages glue from notebooks; refuse pages with missing images.
 
-    MyST-NB refers to such a figure by the hash of its bytes and relies on the notebook's own page to have written it,
-    which it does only where it shows the very same bytes. Nothing warns where it doesn't.
+    MyST-NB refers to a glued figure by the hash of its bytes and relies on the notebook's own page to write the file,
+    which happens only if that page shows the very same bytes. Nothing warns otherwise.
     """
     (pages / "_images").mkdir(exist_ok=True)
     for notebook in (stage / "notebooks").glob("*.ipynb"):
@@ -289,7 +294,7 @@ def _with_all_images(pages: Path, stage: Path) -> Path:
 
 
 def _publish(built: Path, final: Path) -> Path:
-    """Put a finished book in the place of the one before, by renaming."""
+    """Replace the previous book by the new one, by renaming."""
     old = final.with_name(f"{final.name}.old")
     if old.exists():
         shutil.rmtree(old)

@@ -79,12 +79,12 @@ def by_objective(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
 def cells(generality: pd.DataFrame) -> dict[tuple[str, str], pd.DataFrame]:
     """Rows by data set and teacher, under names short enough for a figure."""
     return {
-        (_short(str(dataset)), _short(str(teacher))): own
+        (short_name(str(dataset)), short_name(str(teacher))): own
         for (dataset, teacher), own in generality.groupby(["dataset", "teacher"], sort=False)
     }
 
 
-def _short(name: str) -> str:
+def short_name(name: str) -> str:
     """The name of a data set or teacher without library, folder or training tag."""
     plain = name.partition(":")[2].split("/")[0] if ":" in name else name.rstrip("/").split("/")[-1]
     return plain.split(".")[0]

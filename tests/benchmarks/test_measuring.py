@@ -1,6 +1,7 @@
 """The benchmarks measure what they say: operations counted, memory watched, both pipelines run to their end."""
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -9,13 +10,15 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from asymdistill.config.names import SHIPPED_TEACHERS
 from asymdistill.metrics import spectrum
 from asymdistill.models.students import ScalableCNN
 from asymdistill.training.losses import cosine_distance
 from benchmarks import __main__ as command
-from benchmarks import ceiling, grid, measuring, metrics, reference_pipeline
+from benchmarks import ceiling, measuring, metrics, networks, records, reference_pipeline, runs
 
-RATES = {"matrix_gflops": 1.0, "copy_gbytes": 1.0}
+ROOT = Path(__file__).parents[2]
+RATES = {"matrix_gflops": 1.0, "matrix_gflops_double": 1.0, "copy_gbytes": 1.0}
 
 
 @pytest.mark.parametrize(("width", "resolution"), [(0.5, 32), (2, 48)])
@@ -97,7 +100,7 @@ def test_streaming_holds_all_that_was_drawn() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("pipeline", ["ours", "reference"])
 def test_a_pipeline_runs_to_its_end_on_a_small_teacher(pipeline: str) -> None:
-    found = grid.run(pipeline, "cpu", 64, teacher="embedded", resolution=32)
+    found = runs.run(pipeline, "cpu", 64, teacher=SHIPPED_TEACHERS[0], resolution=32)
     assert found["seconds"] == pytest.approx(found["training"] + found["evaluation"])
     assert (found["images"], found["test_images"], found["students"]) == (64, 16, 9)
     assert found["per_image"] == found["seconds"] / 64
@@ -105,20 +108,40 @@ def test_a_pipeline_runs_to_its_end_on_a_small_teacher(pipeline: str) -> None:
 
 
 def test_sections_are_stored_one_by_one_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    rates = {"matrix_gflops": 1.0, "matrix_gflops_double": 1.0, "copy_gbytes": 1.0}
-    monkeypatch.setattr(ceiling, "measure", lambda device: rates)
-    records = {"book": [{"profile": "embedded", "images": 1, "seconds": 2.0, "peak_gib": 0.5}], "growth": []}
+    monkeypatch.setattr(ceiling, "measure", lambda device: RATES)
+    measured = {"book": [{"profile": "embedded", "images": 1, "seconds": 2.0, "peak_gib": 0.5}], "growth": []}
 
     def sections(device: str, rates: dict) -> dict:
-        return {name: lambda found=found: iter(found) for name, found in records.items()}
+        return {name: lambda found=found: iter(found) for name, found in measured.items()}
 
     monkeypatch.setattr(command, "sections", sections)
     out = tmp_path / "cpu.json"
     assert command.main(["--device", "cpu", "--out", str(out), "book"]) == 0
     assert list(json.loads(out.read_text("utf-8"))) == ["book"]
-    records["book"] = []
+    measured["book"] = []
     assert command.main(["--device", "cpu", "--out", str(out), "growth"]) == 0
     stored = json.loads(out.read_text("utf-8"))
     assert stored["book"]["records"][0]["seconds"] == 2.0
     assert stored["growth"]["records"] == []
-    assert stored["growth"]["ceiling"] == rates
+    assert stored["growth"]["ceiling"] == RATES
+
+
+def test_a_section_is_measured_stored_and_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(ceiling, "measure", lambda device: RATES)
+    monkeypatch.setattr(networks, "TEACHERS", {SHIPPED_TEACHERS[0]: 2})
+    out = tmp_path / "cpu.json"
+    assert command.main(["--device", "cpu", "--out", str(out), "teachers"]) == 0
+    assert records.load(out).section("teachers")["images"].tolist() == [2, 4, 8]
+    printed = capsys.readouterr().out
+    assert printed.count(f"teachers: teacher {SHIPPED_TEACHERS[0]}, ") == 3
+    assert "not measured" in printed  # the other sections
+
+
+def test_the_command_explains_itself_and_refuses_unknown_sections() -> None:
+    helped = subprocess.run([sys.executable, "-m", "benchmarks", "--help"], cwd=ROOT, capture_output=True, text=True)
+    assert helped.returncode == 0
+    assert "--device" in helped.stdout
+    with pytest.raises(SystemExit, match="2"):
+        command.main(["no-such-section"])
