@@ -1,5 +1,9 @@
 """Names that settings, tables, figures and claims share: models, objectives, teachers, image sets, columns."""
 
+from typing import Literal
+
+from asymdistill.runtime.errors import InputError
+
 TEACHER = "teacher"
 EVERY_STUDENT = "students"
 STUDENTS = {1.0: "S", 2.0: "M", 4.0: "L"}
@@ -34,8 +38,14 @@ TABLES = (
 )
 """The tables of a study."""
 
-SHIPPED_TEACHERS = ("embedded", "embedded-views")
-TEACHER_LIBRARIES = ("open_clip", "timm")
+SCENES_CLIP, SCENES_SIMCLR = "embedded", "embedded-views"
+SHIPPED_TEACHERS = (SCENES_CLIP, SCENES_SIMCLR)
+"""Teachers whose weights come with the package."""
+
+WEIGHTS_VARIABLE = "ASYMDISTILL_TEACHER_WEIGHTS"
+"""The environment variable that stands in for the setting ``teacher_weights`` where that is not set."""
+
+TeacherLibrary = Literal["shipped", "open_clip", "timm"]
 GENERATED_IMAGES = ("scenes", "scenes100")
 TORCHVISION_IMAGES = ("cifar10", "cifar100")
 
@@ -43,3 +53,23 @@ TORCHVISION_IMAGES = ("cifar10", "cifar100")
 def student_name(width: float) -> str:
     """Name of a student: the paper's S, M and L for widths 1, 2 and 4, else the width itself."""
     return STUDENTS.get(float(width), f"w={width:g}")
+
+
+def teacher_library(name: str) -> TeacherLibrary:
+    """Where a teacher comes from, which its name alone says; whether the library has such a model is not looked up.
+
+    Args:
+        name: one of ``SHIPPED_TEACHERS``, ``open_clip:<model>/<pretrained tag>`` or ``timm:<model>``.
+
+    Raises:
+        InputError: any other name.
+    """
+    if name in SHIPPED_TEACHERS:
+        return "shipped"
+    library, _, model = name.partition(":")
+    if library == "open_clip" and model:
+        return "open_clip"
+    if library == "timm" and model:
+        return "timm"
+    shipped = ", ".join(map(repr, SHIPPED_TEACHERS))
+    raise InputError(f"no teacher {name!r}; allowed: {shipped}, 'open_clip:<model>/<pretrained tag>', 'timm:<model>'")

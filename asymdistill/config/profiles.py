@@ -1,9 +1,10 @@
 """Named profiles, a user's own TOML file, and overrides: where settings come from.
 
-A setting is looked up in this order: an override, the profile, the default of ``config.Settings``.
+A setting is looked up in this order: an override, the profile, the default of ``config.settings.Settings``.
 """
 
 import json
+import os
 import tomllib
 from collections.abc import Mapping
 from contextlib import suppress
@@ -14,6 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from asymdistill.config.names import SHIPPED_TEACHERS, WEIGHTS_VARIABLE, teacher_library
 from asymdistill.config.settings import Settings
 from asymdistill.runtime.errors import InputError
 
@@ -29,6 +31,9 @@ def profile_names() -> list[str]:
 def load_settings(profile: str | Path, overrides: Mapping[str, Any] | str | None = None) -> tuple[str, Settings]:
     """Read a profile and apply overrides.
 
+    Where ``teacher_weights`` is not set, the environment variable ``ASYMDISTILL_TEACHER_WEIGHTS`` stands in for it. It
+    counts for ``teacher`` only, and not for a teacher that comes with the package.
+
     Args:
         profile: the name of a profile of the package, or a path to a TOML file.
         overrides: settings by name that replace those of the profile; also as JSON, which is what papermill's ``-p``
@@ -38,7 +43,8 @@ def load_settings(profile: str | Path, overrides: Mapping[str, Any] | str | None
         The profile's short name (a file's stem) and its settings.
 
     Raises:
-        InputError: no such profile, a file that is not TOML, or a setting that is unknown or out of range.
+        InputError: no such profile, a file that is not TOML, a setting that is unknown or out of range, or a teacher's
+            name that means nothing.
     """
     name, text, base = _profile_text(profile)
     try:
@@ -52,9 +58,15 @@ def load_settings(profile: str | Path, overrides: Mapping[str, Any] | str | None
     if base and isinstance(values.get("dataset"), str) and (base / values["dataset"]).exists():
         values["dataset"] = str(base / values["dataset"])
     try:
-        return name, Settings.model_validate(values | _as_mapping(overrides))
+        settings = Settings.model_validate(values | _as_mapping(overrides))
     except ValidationError as error:
         raise InputError(_one_line(error)) from None
+    _check_teachers("teacher", settings.teacher)
+    _check_teachers("other_teachers", *settings.other_teachers)
+    weights = os.environ.get(WEIGHTS_VARIABLE)
+    if weights and settings.teacher_weights is None and settings.teacher not in SHIPPED_TEACHERS:
+        settings = settings.model_copy(update={"teacher_weights": Path(weights)})
+    return name, settings
 
 
 def parse_assignments(assignments: list[str]) -> dict[str, Any]:
@@ -72,6 +84,14 @@ def parse_assignments(assignments: list[str]) -> dict[str, Any]:
     return overrides
 
 
+def _check_teachers(setting: str, *teachers: str) -> None:
+    for teacher in teachers:
+        try:
+            teacher_library(teacher)
+        except InputError as error:
+            raise InputError(f"setting {setting!r}: {error}") from None
+
+
 def _as_mapping(overrides: Mapping[str, Any] | str | None) -> dict[str, Any]:
     values: Any = overrides or {}
     if isinstance(values, str):
@@ -87,7 +107,7 @@ def _as_mapping(overrides: Mapping[str, Any] | str | None) -> dict[str, Any]:
 def _parse_value(text: str) -> Any:
     with suppress(tomllib.TOMLDecodeError):
         values = tomllib.loads(f"value = {text}")
-        # A date is the value of no setting, and a text that begins a second one is no value: both stand for themselves.
+        # No setting is a date, and a text that goes on to define a second key is no value: both stay plain strings.
         return text if len(values) > 1 or isinstance(values["value"], date | time) else values["value"]
     with suppress(json.JSONDecodeError):
         return json.loads(text)

@@ -1,6 +1,7 @@
 """Validated settings, with their defaults.
 
-Everything is validated here, once, so that no later floor meets an impossible value.
+Values are validated here, once, so that no other module meets an impossible one. Names of teachers are checked where
+settings are loaded (``profiles.load_settings``): a recorded run can still be read when its teacher is no longer known.
 """
 
 import re
@@ -8,8 +9,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
-
-from asymdistill.config.names import SHIPPED_TEACHERS
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Count = Annotated[int, Field(ge=1)]
@@ -30,7 +29,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    description: str = Field("", description="One line that says what the profile is for.")
+    description: str = Field("", description="What the profile is for, in one line.")
 
     dataset: str = Field(
         "scenes",
@@ -51,19 +50,19 @@ class Settings(BaseModel):
         description="`embedded`, `embedded-views`, `open_clip:<model>/<pretrained tag>` or `timm:<model>`.",
     )
     teacher_weights: Path | None = Field(
-        None, description="A safetensors file with the teacher's weights; none: the library's own download."
+        None, description="A safetensors file with the weights of `teacher`; none: the library's own download."
     )
     teacher_precision: Literal["float32", "float16", "bfloat16"] = Field(
         "float32", description="Arithmetic of the teacher on a GPU; on a CPU it is always float32."
     )
 
     resolution: Count | None = Field(
-        None, description="Side of the tensors that the students see; none: the teacher's own, as in the paper."
+        None, description="Side of the students' input in pixels; none: the teacher's own, as in the paper."
     )
     widths: tuple[Positive, ...] = Field((1, 2, 4), min_length=1, description="Width factors of the students.")
-    seeds: tuple[Seed, ...] = Field((42, 123, 456), min_length=1, description="One student a width and seed.")
+    seeds: tuple[Seed, ...] = Field((42, 123, 456), min_length=1, description="One student per width and seed.")
     epochs: Count = Field(5, description="Passes over the training images.")
-    batch_size: Count = Field(64, description="Images a step; the last partial batch of an epoch is dropped.")
+    batch_size: Count = Field(64, description="Images per step; the last partial batch of an epoch is dropped.")
     learning_rate: Positive = Field(1e-3, description="Adam's learning rate, constant.")
     autocast: Literal["off", "bfloat16"] = Field(
         "off", description="Mixed precision of the students' forward pass; losses and metrics stay float32."
@@ -71,16 +70,17 @@ class Settings(BaseModel):
     objectives: tuple[Objective, ...] = Field(
         ("cosine",),
         min_length=1,
-        description="What students are trained for, each width and seed once for each: `cosine`, or cosine with a term "
-        "beside it, `infonce` (towards the teacher), `views` (InfoNCE between two views by the student), `vicreg` or "
-        "`uniformity`. Chapters 1 to 5 and the controls speak of the first.",
+        description="Objectives to train for, one student per objective, width and seed: `cosine`, or cosine plus a "
+        "term: `infonce` (towards the teacher), `views` (InfoNCE between two views by the student), `vicreg` or "
+        "`uniformity`. Chapters 1 to 5 and the controls use the first.",
     )
     infonce_weight: Positive = Field(1.0, description="Weight of the InfoNCE term in training.")
     infonce_temperature: Positive = Field(0.1, description="Temperature of the InfoNCE term in training.")
     infonce_symmetric: bool = Field(False, description="Both directions of the InfoNCE term's cross-entropy.")
     regulariser_weight: Positive = Field(1.0, description="Weight of the terms `vicreg` and `uniformity`.")
     augmentation_seeds: Annotated[int, Field(ge=0)] = Field(
-        1, description="Seeds (the first ones) for which the largest student is also trained with augmentation."
+        1,
+        description="Seeds (the first ones) for which the largest student is also trained with augmentation.",
     )
 
     noise_levels: tuple[Sigma, ...] = Field(
@@ -97,14 +97,14 @@ class Settings(BaseModel):
     metric_batch_size: Annotated[int, Field(ge=2)] = Field(
         64, description="Batch within which InfoNCE and uniformity are measured."
     )
-    probe_max_iter: Count = Field(2000, description="Iterations allowed to the linear probe.")
+    probe_max_iter: Count = Field(2000, description="Most iterations of the linear probe's solver.")
 
     controls: tuple[Control, ...] = Field(CONTROLS, description="The controls to run; none of them: `[]`.")
-    control_epochs: Count = Field(40, description="Passes over the images of the control that trains for long.")
+    control_epochs: Count = Field(40, description="Passes over the images in the control that trains for longer.")
     control_widths: tuple[Positive, ...] = Field(
         (0.5, 3, 10), description="Further widths: by default those that have the sizes that the first paper states."
     )
-    control_resolution: Count = Field(32, description="Side of the other input that the narrowest student is given.")
+    control_resolution: Count = Field(32, description="Side in pixels of the narrowest student's alternative input.")
     control_dilation: Count = Field(3, description="Dilation of the convolutions that widens the receptive field.")
     control_noise: Sigma = Field(0.1, description="Noise on the input of students that are trained with noise.")
     class_counts: tuple[Annotated[int, Field(ge=2)], ...] = Field(
@@ -118,27 +118,27 @@ class Settings(BaseModel):
         "the largest weight, and the `alternatives` to InfoNCE.",
     )
     infonce_weights: tuple[Positive, ...] = Field(
-        (0.1, 0.3, 3, 10), min_length=1, description="Weights that are tried beside `infonce_weight`."
+        (0.1, 0.3, 3, 10), min_length=1, description="Weights to try besides `infonce_weight`."
     )
     infonce_temperatures: tuple[Positive, ...] = Field(
-        (0.03, 0.3, 1), description="Temperatures that are tried beside `infonce_temperature`."
+        (0.03, 0.3, 1), description="Temperatures to try besides `infonce_temperature`."
     )
     batch_sizes: tuple[Annotated[int, Field(ge=2)], ...] = Field(
-        (16, 256), description="Batch sizes that are tried beside `batch_size`, with InfoNCE and without."
+        (16, 256), description="Batch sizes to try besides `batch_size`, with and without InfoNCE."
     )
     pushed_widths: tuple[Positive, ...] = Field(
-        (1, 4, 10), description="Widths at which the largest weight is tried: how far the rank can be pushed."
+        (1, 4, 10), description="Widths at which the largest weight is tried, to see how far the rank can be pushed."
     )
 
-    other_teachers: tuple[str, ...] = Field((), description="Teachers that chapter 7 sets beside `teacher`.")
-    other_datasets: tuple[str, ...] = Field((), description="Images that chapter 7 sets beside `dataset`.")
+    other_teachers: tuple[str, ...] = Field((), description="Teachers that chapter 7 compares with `teacher`.")
+    other_datasets: tuple[str, ...] = Field((), description="Image sets that chapter 7 compares with `dataset`.")
     crossed_widths: tuple[Positive, ...] | None = Field(
         None, description="Widths of the students with other teachers and images; none: `widths`."
     )
 
     device: str = Field("auto", description="`auto`, `cpu`, `cuda` or `cuda:<index>`.")
     workers: Count | None = Field(
-        None, description="Students trained side by side on a CPU; none: one a core. Changes no result."
+        None, description="Students trained in parallel on a CPU; none: one per core. Changes no result."
     )
 
     @field_validator(
@@ -159,16 +159,6 @@ class Settings(BaseModel):
             raise ValueError("allowed: 'auto', 'cpu', 'cuda', 'cuda:<index>'")
         return value
 
-    @field_validator("teacher", "other_teachers")
-    @classmethod
-    def _known_teacher(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
-        for name in (value,) if isinstance(value, str) else value:
-            library, _, rest = name.partition(":")
-            if name not in SHIPPED_TEACHERS and not (library in ("open_clip", "timm") and rest):
-                listed = ", ".join(map(repr, SHIPPED_TEACHERS))
-                raise ValueError(f"allowed: {listed}, 'open_clip:<model>/<pretrained tag>', 'timm:<model>'")
-        return value
-
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         # Sorted once here, so that every table and figure lists students and noise levels in the same order.
@@ -178,15 +168,15 @@ class Settings(BaseModel):
 
     @property
     def baseline(self) -> Objective:
-        """What the students are trained for that chapters 1 to 5 and the controls speak of."""
+        """The objective of the students in chapters 1 to 5 and in the controls."""
         return self.objectives[0]
 
     @property
     def smallest_width(self) -> float:
-        """Width of the student that most controls train again."""
+        """Width of the student that most controls retrain."""
         return min(self.widths)
 
     @property
     def largest_width(self) -> float:
-        """Width of the student that the augmentation control trains again."""
+        """Width of the student that is retrained with augmentation."""
         return max(self.widths)
