@@ -13,7 +13,7 @@ help:
 	@echo "make test       check the code, run all tests, and run the notebooks against their stored outputs"
 	@echo "make serve      show the built book on http://localhost:8000"
 	@echo "make bench      measure what everything costs here, in the better part of an hour, and store it in benchmarks/"
-	@echo "make check      ruff and mypy only"
+	@echo "make check      ruff, mypy and import-linter only"
 	@echo "make notebooks  for maintainers: run the notebooks again, store their outputs, and renew the README's results"
 	@echo "make pins       for maintainers: write constraints.txt anew"
 	@echo "make clean      remove the built book and the environment, but no run"
@@ -38,6 +38,7 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 serve:
 	@test -f _build/html/index.html || { echo "no book yet: run make book first" >&2; exit 2; }
