@@ -85,7 +85,7 @@ def rate(width: float, resolution: int, device: str, precision: torch.dtype) -> 
         distil(student, images, targets, View(resolution), recipe, seed=0, device=device, progress=step)
 
     made = [students.build(width, 512, seed) for seed in range(workers)]
-    executors.side_by_side(work, made, workers=workers)
+    executors.Threads(workers).map(work, made)
     return {"students": workers, "images_per_second": workers * steps * BATCH / (max(ended) - min(begun))}
 
 

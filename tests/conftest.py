@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 import pytest
@@ -11,9 +12,8 @@ import torch
 from hypothesis import settings
 from safetensors.torch import save_file
 
-from asymdistill.models import mini_clip
-from asymdistill.study.study import Study
-from asymdistill.training import scenes_clip
+if TYPE_CHECKING:
+    from asymdistill.study.study import Study
 
 mpl.use("Agg")
 settings.register_profile("untimed", settings(), deadline=None)  # what it inherits differs in CI
@@ -66,6 +66,9 @@ EXPANDED = SMALL | {
 
 def make_teacher(path: Path, seed: int = 0) -> Path:
     """Write an embedded teacher with random weights."""
+    from asymdistill.models import mini_clip
+    from asymdistill.training import scenes_clip
+
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         pair = mini_clip.Towers(mini_clip.ImageTower().eval(), mini_clip.TextTower(scenes_clip.vocabulary()).eval())
@@ -98,20 +101,24 @@ def teacher_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def small_study(tmp_path_factory: pytest.TempPathFactory, teacher_file: Path) -> Study:
+def small_study(tmp_path_factory: pytest.TempPathFactory, teacher_file: Path) -> "Study":
     """A finished study of two widths and two seeds, to be read only."""
+    from asymdistill.study.study import Study
+
     runs = tmp_path_factory.mktemp("runs")
-    study = Study.from_profile("smoke", runs_dir=runs, teacher_weights=teacher_file, **SMALL)
+    study = Study.open("smoke", SMALL | {"teacher_weights": str(teacher_file)}, runs)
     with threads(1):
         study.compute()
     return study
 
 
 @pytest.fixture(scope="session")
-def expanded_study(tmp_path_factory: pytest.TempPathFactory, teacher_file: Path) -> Study:
+def expanded_study(tmp_path_factory: pytest.TempPathFactory, teacher_file: Path) -> "Study":
     """A finished study with a second objective, every comparison, and every crossing; to be read only."""
+    from asymdistill.study.study import Study
+
     runs = tmp_path_factory.mktemp("runs")
-    study = Study.from_profile("smoke", runs_dir=runs, teacher_weights=teacher_file, **EXPANDED)
+    study = Study.open("smoke", EXPANDED | {"teacher_weights": str(teacher_file)}, runs)
     with threads(1):
         study.compute()
     return study

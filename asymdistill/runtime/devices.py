@@ -50,6 +50,11 @@ def describe_device(device: torch.device) -> str:
     return f"CPU ({platform.machine()}, {cores()} cores)"
 
 
+def kind_of_device(device: torch.device) -> str:
+    """What results may depend on of a device: the GPU's name, or the CPU's architecture."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU ({platform.machine()})"
+
+
 def cores() -> int:
     """CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

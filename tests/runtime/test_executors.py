@@ -1,4 +1,4 @@
-"""Work side by side: all of it done, or all of it stopped, and threads as they were."""
+"""Work in parallel: all of it done, or all of it stopped, and threads as they were."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from asymdistill.runtime.executors import Stopped, side_by_side
+from asymdistill.runtime.executors import OneDevice, Stopped, Threads, executor_for
 
 WAIT = 20.0
 
@@ -24,18 +24,18 @@ def work_until_stopped(check: Callable[[], None]) -> None:
 @pytest.mark.parametrize("workers", [1, 2, 5])
 def test_every_item_is_worked_on_once(workers: int) -> None:
     done: list[int] = []
-    side_by_side(lambda item, check: done.append(item), range(20), workers=workers)
+    Threads(workers).map(lambda item, check: done.append(item), range(20))
     assert sorted(done) == list(range(20))
 
 
 def test_one_worker_keeps_the_order() -> None:
     done: list[int] = []
-    side_by_side(lambda item, check: done.append(item), [3, 1, 2], workers=1)
+    Threads(1).map(lambda item, check: done.append(item), [3, 1, 2])
     assert done == [3, 1, 2]
 
 
 def test_no_items_are_no_work() -> None:
-    side_by_side(lambda item, check: pytest.fail("worked"), [], workers=2)
+    Threads(2).map(lambda item, check: pytest.fail("worked"), [])
 
 
 def test_two_workers_run_at_the_same_time_and_a_third_item_waits() -> None:
@@ -51,7 +51,7 @@ def test_two_workers_run_at_the_same_time_and_a_third_item_waits() -> None:
         with lock:
             running -= 1
 
-    side_by_side(work, range(4), workers=2)
+    Threads(2).map(work, range(4))
     assert most == 2
 
 
@@ -60,7 +60,7 @@ def test_each_piece_of_work_has_one_thread_and_the_caller_gets_its_own_back() ->
     torch.set_num_threads(3)
     seen: list[int] = []
     try:
-        side_by_side(lambda item, check: seen.append(torch.get_num_threads()), range(4), workers=2)
+        Threads(2).map(lambda item, check: seen.append(torch.get_num_threads()), range(4))
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)
@@ -84,7 +84,7 @@ def test_an_exception_stops_the_others_and_comes_out() -> None:
             raise
 
     with pytest.raises(ZeroDivisionError, match="the first"):
-        side_by_side(work, [0, 1, 2, 3], workers=2)
+        Threads(2).map(work, [0, 1, 2, 3])
     assert sorted(stopped) == sorted(item for item in begun if item != 0)
     assert 3 not in begun
     assert torch.get_num_threads() == before
@@ -107,7 +107,28 @@ def test_an_interrupt_stops_the_work_at_its_next_check(delay: float) -> None:
 
     start = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        side_by_side(work, range(3), workers=2)
+        Threads(2).map(work, range(3))
     assert stopped.wait(WAIT)
     assert time.monotonic() - start < WAIT
     assert torch.get_num_threads() == before
+
+
+def test_on_a_gpu_items_come_one_after_the_other_with_all_threads() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        seen: list[tuple[int, int, bool]] = []
+        own = threading.current_thread()
+        OneDevice().map(
+            lambda item, check: seen.append((item, torch.get_num_threads(), threading.current_thread() is own)),
+            [3, 1, 2],
+        )
+        assert seen == [(3, 3, True), (1, 3, True), (2, 3, True)]
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_a_device_has_its_executor() -> None:
+    assert isinstance(executor_for(torch.device("cuda")), OneDevice)
+    assert executor_for(torch.device("cpu"), 5).workers == 5
+    assert executor_for(torch.device("cpu")).workers >= 1
