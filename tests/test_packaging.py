@@ -1,4 +1,4 @@
-"""What is installed: pins that agree with what is asked for, and a wheel that runs on its own."""
+"""What is installed: pins that satisfy the requirements, and a wheel that runs on its own."""
 
 import re
 import subprocess
@@ -28,7 +28,7 @@ def pins() -> dict[str, str]:
 
 
 def asked(*extras: str) -> list[Requirement]:
-    """What the project asks for, with some extras."""
+    """The project's requirements, with some extras."""
     lists = [PROJECT["dependencies"], *(PROJECT["optional-dependencies"][extra] for extra in extras)]
     every = [Requirement(text) for texts in lists for text in texts]
     return [requirement for requirement in every if requirement.name != "asymdistill"]
@@ -77,11 +77,11 @@ def test_wheel_holds_the_package_and_its_data_only(wheel: Path) -> None:
     weights = {
         f"asymdistill/models/weights/{name}.{end}" for name in SHIPPED_TEACHERS for end in ("safetensors", "log")
     }
-    assert {"asymdistill/claims/claims.toml", *weights} <= set(names)
+    assert {"asymdistill/claims/claims.toml", "asymdistill/plots/scorecard.html", *weights} <= set(names)
 
 
 def needed(requirements: list[Requirement], found: set[str]) -> set[str]:
-    """Add the distributions that some requirements ask for here, directly or not, to those found already."""
+    """Add the installed distributions that some requirements need, directly or indirectly, to those found already."""
     for requirement in requirements:
         name = canonicalize_name(requirement.name)
         if name not in found:
@@ -101,7 +101,7 @@ def test_wheel_runs_in_a_clean_environment_outside_the_repository(wheel: Path, t
     venv.create(tmp_path / "clean", with_pip=True)
     binaries = tmp_path / "clean" / "bin"
     (packages,) = (tmp_path / "clean" / "lib").glob("python*/site-packages")
-    # What the project asks for and nothing else, linked from here: to install it again would take gigabytes.
+    # The project's requirements and nothing else, as links: installing them again would take gigabytes.
     for name in needed(asked(), set()):
         for top in {file.parts[0] for file in metadata.files(name) or []} - {"..", "__pycache__"}:
             if not (packages / top).exists():
