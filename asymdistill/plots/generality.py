@@ -1,0 +1,172 @@
+"""Chapter 7: other teachers, other images, and how far the rank can be pushed.
+
+Filled markers and solid lines are students of the first objective, open markers and dashed lines those of the second.
+"""
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.figure import Figure
+
+from asymdistill.config.names import INFONCE, OBJECTIVES
+from asymdistill.plots.expansion import (
+    RANK,
+    lines_of,
+    looks_of,
+    markers_of,
+    of_two_objectives,
+    per_objective,
+    under_noise,
+)
+from asymdistill.plots.style import (
+    BLACK,
+    GREY,
+    HOLLOW,
+    WIDTH,
+    legend_above,
+    model_handles,
+    name_rows,
+    panels,
+    placeholder,
+    row_of_dots,
+    style,
+)
+from asymdistill.plots.tables import (
+    cells,
+    noise_loss,
+    objectives,
+    pick,
+    ratios,
+    shown,
+    students_of,
+    teacher_of,
+    two,
+)
+
+
+def table(generality: pd.DataFrame) -> pd.DataFrame:
+    """Effective ranks with each teacher on each set of images.
+
+    Args:
+        generality: a study's table of generality.
+
+    Returns:
+        One row per pair: the teacher's rank, the students' by objective (mean ± standard deviation over all widths and
+        seeds), how far the first objective's mean lies below the teacher's, and the factor between the two objectives.
+    """
+    rows = []
+    for (dataset, teacher), own in cells(generality).items():
+        kinds, ranks = two(own), pick(own, "effective_rank")
+        whole, first = teacher_of(ranks)["value"], pick(ranks, objective=kinds[0])["value"]
+        row = {"images": dataset, "teacher": teacher, "teacher's rank": shown(whole), **per_objective(ranks, kinds)}
+        row["below teacher (%)"] = f"{100 * (1 - first.mean() / whole.mean()):.0f}"
+        if len(kinds) > 1:
+            row["factor"] = shown(ratios(ranks)["value"], 2)
+        rows.append(row | {"students": len(first)})
+    return pd.DataFrame(rows)
+
+
+def noise_table(generality: pd.DataFrame) -> pd.DataFrame:
+    """Points of accuracy lost up to the highest noise level: one row per pair of images and teacher.
+
+    Args:
+        generality: a study's table of generality.
+    """
+    rows = []
+    for (dataset, teacher), own in cells(generality).items():
+        loss, kinds = noise_loss(pick(own, "accuracy")), two(own)
+        row = {"images": dataset, "classes": own["classes"].iloc[0], "teacher": teacher}
+        row |= {"lost by the teacher": shown(teacher_of(loss)["value"]), **per_objective(loss, kinds)}
+        rows.append(row | {"students": len(pick(loss, objective=kinds[0]))})
+    return pd.DataFrame(rows)
+
+
+def limit_table(expansion: pd.DataFrame, *, weight: float, largest: float) -> pd.DataFrame:
+    """Effective rank by width: without InfoNCE, with it, and with the largest weight.
+
+    Args:
+        expansion: a study's table of expansion.
+        weight: of the InfoNCE term in the grid.
+        largest: weight that is tried.
+
+    Returns:
+        One row per student width: mean ± standard deviation over seeds, a dash where a width was not trained.
+    """
+    found = _pushed(expansion, weight, largest)
+    teacher = shown(teacher_of(pick(expansion, "effective_rank", comparison="gains"))["value"])
+    students = pd.concat(found.values()).sort_values("width", kind="stable")
+    rows = []
+    for model in dict.fromkeys(students["model"]):
+        own = {name: pick(ranks, model=model)["value"] for name, ranks in found.items()}
+        row = {"student": model} | {name: shown(values) for name, values in own.items()}
+        rows.append(row | {"teacher": teacher, "seeds": max(map(len, own.values()))})
+    return pd.DataFrame(rows)
+
+
+@of_two_objectives
+def ranks(generality: pd.DataFrame) -> Figure:
+    """Effective rank of teacher and students by data set, teacher and objective."""
+    found = cells(generality)
+    figure, axes = panels([["r"]], 0.75 * len(found) + 1.2)
+    for row, own in enumerate(found.values()):
+        table = pick(own, "effective_rank")
+        row_of_dots(axes["r"], teacher_of(table), row)
+        for shift, (kind, (_, look)) in zip((-0.2, 0.2), looks_of(objectives(table)).items(), strict=False):
+            row_of_dots(axes["r"], pick(table, objective=kind), row + shift, spread=0.15, **look)
+    name_rows(axes["r"], ["\n".join(name) for name in found], fontsize=10)
+    axes["r"].set_xlabel(RANK)
+    legend_above(figure, [*model_handles(generality), *markers_of(objectives(generality))])
+    return figure
+
+
+@of_two_objectives
+def noise(generality: pd.DataFrame) -> Figure:
+    """Accuracy under noise on the data set with the most classes, one panel per teacher."""
+    most = generality[generality["classes"] == generality["classes"].max()]
+    found = cells(pick(most, "accuracy", dataset=most["dataset"].iloc[0]))
+    figure, axes = panels([[str(row) for row in range(len(found))]], 3.7, sharey=True)
+    for axis, ((_, teacher), own) in zip(axes.values(), found.items(), strict=True):
+        under_noise(axis, own, 100 / own["classes"].iloc[0])
+        axis.set(xlabel="noise, σ (normalised)", title=f"teacher {teacher}")
+    axes["0"].set_ylabel("probe accuracy (%)")
+    legend_above(figure, [*model_handles(most), *lines_of(objectives(generality))])
+    return figure
+
+
+@of_two_objectives
+def limit(expansion: pd.DataFrame, *, weight: float, largest: float) -> Figure:
+    """Effective rank against the students' width: without InfoNCE, with it, and with the largest weight.
+
+    Args:
+        expansion: a study's table of expansion.
+        weight: of the InfoNCE term in the grid.
+        largest: weight that is tried.
+    """
+    found = _pushed(expansion, weight, largest)
+    if len(found) < 3:
+        return placeholder("this profile does not push weight and width")
+    figure, axis = plt.subplots(figsize=(WIDTH, 3.6), layout="constrained")
+    for (label, own), (dashes, look) in zip(found.items(), (("-", {}), ("--", HOLLOW), (":", HOLLOW)), strict=True):
+        axis.plot(own.groupby("width")["value"].mean(), color=GREY, linestyle=dashes, label=label, zorder=1)
+        for model, (colour, marker) in style(own["model"]).items():
+            points = own[own["model"] == model]
+            axis.plot(points["width"], points["value"], marker, color=colour, alpha=0.75, **look)
+    teacher = teacher_of(pick(expansion, "effective_rank", comparison="gains"))
+    axis.axhline(teacher["value"].mean(), color=BLACK, linewidth=1.5, label="teacher")
+    axis.set(xscale="log", xlabel="width of the student (factor on its channels)", ylabel=RANK)
+    students = pd.concat([teacher, *found.values()])
+    axis.set_ylim(0, 1.1 * students["value"].max())
+    widths = sorted(students["width"].dropna().unique())
+    axis.set_xticks(widths, [f"{width:g}" for width in widths])
+    axis.minorticks_off()
+    legend_above(figure, axis.get_legend_handles_labels()[0])
+    return figure
+
+
+def _pushed(expansion: pd.DataFrame, weight: float, largest: float) -> dict[str, pd.DataFrame]:
+    """The students' ranks by how much InfoNCE counts, as far as the profile trains them."""
+    rows = students_of(pick(expansion, "effective_rank"))
+    gains = pick(rows, comparison="gains")
+    names = OBJECTIVES | {INFONCE: f"weight {weight:g}"}
+    found = {names[kind]: pick(gains, objective=kind) for kind in two(gains)}
+    most = pick(rows, comparison="width")
+    return found if most.empty else found | {f"weight {largest:g}": most}
