@@ -202,7 +202,7 @@ def test_the_probe_is_scikit_learns(data: Data) -> None:
         assert probe.accuracy(tensor(rows[rest]), tensor(data.labels[rest])) == pytest.approx(expected, abs=1e-9)
         assert 50 < expected < 95
         plain = plain_probe(rows[first], data.labels[first])
-        assert np.allclose(probe.classifier.coef_, plain.coef_, atol=1e-9)
+        assert np.allclose(probe.coefficients.numpy(), plain.coef_, atol=1e-9)
 
 
 def test_a_spread_is_numpys_std() -> None:

@@ -53,6 +53,13 @@ FACTORS: dict[str, tuple[str, ...]] = {
 }
 """Name of a factor -> the names of its values; a scene's factors are indices into these."""
 
+INDEPENDENT_FACTORS = ("shape", "colour", "size", "outline", "position", "pattern")
+"""Factors that are drawn independently of each other, each uniformly over its values.
+
+Not among them: ground and tint, which differ from the colour and from each other, and tilt, which depends on the shape,
+because circles and rings always count as upright.
+"""
+
 _RADII = (0.26, 0.32, 0.38, 0.44)  # edges of small, medium and large, in parts of the side
 _OVERSAMPLING = 4
 _JITTER = 10  # grey levels by which each channel of a colour may stray

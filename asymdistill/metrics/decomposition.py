@@ -1,21 +1,17 @@
-"""The sceptic's controls: measures that tell a geometric bottleneck from plainer explanations of a low rank.
+"""Decompositions of embeddings that tell a geometric bottleneck from plainer explanations of a low rank.
 
 Underfitting (``component_r_squared``, ``shrinkage_rank``), the structure of the data (``class_ranks``,
-``factor_shares``), a teacher cut to few directions (``truncate``), and batch-norm statistics under noise
-(``with_batch_statistics``). The estimator itself is questioned in ``estimation``. Everything is computed in float64.
+``factor_shares``), and a teacher reduced to few directions (``truncate``). The estimator itself is questioned in
+``resampling``. Everything is computed in float64.
 """
 
-import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.optim.swa_utils import update_bn
 
-from asymdistill.metrics.gram import mean_embedding
-from asymdistill.metrics.spectrum import effective_rank, effective_rank_of, singular_values
-from asymdistill.models.students import ScalableCNN
+from asymdistill.metrics.spectrum import effective_rank, effective_rank_of, mean_embedding, singular_values
 from asymdistill.runtime.checks import check_embeddings, check_labels, check_pair
 from asymdistill.runtime.errors import InputError
 
@@ -226,31 +222,6 @@ def truncate(embeddings: Tensor, mean: Tensor, directions: Tensor) -> Tensor:
         raise InputError("directions must be orthonormal columns")
     origin = mean.to(basis)
     return origin + (embeddings.double() - origin) @ basis @ basis.T
-
-
-def with_batch_statistics(student: ScalableCNN, batches: Iterable[Tensor]) -> ScalableCNN:
-    """Return a copy of a student whose batch-norm statistics are those of other inputs, for instance noisy ones.
-
-    Running means and variances start anew and become the plain averages over the batches, so batches should be of
-    one size; no weight changes. This is the adaptation of Schneider et al., "Improving robustness against common
-    corruptions by covariate shift adaptation", NeurIPS 2020, with none of the clean statistics kept.
-
-    Args:
-        student: left as it is.
-        batches: what the student sees, each B x 3 x R x R, on the student's device.
-
-    Returns:
-        The copy, in eval mode.
-
-    Raises:
-        InputError: if there is no batch.
-    """
-    adapted = copy.deepcopy(student)
-    update_bn(batches, adapted)
-    counts = [buffer for name, buffer in adapted.named_buffers() if name.endswith("num_batches_tracked")]
-    if not any(counts):
-        raise InputError("batches is empty; batch-norm statistics need at least one batch")
-    return adapted.eval()
 
 
 def _centred(embeddings: Tensor) -> Tensor:

@@ -1,13 +1,13 @@
 """A linear probe: which classes can be read off frozen embeddings by logistic regression."""
 
+import os
+import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
-import numpy as np
-import sklearn
 import torch
-from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
-from sklearn.utils import get_tags
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -15,11 +15,29 @@ from asymdistill.runtime.checks import check_embeddings, check_labels
 from asymdistill.runtime.errors import InputError, check_positive
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Probe:
-    """A fitted linear classifier of L2-normalised embeddings; made by ``fit_probe``."""
+    """A fitted linear classifier of L2-normalised embeddings; made by ``fit_probe``.
 
-    classifier: LogisticRegression
+    Attributes:
+        coefficients: C x d, float32 or float64, on the CPU; 1 x d for two classes, where a positive score means the
+            second one. These are scikit-learn's ``coef_``.
+        intercepts: one value per row of ``coefficients``.
+        classes: int64, the C labels in ascending order.
+    """
+
+    coefficients: Tensor
+    intercepts: Tensor
+    classes: Tensor
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return all there is to a probe, to be stored."""
+        return {"coefficients": self.coefficients, "intercepts": self.intercepts, "classes": self.classes}
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, Tensor]) -> "Probe":
+        """Return the probe that ``tensors`` was called on."""
+        return cls(**tensors)
 
     def predict(self, embeddings: Tensor) -> Tensor:
         """Return the most likely class of each embedding.
@@ -34,10 +52,13 @@ class Probe:
             InputError: if ``embeddings`` has another width, NaN or infinite values.
         """
         check_embeddings("embeddings", embeddings, min_rows=1)
-        width = self.classifier.n_features_in_
+        width = self.coefficients.shape[1]
         if embeddings.shape[1] != width:
             raise InputError(f"embeddings must have shape N x {width}, as in the fit, not {tuple(embeddings.shape)}")
-        return torch.from_numpy(self.classifier.predict(_features(embeddings)))
+        features = _features(embeddings).cpu()
+        dtype = torch.promote_types(features.dtype, self.coefficients.dtype)
+        scores = features.to(dtype) @ self.coefficients.to(dtype).T + self.intercepts.to(dtype)
+        return self.classes[(scores[:, 0] > 0).long() if len(self.classes) == 2 else scores.argmax(1)]
 
     def accuracy(self, embeddings: Tensor, labels: Tensor) -> float:
         """Return the share of embeddings whose class the probe gets right.
@@ -50,10 +71,11 @@ class Probe:
             Percent, 0 to 100.
 
         Raises:
-            InputError: as ``predict`` does, and if ``labels`` are no N integers.
+            InputError: as ``predict`` does, and if ``labels`` is not N integers.
         """
         predicted = self.predict(embeddings)
-        return 100 * float((predicted.numpy() == _targets(labels, len(embeddings))).mean())
+        check_labels("labels", labels, len(embeddings))
+        return 100 * float((predicted == labels.cpu()).double().mean())
 
 
 def fit_probe(
@@ -67,9 +89,11 @@ def fit_probe(
     Args:
         embeddings: N x d, N >= 2; a row of zeros stays one.
         labels: N integers, of two classes or more.
-        max_iter: most steps of the solver, which warns if it stops there.
+        max_iter: maximum number of iterations of the solver, which warns if it stops there.
         C: inverse strength of the regularisation, above 0.
-        device: where to fit; the probe itself is on the CPU.
+        device: where to fit; the probe itself is on the CPU. On a GPU scikit-learn needs SciPy's support of other
+            arrays than numpy's, ``SCIPY_ARRAY_API=1`` in the environment before SciPy is imported; without, the probe
+            is fitted on the CPU, with a warning.
 
     Returns:
         The fitted probe.
@@ -79,34 +103,43 @@ def fit_probe(
             one class, or if ``max_iter`` or ``C`` is out of range.
     """
     check_embeddings("embeddings", embeddings)
-    targets = _targets(labels, len(embeddings))
-    if len(np.unique(targets)) < 2:
-        raise InputError(f"labels are all {targets[0]}; a probe needs at least two classes")
+    check_labels("labels", labels, len(embeddings))
+    if bool((labels == labels[0]).all()):
+        raise InputError(f"labels are all {int(labels[0])}; a probe needs at least two classes")
     if not isinstance(max_iter, int) or max_iter < 1:
         raise InputError(f"max_iter is {max_iter!r}; it must be a positive integer")
     check_positive("C", C)
-    features, classifier = _features(embeddings), LogisticRegression(max_iter=max_iter, C=C)
-    if torch.device(device).type == "cpu" or not get_tags(classifier).array_api_support:
-        return Probe(classifier.fit(features, targets))
-    return Probe(_fit_tensors(classifier, torch.from_numpy(features).to(device), torch.from_numpy(targets).to(device)))
+    if torch.device(device).type == "cpu" or not _can_fit_tensors():
+        return _fit(_features(embeddings).cpu().numpy(), labels.cpu().numpy().astype("int64"), max_iter, C)
+    return _fit(_features(embeddings).to(device), labels.to(device, torch.int64), max_iter, C)
 
 
-def _fit_tensors(classifier: LogisticRegression, features: Tensor, targets: Tensor) -> LogisticRegression:
-    """Fit where the tensors are, and bring what was fitted to the CPU as arrays."""
-    with sklearn.config_context(array_api_dispatch=True):
-        classifier.fit(features, targets)
-    for name in ("coef_", "intercept_", "classes_", "n_iter_"):
-        setattr(classifier, name, getattr(classifier, name).cpu().numpy())
-    return classifier
+def _fit(features: Any, labels: Any, max_iter: int, C: float) -> Probe:
+    """Fit numpy's arrays, or tensors where they are."""
+    import sklearn
+    from sklearn.linear_model import LogisticRegression
+
+    with sklearn.config_context(array_api_dispatch=isinstance(features, Tensor)):
+        fitted = LogisticRegression(max_iter=max_iter, C=C).fit(features, labels)
+    return Probe(*(torch.as_tensor(values).cpu() for values in (fitted.coef_, fitted.intercept_, fitted.classes_)))
 
 
-def _features(embeddings: Tensor) -> NDArray[np.floating]:
+@cache
+def _can_fit_tensors() -> bool:
+    """Tell whether scikit-learn can fit tensors where they are, in this process; warn, once, if it can't."""
+    from scipy._lib import _array_api  # nothing public tells what SciPy found when it was imported
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.utils import get_tags
+
+    enabled = os.environ.get("SCIPY_ARRAY_API") == "1" and bool(_array_api.SCIPY_ARRAY_API)
+    if enabled and get_tags(LogisticRegression()).array_api_support:
+        return True
+    wanted = "a scikit-learn that supports it" if enabled else "SCIPY_ARRAY_API=1 set before SciPy is imported"
+    warnings.warn(f"probes are fitted on the CPU; fitting them on a GPU needs {wanted}", RuntimeWarning, stacklevel=3)
+    return False
+
+
+def _features(embeddings: Tensor) -> Tensor:
     """Return L2-normalised rows as float32 or float64, the types that scikit-learn computes in."""
     rows = embeddings.detach() if embeddings.dtype == torch.float64 else embeddings.detach().float()
-    return F.normalize(rows, dim=1).cpu().numpy()
-
-
-def _targets(labels: Tensor, count: int) -> NDArray[np.int64]:
-    """Return ``count`` labels as int64 after checking them."""
-    check_labels("labels", labels, count)
-    return labels.cpu().numpy().astype(np.int64)
+    return F.normalize(rows, dim=1)

@@ -4,21 +4,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
-from scipy import stats
 from torch import Tensor
 from torch.nn import functional as F
 
-from asymdistill.data import scenes
 from asymdistill.metrics.spectrum import effective_rank, effective_rank_of
 from asymdistill.runtime.checks import check_embeddings
-from asymdistill.runtime.errors import InputError, check_option
-
-INDEPENDENT_FACTORS = ("shape", "colour", "size", "outline", "position", "pattern")
-"""Factors of Scenes that are drawn independently of each other, each uniformly over its values.
-
-Not among them: ground and tint, which differ from the colour and from each other, and tilt, which depends on the shape,
-because circles and rings always count as upright.
-"""
+from asymdistill.runtime.errors import InputError
 
 
 def rank_by_sample_size(
@@ -91,6 +82,8 @@ def bootstrap_interval(
     if not 0 < level < 1:
         raise InputError(f"level is {level}; it must be between 0 and 1")
     _check_draws(draws)
+    from scipy import stats
+
     found = stats.bootstrap(
         (np.arange(len(embeddings)),),
         lambda rows: effective_rank(embeddings[torch.from_numpy(rows)]),
@@ -104,37 +97,36 @@ def bootstrap_interval(
 
 
 def factor_embeddings(
-    factors: Mapping[str, Tensor], names: Sequence[str] = INDEPENDENT_FACTORS, *, spectrum: str = "variance"
+    factors: Mapping[str, Tensor], sizes: Mapping[str, int], *, spectrum: str = "variance"
 ) -> tuple[Tensor, float]:
     r"""Return embeddings made of known factors, and the effective rank that infinitely many of them would have.
 
-    Each scene becomes the concatenation of the one-hot codes of its factors, less their expectation. The code of a
+    Each image becomes the concatenation of the one-hot codes of its factors, less their expectation. The code of a
     factor that takes n values equally often has n - 1 eigenvalues of 1 / n, and independent factors do not mix: the
     rank is exp(-\sum_f (n_f - 1) p_f ln p_f), p_f proportional to 1 / n_f (to its root for "amplitude").
 
     Args:
-        factors: ``scenes.Scenes.factors``.
-        names: which to use, each once, of ``INDEPENDENT_FACTORS``; at least one.
-        spectrum: of the true rank.
+        factors: for each name N integers, as in ``scenes.Scenes.factors``; more than are used do no harm.
+        sizes: for each factor to use, how many values it takes, n_f. They must be drawn uniformly and independently of
+            each other, as ``scenes.INDEPENDENT_FACTORS`` are.
+        spectrum: "variance" or "amplitude", of the true rank.
 
     Returns:
         float64 embeddings, N x \sum_f n_f, and the true effective rank, the same centred or not.
 
     Raises:
-        InputError: for another factor or spectrum, a factor named twice or none, or one whose values do not all
-            occur.
+        InputError: if ``sizes`` is empty or names a factor that ``factors`` lacks, if the values of a factor do not all
+            occur, or for another ``spectrum``.
     """
-    if not names or len(set(names)) < len(names):
-        raise InputError(f"names is {list(names)}; it must name at least one factor, and each once")
+    if not sizes or not sizes.keys() <= factors.keys():
+        raise InputError(f"sizes names {list(sizes)}; allowed: one or more of {list(factors)}")
     codes = []
-    for name in names:
-        check_option("names", name, INDEPENDENT_FACTORS)
-        size = len(scenes.FACTORS[name])
+    for name, size in sizes.items():
         if torch.unique(factors[name]).tolist() != [*range(size)]:
             raise InputError(f"factors[{name!r}] must take all of its {size} values, 0 to {size - 1}")
         codes.append(F.one_hot(factors[name], size).double() - 1 / size)
-    sizes = torch.tensor([code.shape[1] for code in codes])
-    eigenvalues = (1 / sizes.double()).repeat_interleave(sizes - 1)
+    values = torch.tensor([*sizes.values()])
+    eigenvalues = (1 / values.double()).repeat_interleave(values - 1)
     return torch.cat(codes, dim=1), effective_rank_of(eigenvalues.sqrt(), spectrum=spectrum)
 
 

@@ -1,17 +1,13 @@
 """The variance spectrum of embeddings: how many dimensions they use, and whose directions those are.
 
-Everything is computed in float64 from a Gram matrix, d x d, gathered block by block: one pass over N embeddings of any
-precision, no second copy of them. In float32 that matrix would leave a tail of 1e-4 on rank-deficient data; only
-``_variance_roots`` may take products in float32, of very many embeddings of full rank.
+Everything is read off a Gram matrix, d x d, that is summed in float64 over blocks of rows: one pass over N embeddings
+of any precision, without a second copy of them. In float32 that sum would leave a tail of 1e-4 on rank-deficient data;
+only ``_variance_roots`` may multiply the rows of a block in float32, of very many embeddings of full rank.
 """
-
-from typing import Any
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 
-from asymdistill.metrics.gram import add_products, gram_matrix, mean_embedding
 from asymdistill.runtime.checks import check_embeddings, check_pair
 from asymdistill.runtime.errors import InputError, check_option
 
@@ -21,10 +17,10 @@ SPECTRA = ("variance", "amplitude")
 _EPSILON = 1e-10
 # Eigenvalues of a Gram matrix are good to about 1e-15 of the largest; below this share the small ones are noise.
 _RESOLVED = 1e-9
-_STREAM_RESOLVED = 1e-14
 # Where products in float32 are enough: their errors add up to about 2e-9 of the largest eigenvalue of so many rows.
 _FLOAT32_ROWS = 2**14
 _FLOAT32_RESOLVED = 1e-7
+_BLOCK_ROWS = 1024
 
 
 def singular_values(embeddings: Tensor, *, center: bool = True) -> Tensor:
@@ -156,8 +152,8 @@ def subspace_alignment(student: Tensor, teacher: Tensor) -> Tensor:
             one's embeddings are all equal.
     """
     check_pair(student, teacher)
-    student_gram = gram_matrix(student, center=True)
-    teacher_gram = gram_matrix(teacher, center=True)
+    student_gram = gram_matrix(student)
+    teacher_gram = gram_matrix(teacher)
     for name, gram in (("student", student_gram), ("teacher", teacher_gram)):
         if not gram.any():
             raise InputError(f"{name} embeddings are all equal: they have no directions to align")
@@ -166,64 +162,34 @@ def subspace_alignment(student: Tensor, teacher: Tensor) -> Tensor:
     return held / held[-1]
 
 
-class EffectiveRank(Metric):
-    """Effective rank of a stream of embeddings, in memory that does not grow with their number.
+def mean_embedding(embeddings: Tensor) -> Tensor:
+    """Return the mean row in float64, taken relative to the first row, so that equal rows have exactly that as mean."""
+    origin = embeddings[0].double()
+    return origin + (embeddings.double() - origin).mean(0)
 
-    Keeps float64 sums of x and x x^T, O(d^2), which add up over batches, processes and machines. What it computes is
-    ``effective_rank`` of all embeddings seen. The mean is taken off at the end, so digits are lost when it is far
-    larger than the spread. Squared singular values below 1e-14 of the embeddings' sum of squares cannot be told from
-    rounding and count as zero: an "amplitude" rank of rank-deficient embeddings is good to about 1e-4.
+
+def gram_matrix(embeddings: Tensor, *, center: bool = True, products: torch.dtype = torch.float64) -> Tensor:
+    """Return X'X of the embeddings X, block by block.
+
+    The rows are shifted by the mean of the first block, and what that is off by is put right at the end: a pass over
+    all of them for their mean alone would take a third as long as the products.
 
     Args:
-        embedding_dim: d.
+        embeddings: N x d, any floating point type, N >= 1.
         center: subtract the mean embedding.
-        spectrum: "variance" or "amplitude", see ``effective_rank_of``.
-        **kwargs: passed on to ``torchmetrics.Metric``, for instance ``dist_sync_on_step``.
+        products: float64, or float32 to multiply the rows of a block in that; blocks are always summed in float64.
 
-    Raises:
-        InputError: if ``embedding_dim`` is no positive integer, or for another ``spectrum``.
+    Returns:
+        float64, d x d.
     """
-
-    is_differentiable = False
-    higher_is_better = None
-    full_state_update = False
-
-    count: Tensor
-    total: Tensor
-    gram: Tensor
-
-    def __init__(self, embedding_dim: int, *, center: bool = True, spectrum: str = "variance", **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        if not isinstance(embedding_dim, int) or embedding_dim < 1:
-            raise InputError(f"embedding_dim is {embedding_dim!r}; it must be a positive integer")
-        check_option("spectrum", spectrum, SPECTRA)
-        self.embedding_dim = embedding_dim
-        self.center = center
-        self.spectrum = spectrum
-        size = (embedding_dim, embedding_dim)
-        self.add_state("count", torch.tensor(0), dist_reduce_fx="sum")
-        self.add_state("total", torch.zeros(embedding_dim, dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("gram", torch.zeros(size, dtype=torch.float64), dist_reduce_fx="sum")
-
-    def update(self, embeddings: Tensor) -> None:
-        """Add a batch of embeddings, N x d with N >= 1; raises ``InputError`` if they are unusable."""
-        check_embeddings("embeddings", embeddings, min_rows=1)
-        if embeddings.shape[1] != self.embedding_dim:
-            raise InputError(f"embeddings must have shape N x {self.embedding_dim}, not {tuple(embeddings.shape)}")
-        rows = embeddings.detach().double()
-        self.count += len(rows)
-        self.total += rows.sum(0)
-        add_products(self.gram, rows)
-
-    def compute(self) -> Tensor:
-        """Return the effective rank so far, a float64 scalar; raises ``InputError`` below two different embeddings."""
-        if self.count < 2:
-            raise InputError(f"embeddings: an effective rank needs at least 2 of them, got {int(self.count)}")
-        gram = self.gram - torch.outer(self.total, self.total) / self.count if self.center else self.gram
-        eigenvalues = torch.linalg.eigvalsh(gram, UPLO="U")
-        resolved = eigenvalues > _STREAM_RESOLVED * self.gram.trace()
-        values = torch.where(resolved, eigenvalues, 0.0).sqrt()
-        return torch.tensor(effective_rank_of(values, spectrum=self.spectrum), dtype=torch.float64, device=gram.device)
+    blocks = torch.split(embeddings.detach(), _BLOCK_ROWS)
+    origin = mean_embedding(blocks[0]) * center
+    total, gram = torch.zeros_like(origin), torch.zeros_like(torch.outer(origin, origin))
+    for block in blocks:
+        rows = block.to(products) - origin.to(products)
+        gram += rows.T @ rows
+        total += rows.sum(0)
+    return gram.addr_(total, total, alpha=-1 / len(embeddings)) if center else gram
 
 
 def _variance_roots(embeddings: Tensor, center: bool) -> Tensor:
@@ -235,7 +201,7 @@ def _variance_roots(embeddings: Tensor, center: bool) -> Tensor:
     """
     check_embeddings("embeddings", embeddings)
     if embeddings.dtype == torch.float32 and embeddings.device.type == "cpu" and len(embeddings) >= _FLOAT32_ROWS:
-        squared = _eigenvalues(gram_matrix(embeddings, center, torch.float32))
+        squared = _eigenvalues(gram_matrix(embeddings, center=center, products=torch.float32))
         if squared[-1] > _FLOAT32_RESOLVED * squared[0]:
             return squared.sqrt()
     return _squared_singular_values(embeddings, center).sqrt()
@@ -244,7 +210,7 @@ def _variance_roots(embeddings: Tensor, center: bool) -> Tensor:
 def _squared_singular_values(embeddings: Tensor, center: bool) -> Tensor:
     """Return the min(N, d) squared singular values, largest first, from the smaller Gram matrix."""
     if len(embeddings) >= embeddings.shape[1]:
-        return _eigenvalues(gram_matrix(embeddings, center))
+        return _eigenvalues(gram_matrix(embeddings, center=center))
     rows = _centred(embeddings, center)
     return _eigenvalues(rows @ rows.T)
 

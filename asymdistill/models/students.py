@@ -1,9 +1,14 @@
 """The students: one family of small convolutional networks, scaled in width."""
 
+import copy
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import update_bn
 
 from asymdistill.runtime.errors import InputError, check_positive
+from asymdistill.runtime.seeding import seeded
 
 
 class ScalableCNN(nn.Module):
@@ -54,8 +59,7 @@ def build(width: float, embedding_dim: int, seed: int, dilation: int = 1) -> Sca
 
     The global generator is left as it was found. Not to be called from several threads at once.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         return ScalableCNN(width, embedding_dim, dilation)
 
 
@@ -72,6 +76,31 @@ def receptive_field(dilation: int = 1) -> int:
         side += 2 * dilation * step + (step if pooled else 0)
         step *= 2 if pooled else 1
     return side
+
+
+def with_batch_statistics(student: ScalableCNN, batches: Iterable[Tensor]) -> ScalableCNN:
+    """Return a copy of a student whose batch-norm statistics are those of other inputs, for instance noisy ones.
+
+    Running means and variances start afresh and become the plain averages over the batches, so batches should be of
+    one size; no weight changes. This is the adaptation of Schneider et al., "Improving robustness against common
+    corruptions by covariate shift adaptation", NeurIPS 2020, with none of the clean statistics kept.
+
+    Args:
+        student: left as it is.
+        batches: what the student sees, each B x 3 x R x R, on the student's device.
+
+    Returns:
+        The copy, in eval mode.
+
+    Raises:
+        InputError: if there is no batch.
+    """
+    adapted = copy.deepcopy(student)
+    update_bn(batches, adapted)
+    counts = [buffer for name, buffer in adapted.named_buffers() if name.endswith("num_batches_tracked")]
+    if not any(counts):
+        raise InputError("batches is empty; batch-norm statistics need at least one batch")
+    return adapted.eval()
 
 
 def _block(inputs: int, outputs: int, dilation: int) -> list[nn.Module]:

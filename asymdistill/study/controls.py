@@ -1,274 +1,326 @@
-"""The controls of a study: experiments that could prove the papers wrong, each a function from models to rows.
+"""The controls of a study: experiments that could prove the papers wrong, each a function from measurements to rows.
 
 Rows have the columns of ``COLUMNS``: control, quantity, the model's identity, variant (what was changed), sigma (of
 the noise, normalised space unless the variant says otherwise), x (whatever the quantity is plotted against), value.
 """
 
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import pandas as pd
-import torch
-from torch import Tensor
-
-from asymdistill.config.names import IDENTITY, TEACHER, UNTRAINED
-from asymdistill.data.views import BATCH, GaussianNoise, see
-from asymdistill.metrics import decomposition, resampling, spectrum
-from asymdistill.metrics import probe as probing
+from asymdistill.config.names import IDENTITY, UNTRAINED
+from asymdistill.config.settings import Settings
+from asymdistill.data.views import GaussianNoise
 from asymdistill.models import students
-from asymdistill.study import crossmodal, student_configs
-from asymdistill.study.crossmodal import TRUNCATED
 from asymdistill.study.experiment import Experiment
-from asymdistill.study.measurements import clean_probe, measured, under_noise
-from asymdistill.study.run import Row
-from asymdistill.study.student_configs import Arm, Model
+from asymdistill.study.measurements import Measurement, Measurements
+from asymdistill.study.student_configs import Model, StudentConfig, identity
 
 COLUMNS = ("control", "quantity", *IDENTITY, "variant", "sigma", "x", "value")
+TRUNCATED = 16  # the rank to which the papers say all students collapse
 KEPT = (2, 4, 8, 16, 32, 64, 128, 256)
 RANDOM_DRAWS = 3
 SAMPLES = (50, 100, 200, 500, 1000, 2000, 5000, 10_000)
-BATCH_NORM_IMAGES = 5000
-ESTIMATORS: dict[str, dict[str, Any]] = {
-    "variance, centred": {},
-    "amplitude, centred": {"spectrum": "amplitude"},
-    "variance, not centred": {"center": False},
+ESTIMATORS: dict[str, tuple[tuple[str, Any], ...]] = {
+    "variance, centred": (),
+    "amplitude, centred": (("spectrum", "amplitude"),),
+    "variance, not centred": (("center", False),),
 }
-NORMALISED = ("normalised",)
-Check = Callable[[], None]
+Row = dict[str, Any]
 
 
-def rows_of(control: str, run: Experiment, robustness: pd.DataFrame) -> Iterator[Row]:
-    """The rows of one control.
+class Control:
+    """What the controls need: the experiment, its measurements, and the rows that they are put together from.
 
     Args:
-        control: one of ``config.CONTROLS``.
-        run: the experiment, whose students are trained where they are missing.
-        robustness: the study's table of that name, so that nothing in it is measured again.
+        run: the experiment.
+        measurements: of it.
     """
-    run.train_students()
-    for row in _FUNCTIONS[control](run, robustness):
-        yield {"control": control} | row
+
+    def __init__(self, run: Experiment, measurements: Measurements) -> None:
+        self.run = run
+        self._measurements = measurements
+
+    @property
+    def settings(self) -> Settings:
+        """Of the study."""
+        return self.run.settings
+
+    def rows(self, name: str) -> Iterator[Row]:
+        """The rows of one control, one of ``config.settings.CONTROLS``."""
+        for row in _FUNCTIONS[name](self):
+            yield {"control": name} | row
+
+    def measure(self, title: str, wanted: Sequence[Measurement]) -> None:
+        """Measure what is missing, all models in parallel; rows that ask for it afterwards find it."""
+        self._measurements.measure(wanted, title)
+
+    def value(self, quantity: str, model: Model = None, noise: GaussianNoise | None = None, **options: Any) -> Any:
+        """What was measured."""
+        return self._measurements.value(Measurement(quantity, model, noise, tuple(options.items())))
+
+    def noises(self, space: str = "normalised") -> list[GaussianNoise]:
+        """The noise at every level of the settings."""
+        return [GaussianNoise(sigma, space, self.settings.noise_seed) for sigma in self.settings.noise_levels]
+
+    def accuracies(self, model: Model, space: str = "normalised", quantity: str = "accuracy") -> list[Measurement]:
+        """Measurements of accuracy at every level."""
+        return [Measurement(quantity, model, noise) for noise in self.noises(space)]
+
+    def accuracy_rows(
+        self, model: Model, variant: str, space: str = "normalised", quantity: str = "accuracy", **more: Any
+    ) -> Iterator[Row]:
+        """Rows of accuracy in percent, one per level of noise."""
+        for noise in self.noises(space):
+            yield row(model, "accuracy", self.value(quantity, model, noise), variant, sigma=noise.sigma, **more)
+
+    def rank_row(self, model: Model, variant: str = "", quantity: str = "effective_rank", **more: Any) -> Row:
+        """A row of effective rank on test images."""
+        return row(model, quantity, self.value("effective_rank", model), variant, **more)
+
+    @property
+    def students(self) -> list[StudentConfig]:
+        """The grid's students of the first objective."""
+        return self.run.configs.baseline()
+
+    @property
+    def models(self) -> list[Model]:
+        """These and the teacher."""
+        return [None, *self.students]
+
+    def of_widths(self, *widths: float) -> list[StudentConfig]:
+        """The grid's students of some widths."""
+        return [student for student in self.students if student.width in widths]
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Width of the narrowest and of the widest student."""
+        return self.settings.smallest_width, self.settings.largest_width
 
 
-def _models(run: Experiment) -> list[Model]:
-    return [None, *run.arms()]
+def row(model: Model, quantity: str, value: float, variant: str = "", **more: Any) -> Row:
+    """A row of a control: one measurement, of a student or of the teacher (None)."""
+    return identity(model) | {"quantity": quantity, "variant": variant, "value": float(value)} | more
 
 
-def _known(
-    robustness: pd.DataFrame, variant: str, widths: tuple[float, ...], space: str = "normalised", **more: Any
-) -> Iterator[Row]:
-    """What the study measured already, of the students of some widths, as rows of a control."""
-    own = robustness[robustness["width"].isin(widths) & (robustness["noise_space"] == space)]
-    for row in own.to_dict("records"):
-        shown = {name: row[name] for name in (*IDENTITY, "sigma")}
-        yield shown | {"quantity": "accuracy", "variant": variant, "value": row["accuracy"]} | more
+def _ranks(models: Sequence[Model]) -> list[Measurement]:
+    return [Measurement("effective_rank", model) for model in models]
 
 
-def _teachers(robustness: pd.DataFrame) -> Iterator[tuple[float, float]]:
-    own = robustness[(robustness["model"] == TEACHER) & (robustness["noise_space"] == "normalised")]
-    return zip(own["sigma"], own["accuracy"], strict=True)
-
-
-def _rank(run: Experiment, model: Model, variant: str = "", quantity: str = "effective_rank", **more: Any) -> Row:
-    return measured(model, quantity, spectrum.effective_rank(run.encode(model, "test")), variant, **more)
-
-
-def _accuracies(run: Experiment, model: Model, check: Check, variant: str, **more: Any) -> list[Row]:
-    rows = under_noise(run, model, check, spaces=NORMALISED)
-    return [measured(model, "accuracy", row["accuracy"], variant, sigma=row["sigma"], **more) for row in rows]
-
-
-def _underfitting(run: Experiment, robustness: pd.DataFrame) -> Iterator[Row]:
-    def measure(model: Model, check: Check) -> list[Row]:
-        rows = []
+def _underfitting(control: Control) -> Iterator[Row]:
+    watched = {student: control.run.watched(student) for student in control.run.configs.longer()}
+    splits = [(("split", split),) for split in ("train", "test")]
+    names = ("effective_rank", "r_squared", "shrinkage_rank")
+    control.measure(
+        "comparing with the teacher",
+        [Measurement(name, student, options=s) for student in control.students for name in names for s in splits]
+        + [Measurement("effective_rank", options=split) for split in splits]
+        + [
+            Measurement(name, student, options=options)
+            for student, epochs in watched.items()
+            for epoch in epochs
+            for name, options in _along(epoch)
+        ],
+    )
+    for model in control.models:
         for split in ("train", "test"):
-            check()
-            teacher, own = run.encode(None, split), run.encode(model, split)
-            rows.append(measured(model, "effective_rank", spectrum.effective_rank(own), split))
+            yield row(model, "effective_rank", control.value("effective_rank", model, split=split), split)
             if model is not None:
-                explained = decomposition.component_r_squared(own, teacher)
-                rows.append(measured(model, "shrinkage_rank", decomposition.shrinkage_rank(teacher, explained), split))
-                rows += [measured(model, "r_squared", v, split, x=k) for k, v in enumerate(explained.tolist(), start=1)]
-        return rows
-
-    yield from run.gather(measure, _models(run), "comparing with the teacher")
-    for arm in student_configs.longer(run.settings):
-        variant = "cosine schedule" if arm.schedule == "cosine" else arm.schedule
-        for seen in run.history(arm):
-            for quantity in seen.keys() - {"epoch"}:
-                yield measured(arm, quantity, seen[quantity], variant, x=seen["epoch"])
+                yield row(model, "shrinkage_rank", control.value("shrinkage_rank", model, split=split), split)
+                for k, value in enumerate(control.value("r_squared", model, split=split), start=1):
+                    yield row(model, "r_squared", value, split, x=k)
+    for student, epochs in watched.items():
+        variant = "cosine schedule" if student.schedule == "cosine" else student.schedule
+        for epoch in epochs:
+            for name, (quantity, options) in zip(("rank", "rank_train", "distance"), _along(epoch), strict=True):
+                yield row(student, f"epoch_{name}", control.value(quantity, student, **dict(options)), variant, x=epoch)
 
 
-def _classes(run: Experiment, robustness: pd.DataFrame) -> Iterator[Row]:
-    for model in _models(run):
-        own = run.encode(model, "test")
-        split = decomposition.class_ranks(own, run.test.labels)
-        yield measured(model, "effective_rank", spectrum.effective_rank(own))
+def _along(epoch: int) -> tuple[tuple[str, tuple[tuple[str, Any], ...]], ...]:
+    """What is measured after an epoch."""
+    return (
+        ("effective_rank", (("epoch", epoch),)),
+        ("effective_rank", (("split", "train"), ("epoch", epoch))),
+        ("distance", (("epoch", epoch),)),
+    )
+
+
+def _classes(control: Control) -> Iterator[Row]:
+    treated = control.run.configs.by_classes()
+    counts = list(dict.fromkeys(student.classes for student in treated))
+    control.measure(
+        "comparing classes",
+        [Measurement(name, model) for model in control.models for name in ("effective_rank", "class_ranks")]
+        + [Measurement("effective_rank", options=(("classes", count),)) for count in counts]
+        + _ranks(treated),
+    )
+    for model in control.models:
+        split = control.value("class_ranks", model)
+        yield control.rank_row(model)
         for name in ("between", "within", "means"):
-            yield measured(model, f"{name}_rank", getattr(split, name))
-        yield measured(model, "between_share", split.between_share)
-    treated = student_configs.by_classes(run.settings, len(run.test.class_names))
-    for count in dict.fromkeys(arm.classes for arm in treated):
-        yield measured(None, "sweep_rank", spectrum.effective_rank(run.encode(None, "test", classes=count)), x=count)
-    for arm in treated:
-        yield _rank(run, arm, quantity="sweep_rank", x=arm.classes)
-    if run.settings.dataset == "scenes":
-        narrow = run.settings.smallest_width
-        for model in (None, *(arm for arm in run.arms() if arm.width == narrow)):
-            yield _rank(run, model, quantity="sweep_rank", x=len(run.test.class_names))
+            yield row(model, f"{name}_rank", split[name])
+        yield row(model, "between_share", split["between_share"])
+    for count in counts:
+        yield row(None, "sweep_rank", control.value("effective_rank", classes=count), x=count)
+    for student in treated:
+        yield control.rank_row(student, quantity="sweep_rank", x=student.classes)
+    if control.settings.dataset == "scenes":
+        for model in (None, *control.of_widths(control.ends[0])):
+            yield control.rank_row(model, quantity="sweep_rank", x=len(control.run.class_names))
 
 
-def _truncation(run: Experiment, robustness: pd.DataFrame) -> Iterator[Row]:
-    train, dim = run.encode(None, "train"), run.teacher.embedding_dim
-    mean, directions = decomposition.principal_directions(train)
-    kept: list[tuple[str, int, int | None, Tensor]] = [("top", k, None, directions[:, :k]) for k in KEPT if k < dim]
+def _truncation(control: Control) -> Iterator[Row]:
+    dim = control.run.teacher.embedding_dim
+    cuts: list[tuple[str, int, int | None]] = [("top", k, None) for k in KEPT if k < dim]
     if dim > TRUNCATED:
-        kept.append(("bottom", TRUNCATED, None, directions[:, -TRUNCATED:]))
-        generator = torch.Generator().manual_seed(run.settings.noise_seed)
-        bases = (decomposition.random_directions(dim, TRUNCATED, generator) for _ in range(RANDOM_DRAWS))
-        kept += [("random", TRUNCATED, draw, basis) for draw, basis in enumerate(bases)]
-    noises = [GaussianNoise(sigma, seed=run.settings.noise_seed) for sigma in run.settings.noise_levels]
-    seen = {noise.sigma: run.encode(None, "test", noise) for noise in noises}
-    for variant, count, draw, basis in kept:
-        cut = partial(decomposition.truncate, mean=mean, directions=basis)
+        cuts.append(("bottom", TRUNCATED, None))
+        cuts += [("random", TRUNCATED, draw) for draw in range(RANDOM_DRAWS)]
+    options: list[tuple[tuple[str, Any], ...]] = [
+        tuple(zip(("variant", "count", "draw"), cut, strict=True)) for cut in cuts
+    ]
+    control.measure(
+        "cutting the teacher",
+        [Measurement("truncated_rank", options=cut) for cut in options]
+        + [Measurement("truncated_accuracy", None, noise, cut) for cut in options for noise in control.noises()]
+        + [m for model in control.models for m in control.accuracies(model)]
+        + _ranks([None]),
+    )
+    for (variant, count, draw), cut in zip(cuts, options, strict=True):
         more: dict[str, Any] = {"x": count, "seed": draw}
-        yield measured(None, "effective_rank", spectrum.effective_rank(cut(run.encode(None, "test"))), variant, **more)
-        probe = probing.fit_probe(cut(train).float(), run.train.labels, max_iter=run.settings.probe_max_iter)
-        for sigma, embeddings in seen.items():
-            accuracy = probe.accuracy(cut(embeddings).float(), run.test.labels)
-            yield measured(None, "accuracy", accuracy, variant, sigma=sigma, **more)
-    yield _rank(run, None, "full", x=dim)
-    for sigma, accuracy in _teachers(robustness):
-        yield measured(None, "accuracy", accuracy, "full", sigma=sigma, x=dim)
-    yield from _known(robustness, "student", run.settings.widths)
+        yield row(None, "effective_rank", control.value("truncated_rank", **dict(cut)), variant, **more)
+        for noise in control.noises():
+            accuracy = control.value("truncated_accuracy", None, noise, **dict(cut))
+            yield row(None, "accuracy", accuracy, variant, sigma=noise.sigma, **more)
+    yield control.rank_row(None, "full", x=dim)
+    yield from control.accuracy_rows(None, "full", x=dim)
+    for student in control.students:
+        yield from control.accuracy_rows(student, "student")
 
 
-def _capacity(run: Experiment, robustness: pd.DataFrame) -> Iterator[Row]:
-    dim, base = run.teacher.embedding_dim, run.view(run.arms()[0]).resolution
+def _capacity(control: Control) -> Iterator[Row]:
+    dim, narrow = control.run.teacher.embedding_dim, control.of_widths(control.ends[0])
+    base = control.students[0].resolution
+    others = control.run.configs.by_capacity()
 
-    def place(arm: Arm) -> tuple[str, float]:
-        if arm.resolution is not None:
-            return "input", arm.resolution
-        if arm.dilation > 1:
-            return "receptive field", students.receptive_field(arm.dilation)
-        known = arm.width in run.settings.widths
-        return ("width" if known else "stated size"), students.parameter_count(arm.width, dim)
+    def place(student: StudentConfig) -> tuple[str, float]:
+        if student.resolution != base:
+            return "input", student.resolution
+        if student.dilation > 1:
+            return "receptive field", students.receptive_field(student.dilation)
+        known = student.width in control.settings.widths
+        return ("width" if known else "stated size"), students.parameter_count(student.width, dim)
 
-    def measure(model: Model, check: Check) -> list[Row]:
-        assert model is not None
-        variant, x = place(model)
-        rows = [_rank(run, model, variant, x=x)]
-        rows.append(measured(model, "parameters", students.parameter_count(model.width, dim), variant, x=x))
-        return rows if variant == "width" else rows + _accuracies(run, model, check, variant, x=x)
-
-    everyone = [*run.arms(), *student_configs.by_capacity(run.settings)]
-    narrow = run.settings.smallest_width
-    for row in run.gather(measure, everyone, "measuring capacity"):
-        yield row
-        # The plain narrow student is the other end of the two comparisons that change its input and its field.
-        if row["variant"] == "width" and row["width"] == narrow and row["quantity"] == "effective_rank":
-            yield row | {"variant": "input", "x": base}
-            yield row | {"variant": "receptive field", "x": students.receptive_field()}
-    for width in run.settings.widths:
-        yield from _known(robustness, "width", (width,), x=students.parameter_count(width, dim))
-    yield from _known(robustness, "input", (narrow,), x=base)
-    yield from _known(robustness, "receptive field", (narrow,), x=students.receptive_field())
+    everyone = list(dict.fromkeys([*control.students, *others]))
+    wanted = [m for student in everyone for m in control.accuracies(student)]
+    control.measure("measuring capacity", _ranks(everyone) + wanted)
+    for student in everyone:
+        variant, x = place(student)
+        size = students.parameter_count(student.width, dim)
+        places = [(variant, x)]
+        if student in narrow:  # the plain narrow student is the other end of the two that change its input and field
+            places += [("input", base), ("receptive field", students.receptive_field())]
+        yield row(student, "parameters", size, variant, x=x)
+        for variant, x in places:
+            yield control.rank_row(student, variant, x=x)
+            yield from control.accuracy_rows(student, variant, x=x)
 
 
-def _objective(run: Experiment, robustness: pd.DataFrame) -> Iterator[Row]:
-    def measure(model: Model, check: Check) -> list[Row]:
-        assert model is not None
-        variant = "random" if model.objective == UNTRAINED else model.objective
-        rows = [_rank(run, model, variant)]
-        return rows if model in plain else rows + _accuracies(run, model, check, variant)
-
-    narrow = run.settings.smallest_width
-    plain = [arm for arm in run.arms() if arm.width == narrow]
-    yield from run.gather(measure, [*plain, *student_configs.by_objective(run.settings)], "measuring objectives")
-    yield from _known(robustness, run.settings.baseline, (narrow,))
-    yield _rank(run, None)
-    for sigma, accuracy in _teachers(robustness):
-        yield measured(None, "accuracy", accuracy, sigma=sigma)
+def _objective(control: Control) -> Iterator[Row]:
+    everyone: list[Model] = [*control.of_widths(control.ends[0]), *control.run.configs.by_objective(), None]
+    wanted = [m for model in everyone for m in control.accuracies(model)]
+    control.measure("measuring objectives", _ranks(everyone) + wanted)
+    for model in everyone:
+        variant = "" if model is None else "random" if model.objective == UNTRAINED else model.objective
+        yield control.rank_row(model, variant)
+        yield from control.accuracy_rows(model, variant)
 
 
-def _noise(run: Experiment, robustness: pd.DataFrame) -> Iterator[Row]:
-    setting = run.settings
-    ends = (setting.smallest_width, setting.largest_width)
-    pixel_is_known = "pixel" in setting.noise_spaces
-
-    def measure(model: Model, check: Check) -> list[Row]:
-        assert model is not None
-        if model.noise:
-            return _accuracies(run, model, check, "trained with noise")
-
-        def adapted(noise: GaussianNoise) -> Tensor:
-            check()
-            if noise.sigma == 0:  # the statistics of the training itself
-                return run.encode(model, "test")
-            images = run.train.images[:BATCH_NORM_IMAGES].split(BATCH)
-            # Another draw than the test images', and not the same for every batch.
-            draws = torch.Generator(run.device).manual_seed(setting.noise_seed + 1)
-            inputs = (see(batch.to(run.device), run.view(model), noise, draws) for batch in images)
-            student = decomposition.with_batch_statistics(run.student(model), inputs)
-            return run.encode(model, "test", noise, encoder=student)
-
-        probe = clean_probe(run, model)
-        adaptive = under_noise(run, model, check, spaces=NORMALISED, probe=probe, encode=adapted)
-        pixel = [] if pixel_is_known else under_noise(run, model, check, spaces=("pixel",), probe=probe)
-        return [
-            measured(model, "accuracy", row["accuracy"], variant, sigma=row["sigma"])
-            for variant, rows in (("batch statistics re-estimated", adaptive), ("pixel noise", pixel))
-            for row in rows
+def _noise(control: Control) -> Iterator[Row]:
+    plain, treated = control.of_widths(*control.ends), control.run.configs.with_noise()
+    control.measure(
+        "controls of noise",
+        [
+            measurement
+            for student in plain
+            for measurement in (
+                *control.accuracies(student),
+                *control.accuracies(student, "pixel"),
+                *control.accuracies(student, quantity="adapted_accuracy"),
+            )
         ]
+        + [measurement for student in treated for measurement in control.accuracies(student)],
+    )
+    for student in plain:
+        yield from control.accuracy_rows(student, "plain")
+        yield from control.accuracy_rows(student, "pixel noise", "pixel")
+        yield from control.accuracy_rows(student, "batch statistics re-estimated", quantity="adapted_accuracy")
+    for student in treated:
+        yield from control.accuracy_rows(student, "trained with noise")
 
-    yield from _known(robustness, "plain", ends)
-    yield from _known(robustness, "pixel noise", ends, space="pixel")
-    plain = [arm for arm in run.arms() if arm.width in ends]
-    yield from run.gather(measure, [*plain, *student_configs.with_noise(setting)], "controls of noise")
 
-
-def _estimators(run: Experiment, robustness: pd.DataFrame) -> Iterator[Row]:
-    count = len(run.test)
-    sizes = [size for size in SAMPLES if size < count] + [count]
-    first = [None, *(arm for arm in run.arms() if arm.seed == run.settings.seeds[0])]
+def _estimators(control: Control) -> Iterator[Row]:
+    count, factors = len(control.run.test), control.run.test.factors
+    sizes = (*(size for size in SAMPLES if size < count), count)
+    first: list[Model] = [None, *(s for s in control.students if s.seed == control.settings.seeds[0])]
+    known = ("effective_rank", "bootstrap_interval", *(["factor_shares"] if factors else []))
+    of_samples = {variant: (("sizes", sizes), *options) for variant, options in ESTIMATORS.items()}
+    control.measure(
+        "questioning the estimators",
+        [Measurement("rank_by_sample", model, options=o) for model in first for o in of_samples.values()]
+        + [Measurement(name, model) for model in control.models for name in known]
+        + [Measurement("true_rank_by_sample", options=o) for o in of_samples.values() if factors],
+    )
     for model in first:
-        for variant, way in ESTIMATORS.items():
-            ranks = resampling.rank_by_sample_size(run.encode(model, "test"), sizes, **way)
-            for size, draws in ranks.items():
+        for variant, options in of_samples.items():
+            for size, draws in zip(sizes, control.value("rank_by_sample", model, **dict(options)), strict=True):
                 for draw, rank in enumerate(draws):
-                    yield measured(model, "rank_by_sample", rank, variant, x=size, seed=draw)
-
-    def measure(model: Model, check: Check) -> list[Row]:
-        own = run.encode(model, "test")
-        low, high = resampling.bootstrap_interval(own)
-        rows = [measured(model, "effective_rank", spectrum.effective_rank(own))]
-        rows += [measured(model, "bootstrap_low", low), measured(model, "bootstrap_high", high)]
-        shares = decomposition.factor_shares(own, run.test.factors) if run.test.factors else {}
-        return rows + [measured(model, "factor_share", share, name) for name, share in shares.items()]
-
-    yield from run.gather(measure, _models(run), "bootstrapping")
-    if run.test.factors:
-        for variant, way in ESTIMATORS.items():
-            embeddings, rank = resampling.factor_embeddings(run.test.factors, spectrum=way.get("spectrum", "variance"))
-            yield {"quantity": "true_rank", "variant": variant, "value": rank}
-            for size, draws in resampling.rank_by_sample_size(embeddings, sizes, **way).items():
-                for draw, value in enumerate(draws):
-                    yield {"quantity": "truth", "variant": variant, "x": size, "seed": draw, "value": value}
+                    yield row(model, "rank_by_sample", rank, variant, x=size, seed=draw)
+    for model in control.models:
+        low, high = control.value("bootstrap_interval", model)
+        yield control.rank_row(model)
+        yield row(model, "bootstrap_low", low)
+        yield row(model, "bootstrap_high", high)
+        for name, share in (control.value("factor_shares", model) if factors else {}).items():
+            yield row(model, "factor_share", share, name)
+    for variant, options in of_samples.items() if factors else ():
+        truth = control.value("true_rank_by_sample", **dict(options))
+        yield {"quantity": "true_rank", "variant": variant, "value": truth["true"]}
+        for size, draws in zip(sizes, truth["draws"], strict=True):
+            for draw, value in enumerate(draws):
+                yield {"quantity": "truth", "variant": variant, "x": size, "seed": draw, "value": value}
 
 
-def _statistics(run: Experiment, robustness: pd.DataFrame) -> Iterator[Row]:
-    def measure(model: Model, check: Check) -> list[Row]:
-        rows = [_rank(run, model)]
-        return rows if model in run.arms() else rows + _accuracies(run, model, check, "")
+def _crossmodal(control: Control) -> Iterator[Row]:
+    """Students and the truncated teacher among the teacher's texts; no rows where it reads none."""
+    if control.value("among_texts") is None:
+        return
+    cut = (("keep", TRUNCATED),)
+    control.measure(
+        "placing students among texts",
+        [Measurement("among_texts", model, noise) for model in control.models for noise in control.noises()]
+        + [Measurement("among_texts", None, noise, cut) for noise in control.noises()],
+    )
+    yield {"quantity": "chance", "value": 100 / len(control.run.class_names)}
+    for model in control.models:
+        for noise in control.noises():
+            variants: dict[str, dict[str, Any]] = {"full" if model is None else "student": {}}
+            if model is None:
+                variants[f"top {TRUNCATED}"] = dict(cut)
+            for variant, options in variants.items():
+                for quantity, value in control.value("among_texts", model, noise, **options).items():
+                    if quantity != "modality_gap" or noise.sigma == 0:
+                        yield row(model, quantity, value, variant, sigma=noise.sigma)
 
-    ends = (run.settings.smallest_width, run.settings.largest_width)
-    grid = [arm for arm in run.arms() if arm.width in ends]
-    yield from run.gather(measure, [*grid, *student_configs.with_more_seeds(run.settings)], "measuring further seeds")
-    yield from _known(robustness, "", ends)
+
+def _statistics(control: Control) -> Iterator[Row]:
+    everyone = [*control.of_widths(*control.ends), *control.run.configs.with_more_seeds()]
+    wanted = [m for student in everyone for m in control.accuracies(student)]
+    control.measure("measuring further seeds", _ranks(everyone) + wanted)
+    for student in everyone:
+        yield control.rank_row(student)
+        yield from control.accuracy_rows(student, "")
 
 
-_FUNCTIONS: dict[str, Callable[[Experiment, pd.DataFrame], Iterator[Row]]] = {
+_FUNCTIONS: dict[str, Callable[[Control], Iterator[Row]]] = {
     "underfitting": _underfitting,
     "classes": _classes,
     "truncation": _truncation,
@@ -276,6 +328,6 @@ _FUNCTIONS: dict[str, Callable[[Experiment, pd.DataFrame], Iterator[Row]]] = {
     "objective": _objective,
     "noise": _noise,
     "estimators": _estimators,
-    "crossmodal": lambda run, robustness: crossmodal.rows(run),
+    "crossmodal": _crossmodal,
     "statistics": _statistics,
 }

@@ -1,4 +1,4 @@
-"""The sceptic's controls against closed forms, scikit-learn and scipy, and what must hold for any embeddings."""
+"""Decompositions of embeddings against closed forms, scikit-learn and scipy, and what must hold for any embeddings."""
 
 import math
 
@@ -21,10 +21,8 @@ from asymdistill.metrics.decomposition import (
     random_directions,
     shrinkage_rank,
     truncate,
-    with_batch_statistics,
 )
 from asymdistill.metrics.spectrum import effective_rank, effective_rank_of, singular_values, subspace_alignment
-from asymdistill.models.students import build
 from asymdistill.runtime.errors import InputError
 
 quick = settings(max_examples=30)
@@ -356,44 +354,3 @@ def test_truncation_refuses_what_does_not_fit():
     for count in (0, 5):
         with pytest.raises(InputError, match=f"count is {count}"):
             random_directions(4, count, torch.Generator())
-
-
-# --- batch-norm statistics
-
-
-def test_statistics_are_the_plain_average_over_batches(one_thread):
-    student = build(0.5, 8, seed=0)
-    batches = [torch.randn(6, 3, 16, 16, generator=torch.Generator().manual_seed(i)) + i for i in range(3)]
-    adapted = with_batch_statistics(student, iter(batches))
-    with torch.no_grad():
-        seen = [student.features[0](batch).transpose(0, 1).flatten(1) for batch in batches]
-    torch.testing.assert_close(adapted.features[1].running_mean, torch.stack([x.mean(1) for x in seen]).mean(0))
-    torch.testing.assert_close(adapted.features[1].running_var, torch.stack([x.var(1) for x in seen]).mean(0))
-
-
-def test_only_the_statistics_of_a_copy_change(one_thread):
-    student = build(0.5, 8, seed=0).eval()
-    before = {name: value.clone() for name, value in student.state_dict().items()}
-    adapted = with_batch_statistics(student, [torch.randn(6, 3, 16, 16) + 1])
-    assert not adapted.training
-    assert not student.training
-    for name, value in student.state_dict().items():
-        assert torch.equal(value, before[name])
-    changed = {name for name, value in adapted.state_dict().items() if not torch.equal(value, before[name])}
-    assert changed == {name for name in before if name.endswith(("running_mean", "running_var", "num_batches_tracked"))}
-    assert [module.momentum for module in adapted.modules() if isinstance(module, torch.nn.BatchNorm2d)] == [0.1] * 3
-
-
-def test_scaled_inputs_are_embedded_as_before_once_the_statistics_are_theirs(one_thread):
-    student = build(1, 8, seed=0)
-    inputs = torch.randn(64, 3, 16, 16, generator=torch.Generator().manual_seed(0))
-    clean = with_batch_statistics(student, [inputs])
-    with torch.inference_mode():
-        adapted = with_batch_statistics(student, [3 * inputs])
-        torch.testing.assert_close(adapted(3 * inputs), clean(inputs), atol=1e-4, rtol=0)
-        assert (clean(3 * inputs) - clean(inputs)).abs().max() > 0.1
-
-
-def test_no_batch_gives_no_statistics():
-    with pytest.raises(InputError, match="batches is empty"):
-        with_batch_statistics(build(0.5, 8, seed=0), [])

@@ -190,7 +190,7 @@ def test_embeddings_and_labels_that_do_not_match_are_named() -> None:
         neighbour_accuracy(rows(1), labels(1), rows(2), labels(2, 39))
     with pytest.raises(InputError, match="test_labels must be a tensor of integers"):
         neighbour_accuracy(rows(1), labels(1), rows(2), labels(2).float())
-    with pytest.raises(InputError, match="student has 40 rows and teacher 39"):
+    with pytest.raises(InputError, match=r"student \(40, 5\) and teacher \(39, 5\) do not match"):
         neighbour_overlap(rows(1), rows(2, 39))
 
 

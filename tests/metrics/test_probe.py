@@ -1,6 +1,7 @@
 """The probe against plain scikit-learn."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,7 +9,8 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import normalize
 
-from asymdistill.metrics.probe import Probe, _fit_tensors, fit_probe
+from asymdistill.metrics import probe as probing
+from asymdistill.metrics.probe import Probe, fit_probe
 from asymdistill.runtime.errors import InputError
 
 
@@ -92,14 +94,67 @@ def test_a_fitted_probe_refuses_what_it_cannot_classify():
         probe.accuracy(x, labels[:49])
 
 
+@pytest.mark.parametrize("count", [2, 5])
+def test_a_probe_is_scikit_learns_and_is_stored_as_tensors(count):
+    train, train_labels = classes(400, count=count)
+    test, _ = classes(300, count=count, seed=7)
+    plain = LogisticRegression(max_iter=2000).fit(normalize(train.numpy()), 3 * train_labels.numpy() - 1)
+    fitted = fit_probe(train, 3 * train_labels - 1)
+    assert {name: tensor.dtype for name, tensor in fitted.tensors().items()} == {
+        "coefficients": torch.float64, "intercepts": torch.float64, "classes": torch.int64,
+    }  # fmt: skip
+    assert fitted.coefficients.shape == (1 if count == 2 else count, 16)
+    np.testing.assert_allclose(fitted.coefficients.numpy(), plain.coef_, atol=1e-9)
+    predicted = Probe.from_tensors(fitted.tensors()).predict(test)
+    assert predicted.dtype == torch.int64
+    np.testing.assert_array_equal(predicted.numpy(), plain.predict(normalize(test.numpy())))
+    assert len(predicted.unique()) == count
+
+
+def test_a_probe_of_single_precision_classifies_double_and_half_precision():
+    train, labels = classes(300)
+    fitted = fit_probe(train.float(), labels)
+    assert fitted.coefficients.dtype == torch.float32
+    assert fitted.accuracy(train, labels) == pytest.approx(fitted.accuracy(train.float(), labels), abs=0.5)
+    assert fitted.accuracy(train.bfloat16(), labels) == pytest.approx(fitted.accuracy(train, labels), abs=3)
+
+
+@pytest.fixture
+def fits_tensors(monkeypatch):
+    """A process in which scikit-learn may fit tensors where they are."""
+    monkeypatch.setenv("SCIPY_ARRAY_API", "1")
+    monkeypatch.setattr("scipy._lib._array_api.SCIPY_ARRAY_API", "1")
+    probing._can_fit_tensors.cache_clear()
+    yield
+    probing._can_fit_tensors.cache_clear()
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_a_probe_fitted_on_tensors_where_they_are_is_the_same(dtype):
+def test_a_probe_fitted_on_tensors_where_they_are_is_the_same(dtype, fits_tensors):
+    assert probing._can_fit_tensors()
     train, train_labels = classes(800)
     test, test_labels = classes(500, seed=7)
     features = torch.nn.functional.normalize(train.to(dtype), dim=1)
-    there = Probe(_fit_tensors(LogisticRegression(max_iter=2000), features, train_labels))
+    there = probing._fit(features, train_labels, 2000, 1.0)
     plain = fit_probe(train.to(dtype), train_labels)
-    assert all(isinstance(getattr(there.classifier, name), np.ndarray) for name in ("coef_", "intercept_", "classes_"))
-    np.testing.assert_allclose(there.classifier.coef_, plain.classifier.coef_, atol=2e-3)
+    assert all(isinstance(tensor, torch.Tensor) for tensor in there.tensors().values())
+    np.testing.assert_allclose(there.coefficients.numpy(), plain.coefficients.numpy(), atol=2e-3)
     accuracy = there.accuracy(test.to(dtype), test_labels)
     assert accuracy == pytest.approx(plain.accuracy(test.to(dtype), test_labels), abs=0.1)
+
+
+@pytest.mark.parametrize("lacking", ["environment", "scipy", "scikit-learn"])
+def test_a_probe_for_a_gpu_is_fitted_on_the_cpu_where_scikit_learn_cannot_fit_there(lacking, monkeypatch, fits_tensors):
+    if lacking == "environment":
+        monkeypatch.delenv("SCIPY_ARRAY_API")
+    if lacking == "scipy":  # imported before the variable was set
+        monkeypatch.setattr("scipy._lib._array_api.SCIPY_ARRAY_API", False)
+    if lacking == "scikit-learn":
+        monkeypatch.setattr("sklearn.utils.get_tags", lambda _: SimpleNamespace(array_api_support=False))
+    wanted = "scikit-learn that supports it" if lacking == "scikit-learn" else "SCIPY_ARRAY_API=1"
+    train, labels = classes(200)
+    expected = fit_probe(train, labels)
+    with pytest.warns(RuntimeWarning, match=f"probes are fitted on the CPU; .* needs .*{wanted}") as caught:
+        probes = [fit_probe(train, labels, device="cuda") for _ in range(2)]
+    assert len(caught) == 1
+    assert all(torch.equal(probe.coefficients, expected.coefficients) for probe in probes)

@@ -1,4 +1,4 @@
-"""The students: the sizes that the papers' notebook runs, layer by layer."""
+"""The students: the sizes that the papers' notebook runs, layer by layer, and their batch-norm statistics."""
 
 from itertools import pairwise
 
@@ -131,3 +131,44 @@ def test_dilation_changes_what_is_seen_and_not_the_number_or_start_of_the_weight
     assert not torch.allclose(dilated(images), plain(images))
     with pytest.raises(InputError, match="dilation is 0"):
         students.ScalableCNN(1, 8, 0)
+
+
+# --- batch-norm statistics
+
+
+def test_statistics_are_the_plain_average_over_batches(one_thread: None) -> None:
+    student = students.build(0.5, 8, seed=0)
+    batches = [torch.randn(6, 3, 16, 16, generator=torch.Generator().manual_seed(i)) + i for i in range(3)]
+    adapted = students.with_batch_statistics(student, iter(batches))
+    with torch.no_grad():
+        seen = [student.features[0](batch).transpose(0, 1).flatten(1) for batch in batches]
+    torch.testing.assert_close(adapted.features[1].running_mean, torch.stack([x.mean(1) for x in seen]).mean(0))
+    torch.testing.assert_close(adapted.features[1].running_var, torch.stack([x.var(1) for x in seen]).mean(0))
+
+
+def test_only_the_statistics_of_a_copy_change(one_thread: None) -> None:
+    student = students.build(0.5, 8, seed=0).eval()
+    before = {name: value.clone() for name, value in student.state_dict().items()}
+    adapted = students.with_batch_statistics(student, [torch.randn(6, 3, 16, 16) + 1])
+    assert not adapted.training
+    assert not student.training
+    for name, value in student.state_dict().items():
+        assert torch.equal(value, before[name])
+    changed = {name for name, value in adapted.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed == {name for name in before if name.endswith(("running_mean", "running_var", "num_batches_tracked"))}
+    assert [module.momentum for module in adapted.modules() if isinstance(module, torch.nn.BatchNorm2d)] == [0.1] * 3
+
+
+def test_scaled_inputs_are_embedded_as_before_once_the_statistics_are_theirs(one_thread: None) -> None:
+    student = students.build(1, 8, seed=0)
+    inputs = torch.randn(64, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    clean = students.with_batch_statistics(student, [inputs])
+    with torch.inference_mode():
+        adapted = students.with_batch_statistics(student, [3 * inputs])
+        torch.testing.assert_close(adapted(3 * inputs), clean(inputs), atol=1e-4, rtol=0)
+        assert (clean(3 * inputs) - clean(inputs)).abs().max() > 0.1
+
+
+def test_no_batch_gives_no_statistics() -> None:
+    with pytest.raises(InputError, match="batches is empty"):
+        students.with_batch_statistics(students.build(0.5, 8, seed=0), [])
