@@ -2,18 +2,30 @@
 
 import dataclasses
 import math
+import pickle
 import threading
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from asymdistill.data.preprocess import random_crop_flip
 from asymdistill.data.views import GaussianNoise, View
 from asymdistill.models import students
 from asymdistill.runtime.errors import InputError
-from asymdistill.training.distillation import Distilled, Recipe, distil, steps_per_epoch
-from asymdistill.training.losses import DistillationLoss, LabelLoss, cosine_distance
+from asymdistill.training import distillation
+from asymdistill.training.distillation import Distilled, Diverged, Recipe, TrainingState, distil, steps_per_epoch
+from asymdistill.training.losses import (
+    DistillationLoss,
+    LabelLoss,
+    RegularisedLoss,
+    cosine_distance,
+    uniformity,
+    variance_and_covariance,
+)
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -471,3 +483,169 @@ def test_contrast_between_views_draws_them_together_and_images_apart() -> None:
         return float(((one @ other.T).argmax(1) == torch.arange(64)).float().mean())
 
     assert found(after(views(5))) > 2 * found(after(DistillationLoss()))
+
+
+# Resuming.
+
+OBJECTIVES: dict[str, Callable[[], Callable[..., Tensor]]] = {
+    "cosine": lambda: cosine_distance,
+    "infonce": lambda: DistillationLoss(1.0),
+    "views": lambda: views(),
+    "vicreg": lambda: RegularisedLoss(variance_and_covariance),
+    "uniformity": lambda: RegularisedLoss(uniformity),
+    "labels": lambda: LabelLoss(DIM, 3, seed=5),
+}
+
+
+def augmenting(batch: Tensor) -> Tensor:
+    return batch.float().flatten(1)[:, :DIM] - 100
+
+
+def resumable(kind: str, *, augmented: bool = False, schedule: str = "cosine", **options: object) -> Distilled:
+    """Three epochs of two steps each, with noise."""
+    images, embeddings = examples(20)
+    targets = augmenting if augmented else torch.arange(20) % 3 if kind == "labels" else embeddings
+    objective = OBJECTIVES[kind]()
+    noise = GaussianNoise(0.1, seed=2)
+    recipe = Recipe(epochs=3, batch_size=8, objective=objective, schedule=schedule, noise=noise, learning_rate=0.01)
+    result = distil(students.build(0.25, DIM, 3), images, targets, VIEW, recipe, seed=3, **options)
+    result.student.objective = objective if isinstance(objective, nn.Module) else nn.Identity()
+    return result
+
+
+def interrupted(kind: str, epoch: int, folder: Path, **options: object) -> TrainingState:
+    """What is left on disk of a training that stops in the middle of the epoch after ``epoch``."""
+    states: list[TrainingState] = []
+
+    def stop(step: int) -> None:
+        if step == 2 * epoch + 1:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        resumable(kind, progress=stop, save=states.append, **options)
+    assert [state.epoch for state in states] == list(range(1, epoch + 1))
+    save_file(states[-1].tensors, folder / "state.safetensors")
+    return TrainingState(epoch, states[-1].losses, load_file(folder / "state.safetensors"))
+
+
+def content(result: Distilled) -> dict[str, bytes]:
+    return {name: tensor.contiguous().numpy().tobytes() for name, tensor in result.student.state_dict().items()}
+
+
+@pytest.mark.parametrize("epoch", [1, 2])
+@pytest.mark.parametrize(
+    ("kind", "augmented"),
+    [(kind, augmented) for kind in OBJECTIVES for augmented in (False, True) if (kind, augmented) != ("labels", True)],
+)
+def test_a_resumed_training_gives_the_same_bytes(kind: str, augmented: bool, epoch: int, tmp_path: Path) -> None:
+    whole = resumable(kind, augmented=augmented)
+    steps: list[int] = []
+    state = interrupted(kind, epoch, tmp_path, augmented=augmented)
+    resumed = resumable(kind, augmented=augmented, resume=state, progress=steps.append)
+    assert content(resumed) == content(whole)
+    assert resumed.losses == whole.losses
+    assert steps == list(range(2 * epoch + 1, 7))
+
+
+@pytest.mark.parametrize("schedule", distillation.SCHEDULES)
+def test_a_resumed_training_saves_the_same_states(schedule: str, tmp_path: Path) -> None:
+    whole: list[TrainingState] = []
+    resumed: list[TrainingState] = []
+    resumable("labels", schedule=schedule, save=whole.append)
+    state = interrupted("labels", 1, tmp_path, schedule=schedule)
+    resumable("labels", schedule=schedule, resume=state, save=resumed.append)
+    assert [state.epoch for state in whole] == [1, 2]  # none after the last epoch
+    (again,) = resumed
+    assert again.losses == whole[1].losses
+    assert again.tensors.keys() == whole[1].tensors.keys()
+    assert all(torch.equal(tensor, whole[1].tensors[name]) for name, tensor in again.tensors.items())
+
+
+def test_moments_that_are_not_laid_out_like_their_weights_would_give_another_student(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = interrupted("cosine", 1, tmp_path)
+    monkeypatch.setattr(distillation, "_laid_out_like", lambda parameter, saved: saved.clone())
+    assert content(resumable("cosine", resume=state)) != content(resumable("cosine"))
+
+
+@pytest.mark.parametrize(
+    "part", ["adam.student.head.1.weight.exp_avg", "adam.student.head.1.weight.step", "learning_rate", "order", "noise"]
+)
+def test_every_part_of_the_state_matters(part: str, tmp_path: Path) -> None:
+    state = interrupted("cosine", 1, tmp_path)
+    name = f"generator.{part}" if part in ("order", "noise") else part
+    changed = torch.Generator().manual_seed(99).get_state() if part in ("order", "noise") else state.tensors[name] + 1
+    resumed = resumable("cosine", resume=dataclasses.replace(state, tensors=state.tensors | {name: changed}))
+    assert content(resumed) != content(resumable("cosine"))
+
+
+def test_saving_changes_nothing_and_states_are_copies() -> None:
+    states: list[TrainingState] = []
+    digests: list[bytes] = []
+
+    def save(state: TrainingState) -> None:
+        states.append(state)
+        digests.append(pickle.dumps((state.losses, {name: tensor.numpy() for name, tensor in state.tensors.items()})))
+
+    assert content(resumable("infonce", save=save)) == content(resumable("infonce"))
+    later = [pickle.dumps((s.losses, {name: tensor.numpy() for name, tensor in s.tensors.items()})) for s in states]
+    assert digests == later
+
+
+def test_an_epoch_is_watched_before_it_is_saved() -> None:
+    events: list[tuple[str, int]] = []
+    resumable(
+        "cosine",
+        watch=lambda epoch, student: events.append(("watch", epoch)),
+        save=lambda state: events.append(("save", state.epoch)),
+    )
+    assert events == [("watch", 1), ("save", 1), ("watch", 2), ("save", 2), ("watch", 3)]
+
+
+def test_the_state_of_another_training_is_refused(tmp_path: Path) -> None:
+    state = interrupted("cosine", 1, tmp_path)
+    with pytest.raises(InputError, match=r"the saved state belongs to another training: 'obj.*\.classifier\.weight'"):
+        resumable("labels", resume=state)
+    images, targets = examples(20)
+    with pytest.raises(InputError, match=r"the saved state belongs to another training: .*size mismatch") as caught:
+        distil(students.build(0.5, DIM, 3), images, targets, VIEW, Recipe(batch_size=8), seed=3, resume=state)
+    assert "\n" not in str(caught.value)
+
+
+# Divergence.
+
+
+def test_a_loss_that_is_not_finite_is_named_with_its_step_and_learning_rate() -> None:
+    calls: list[int] = []
+
+    def objective(student: Tensor, teacher: Tensor) -> Tensor:
+        calls.append(1)
+        return cosine_distance(student, teacher) * (math.nan if len(calls) == 4 else 1)
+
+    seen: list[int] = []
+    saved: list[TrainingState] = []
+    recipe = Recipe(epochs=3, batch_size=8, objective=objective, learning_rate=0.02)
+    with pytest.raises(Diverged) as caught:
+        train(24, recipe=recipe, watch=lambda epoch, student: seen.append(epoch), save=saved.append)
+    error = caught.value
+    assert (error.step, error.learning_rate) == (4, 0.02)
+    assert math.isnan(error.loss)
+    assert len(calls) == 6  # the epoch is finished, without a look at the device in every step
+    assert (seen, [state.epoch for state in saved]) == ([1], [1])  # what came before is kept, and no more
+    line = str(Diverged(error.step, error.loss, error.learning_rate, "S, seed 42"))
+    assert line.startswith("S, seed 42 diverged: at step 4 the loss is nan ")
+    assert "learning_rate is 0.02" in line
+    assert "\n" not in line
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+def test_weights_that_are_not_finite_are_noticed_where_the_losses_are() -> None:
+    def objective(student: Tensor, teacher: Tensor) -> Tensor:
+        # The root of zero has a finite value and no finite gradient.
+        return cosine_distance(student, teacher) + (0 * student).square().sum().sqrt()
+
+    with pytest.raises(Diverged, match="at step 1 ") as caught:
+        train(8, recipe=Recipe(epochs=1, batch_size=8, objective=objective))
+    assert math.isfinite(caught.value.loss)
+    assert isinstance(caught.value, InputError)
