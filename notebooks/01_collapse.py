@@ -31,9 +31,8 @@ runs_dir = None
 from IPython.display import Markdown
 from myst_nb import glue
 
-from asymdistill.claims import evaluate
-from asymdistill.plots import figures, report
-from asymdistill.study.study import Study
+from asymdistill.plots import collapse, tables
+from asymdistill.study import Study
 
 study = Study.open(profile, overrides, runs_dir)
 Markdown(study.description())
@@ -41,11 +40,10 @@ Markdown(study.description())
 # %% [markdown]
 # ## The images and the models
 #
-# Each column is one class, each tile one test image, as the models see it before normalisation.
+# Each column is one class and each tile one test image, as the models see it before normalisation.
 
-# %% mystnb={"image": {"alt": "Test images, one class a column"}}
-test = study.experiment.test
-_ = figures.gallery(test.images, test.labels, test.class_names)
+# %% mystnb={"image": {"alt": "Test images, one column per class"}}
+_ = collapse.gallery(study.images("test"))
 
 # %% [markdown]
 # The teacher is frozen. A student has three convolutional blocks and a two-layer head; its width scales the number of
@@ -53,41 +51,36 @@ _ = figures.gallery(test.images, test.labels, test.class_names)
 
 # %%
 # NBVAL_CHECK_OUTPUT
-report.for_readers(study.models()[["model", "width", "parameters", "embedding_dim"]])
+tables.for_readers(study.models()[["model", "width", "parameters", "embedding_dim"]])
 
 # %% [markdown]
 # ## Did the students learn?
 #
 # A rank means little if training failed. The training loss is the mean cosine distance between student and teacher: 0
-# is a perfect imitation, 1 is no relation at all. Lines are means over the seeds, bands reach from the least to the
-# greatest.
+# is a perfect imitation, 1 is no relation at all. Lines are means over the seeds; bands reach from the smallest to
+# the largest value.
 
 # %% mystnb={"image": {"alt": "Training loss of each student against the epoch"}}
-_ = figures.losses(study.baseline("training"))
+_ = collapse.losses(study.baseline("training"))
 
 # %% [markdown]
 # ## The ranks, beside the paper's
 #
-# `paper` is what the paper reports for CIFAR-10 and CLIP ViT-B/32. `this run` is the mean over seeds of the rank of
-# each seed's student, ± the standard deviation (ddof = 0, as in the paper).
+# `paper` is what the paper reports for CIFAR-10 and CLIP ViT-B/32. `run` is the mean over this run's students, one
+# per seed, ± the standard deviation (ddof = 0, as in the paper). Where there are several widths, the last row is the
+# widest student minus the narrowest, paired by seed.
 
 # %%
 spectrum = study.baseline("spectrum")
-per_seed = spectrum[spectrum["estimator"] == "per seed"]
-paper = evaluate.published("effective_rank")
-ranks = per_seed[per_seed["quantity"] == "effective_rank"]
-table = report.beside_paper(ranks, paper, ["model"], "value", digits=2)
-table = report.for_readers(table)
+for key, value in collapse.numbers(spectrum).items():
+    glue(key, value, display=False)
+table = tables.for_readers(collapse.table(spectrum))
 glue("table_collapse", table, display=False)
 table
 
 # %% mystnb={"image": {"alt": "Effective rank of the teacher and of each student, beside the paper's values"}}
-figure = figures.ranks(spectrum, paper)
+figure = collapse.ranks(spectrum)
 glue("fig_ranks", figure, display=False)
-
-# %%
-dims = per_seed[per_seed["quantity"] == "dims_for_90"]
-report.for_readers(report.beside_paper(dims, evaluate.published("dims_for_90"), ["model"], "value", digits=1))
 
 # %% [markdown]
 # ## The spectra behind the ranks
@@ -96,31 +89,37 @@ report.for_readers(report.beside_paper(dims, evaluate.published("dims_for_90"), 
 # from the largest to the smallest.
 
 # %% mystnb={"image": {"alt": "Share of the variance in each principal component, teacher and students"}}
-figure = figures.spectra(study.baseline("singular_values"))
+figure = collapse.spectra(study.baseline("singular_values"))
 glue("fig_spectrum", figure, display=False)
 
 # %% [markdown]
 # ## Two estimators, one name
 #
 # The paper's table speaks of a three-seed average of effective ranks. Its notebook averages the singular values over
-# the seeds first and takes the rank of that mean spectrum, which is another quantity. Both are here, and so is the
-# rank of the plain ("amplitude") singular values, which the literature also calls effective rank and which is always
-# larger.
+# the seeds first and takes the rank of that mean spectrum, which is another quantity. The table has both. It also has
+# the rank of the plain ("amplitude") singular values, which the literature calls effective rank, too, and which is
+# always larger.
 
 # %%
-report.for_readers(report.estimators(spectrum))
+tables.for_readers(collapse.estimators(spectrum))
 
 # %% [markdown]
 # ## What it means
 
-# %%
-reading = report.collapse(spectrum)
-for key, value in reading.items():
-    glue(key, value, display=False)
-Markdown(reading["reading_collapse"])
-
-# %% [markdown]
+# **How to read it.** The paper's collapse is two statements, and the table can support or contradict each of them.
+#
+# - *Students lose dimensions.* Compare the teacher's row with the others. Students far below their teacher have lost
+#   directions; students near it or above it have not. The loss is a share of the teacher's own rank, so a teacher with
+#   a low rank has less to lose.
+# - *Width does not matter.* Look at the last row. A difference that is small beside its own spread over the seeds means
+#   that this run cannot tell the widest student from the narrowest. A difference several times its spread means that
+#   width does matter here, even if both students are far below the teacher.
+#
+# The spectra show where a loss happens: a student whose curve falls below the teacher's only in the tail keeps the
+# strong directions and drops the weak ones.
+#
 # **How sure are we?** The spread over seeds is in the table; seeds change initial weights and the order of the
 # images, not the images themselves. An effective rank depends on the number of embeddings it is measured on, so
-# compare ranks only at the same number of test images. And a low rank by itself does not tell why it is low: an
-# objective that collapses, a student that has not finished learning, and a data set with few classes all predict it.
+# compare ranks only at the same number of test images. And a low rank does not say why it is low: an objective that
+# collapses, a student that has not finished learning, and a data set with few classes all predict it. The
+# {doc}`controls <08_controls>` try to separate them.

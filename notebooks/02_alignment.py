@@ -27,9 +27,8 @@ runs_dir = None
 from IPython.display import Markdown
 from myst_nb import glue
 
-from asymdistill.claims import evaluate
-from asymdistill.plots import figures, report
-from asymdistill.study.study import Study
+from asymdistill.plots import alignment, tables
+from asymdistill.study import Study
 
 study = Study.open(profile, overrides, runs_dir)
 Markdown(study.description())
@@ -42,26 +41,37 @@ Markdown(study.description())
 # own curve shows how concentrated it is itself.
 
 # %% mystnb={"image": {"alt": "Cumulative share of each model's variance within the teacher's leading components"}}
-table = study.baseline("alignment")
-figure = figures.alignment(table, evaluate.published("share_20"))
+shares = study.baseline("alignment")
+figure = alignment.shares(shares)
 glue("fig_alignment", figure, display=False)
 
 # %% [markdown]
 # ## In numbers
+#
+# Each column is a number of leading components; the entries are cumulative shares, mean ± standard deviation over the
+# seeds.
 
 # %%
-report.for_readers(report.alignment_table(table))
+for key, value in alignment.numbers(shares).items():
+    glue(key, value, display=False)
+table = tables.for_readers(alignment.table(shares))
+glue("table_alignment", table, display=False)
+table
 
 # %% [markdown]
 # ## What it means
 
-# %%
-reading = report.alignment(table)
-for key, value in reading.items():
-    glue(key, value, display=False)
-Markdown(reading["reading_alignment"])
-
-# %% [markdown]
+# **How to read it.** Compare the students with the teacher first. A student's curve above the teacher's means that the
+# student is concentrated on the teacher's strong directions: it kept them and dropped the weak ones, as a truncated
+# principal component analysis would. A curve below the teacher's means that the student spreads over directions that
+# matter little to the teacher. Two equal curves mean that the student copied the teacher's shape as a whole.
+#
+# Then compare the students with each other. The paper says that their curves coincide. In the table, two widths agree
+# where their means differ by no more than their spreads over the seeds.
+#
+# A teacher that is itself concentrated in a few components makes every curve steep. So a share over 0.90 at 20
+# components says little by itself: read it beside the teacher's own share in the same column.
+#
 # **How sure are we?** A curve that rises steeply says that the student's variance lies where the teacher's does. It
 # does not say that the student matches the teacher image by image; the training loss in {doc}`01_collapse` does. A
-# student that learnt nothing but the class means would rise steeply too.
+# student that learned nothing but the class means would have a steep curve, too.

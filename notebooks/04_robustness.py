@@ -27,9 +27,8 @@ runs_dir = None
 from IPython.display import Markdown
 from myst_nb import glue
 
-from asymdistill.claims import evaluate
-from asymdistill.plots import figures, report
-from asymdistill.study.study import Study
+from asymdistill.plots import robustness, tables
+from asymdistill.study import Study
 
 study = Study.open(profile, overrides, runs_dir)
 Markdown(study.description())
@@ -38,51 +37,53 @@ Markdown(study.description())
 # ## What the noise looks like
 #
 # The paper adds its noise to the *normalised* tensor, where $\sigma = 0.1$ is about 0.027 of the range of a pixel,
-# and which is drawn for each pixel of the resized image. A noisy photograph is another thing: `pixel` noise is added
-# to the original image, clipped and rounded. Here, the same noise is used for every model, drawn from a seed.
+# and draws it anew for each pixel of the resized image. A noisy photograph is another thing: `pixel` noise is added
+# to the original image, which is then clipped and rounded. Here, every model sees the same noise, drawn from a seed.
 
 # %% mystnb={"image": {"alt": "The same test images under increasing noise in each noise space"}}
-_ = figures.noisy_gallery(study.experiment.test, study.settings)
+_ = robustness.noisy_gallery(study.images("test"), study.settings)
 
 # %% [markdown]
 # ## Accuracy under noise
 
 # %% mystnb={"image": {"alt": "Probe accuracy against the standard deviation of the noise, teacher and students"}}
-table = study.baseline("robustness")
-paper = evaluate.published("accuracy").query("not augmented")
-chance = 100 / len(study.experiment.test.class_names)
-figure = figures.robustness(table, chance=chance)
+measured = study.baseline("robustness")
+chance = 100 / len(study.images("test").class_names)
+figure = robustness.accuracy(measured, chance=chance)
 glue("fig_robustness", figure, display=False)
 
 # %% [markdown]
-# The dotted line is guessing. In the noise space of the paper, beside the paper's values for CIFAR-10 and CLIP (a
-# dash where the paper has none):
+# The dotted line is the accuracy of guessing. The table is for the first noise space, beside the paper's values for
+# CIFAR-10 and CLIP (a dash where the paper has none). Where there are several widths, the last rows are the widest
+# student minus the narrowest, in points and paired by seed.
 
 # %%
-space = study.settings.noise_spaces[0]
-shown = table[table["noise_space"] == space]
-robustness_table = report.beside_paper(shown, paper, ["model", "sigma"], "accuracy", digits=2)
-robustness_table = report.for_readers(robustness_table)
-glue("table_robustness", robustness_table, display=False)
-robustness_table
+for key, value in robustness.numbers(measured).items():
+    glue(key, value, display=False)
+table = tables.for_readers(robustness.table(measured, study.settings.noise_spaces[0]))
+glue("table_robustness", table, display=False)
+table
 
 # %% [markdown]
 # ## What it means
 
-# %%
-reading = report.robustness(table)
-for key, value in reading.items():
-    glue(key, value, display=False)
-Markdown(reading["reading_robustness"])
-
-# %% [markdown]
+# **How to read it.** There are two claims to check.
+#
+# - *Students are more fragile than their teacher.* Compare how many points each model loses from the first to the last
+#   noise level. A model that starts higher has more to lose, so compare the losses and not the accuracies at one level.
+# - *The order of the widths inverts.* Look at the last rows. An inversion is a difference that is positive on clean
+#   images and negative under strong noise, both times by more than its spread over the seeds. A difference that keeps
+#   its sign is no inversion, and one within its spread is no result.
+#
+# When all models come near the dotted line, the probe is guessing and their order no longer means anything.
+#
 # **How sure are we?** The order of two students at one noise level is a statement about a few seeds. From the paper's
 # own means and spreads, Welch's test for S against L at $\sigma = 0.1$ gives:
 
 # %%
 # NBVAL_CHECK_OUTPUT
-report.for_readers(report.welch_from_paper(paper, "S", "L", sigma=0.1))
+tables.for_readers(robustness.welch("S", "L", sigma=0.1))
 
 # %% [markdown]
 # A lower rank and a lower robustness that appear together need not be cause and effect: a student differs from its
-# teacher in much besides its rank.
+# teacher in much besides its rank. {doc}`The controls <08_controls>` look for other causes.

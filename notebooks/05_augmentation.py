@@ -27,9 +27,8 @@ runs_dir = None
 from IPython.display import Markdown
 from myst_nb import glue
 
-from asymdistill.claims import evaluate
-from asymdistill.plots import figures, report
-from asymdistill.study.study import Study
+from asymdistill.plots import augmentation, tables
+from asymdistill.study import Study
 
 study = Study.open(profile, overrides, runs_dir)
 Markdown(study.description())
@@ -42,26 +41,29 @@ Markdown(study.description())
 # each augmented student stands the one trained without augmentation from the same seed.
 
 # %% mystnb={"image": {"alt": "Probe accuracy of the largest student under noise, with and without augmentation"}}
-table = study.augmentation()
-figure = figures.augmentation(table)
+measured = study.augmentation()
+figure = augmentation.accuracy(measured)
 glue("fig_augmentation", figure, display=False)
 
+# %% [markdown]
+# The table is for the first noise space: mean ± standard deviation over the seeds. `change` is with augmentation
+# minus without, paired by seed.
+
 # %%
-space = study.settings.noise_spaces[0]
-shown = table[table["noise_space"] == space]
-paper = evaluate.published("accuracy")
-report.for_readers(report.beside_paper(shown, paper, ["model", "augmented", "sigma"], "accuracy", digits=2))
+table = tables.for_readers(augmentation.table(measured, study.settings.noise_spaces[0]))
+glue("table_augmentation", table, display=False)
+table
 
 # %% [markdown]
 # ## What it means
 
-# %%
-reading = report.augmentation(table)
-for key, value in reading.items():
-    glue(key, value, display=False)
-Markdown(reading["reading_augmentation"])
-
-# %% [markdown]
-# **How sure are we?** The paper's control is one seed of one width. Shifting and mirroring is also not the
-# augmentation that noise calls for: a student can learn to ignore small shifts and still have never seen noise.
-# Whether training on noisy images helps is another question, and the sharper one.
+# **How to read it.** If augmentation restored robustness, `change` would grow with the noise level and be clearly
+# positive at the highest ones. If the paper is right, it stays near zero there. A change that is negative on clean
+# images and positive under noise is a trade: the student gives up some accuracy and gains some robustness. The row of
+# the effective rank shows whether augmentation changes how many directions the student uses; the paper's explanation
+# ties the two together.
+#
+# **How sure are we?** The paper's control is one seed of one width, and with one seed a change has no spread to
+# compare it with. Shifting and mirroring is also not the augmentation that noise calls for: a student can learn to
+# ignore small shifts and still never have seen noise. Whether training on noisy images helps is the sharper question,
+# which {doc}`one of the controls <08_controls>` asks.

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from asymdistill.claims.ledger import published
 from asymdistill.plots.style import STYLE, band, noise_panels, placeholder, style
-from asymdistill.plots.tables import number, pick
+from asymdistill.plots.tables import number, pick, shown
 
 TRAINED = {False: "without", True: "with augmentation"}
 
@@ -61,5 +61,4 @@ def _paper(model: str, sigma: float | None) -> list[str]:
 def _run(by_seed: pd.DataFrame) -> list[str | int]:
     """Values without and with augmentation and their paired change, mean ± standard deviation, and the seeds."""
     by_seed = by_seed.dropna().assign(change=lambda own: own[True] - own[False])
-    shown = [number(values.mean(), values.std(ddof=0) if len(values) > 1 else None, 2) for _, values in by_seed.items()]
-    return [*shown, len(by_seed)]
+    return [*(shown(values, 2) for _, values in by_seed.items()), len(by_seed)]

@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
+from asymdistill.claims import facts
 from asymdistill.claims.ledger import published
 from asymdistill.config.settings import Settings
 from asymdistill.plots.style import STYLE, WIDTH, lines, noise_panels
@@ -73,3 +74,18 @@ def numbers(robustness: pd.DataFrame) -> dict[str, float]:
     """Numbers for the prose: the teacher's accuracy at the lowest noise level, in percent."""
     levels = teacher_of(robustness).sort_values("sigma", kind="stable")
     return {"acc_teacher_clean": float(levels["accuracy"].iloc[0])}
+
+
+def welch(first: str, second: str, *, sigma: float) -> pd.DataFrame:
+    """Welch's t-test between two students at one noise level, from the paper's own means and spreads."""
+    paper = pick(published("accuracy"), augmented=False, sigma=sigma).set_index("model")[["value", "spread", "seeds"]]
+    test = facts.welch(paper.loc[first], paper.loc[second])
+    row = {
+        "students": f"{first} − {second}",
+        "sigma": sigma,
+        "difference": round(test.difference, 2),
+        "t": round(test.t, 2),
+        "p": round(test.p, 2),
+        "seeds": " and ".join(f"{count:.0f}" for count in test.seeds),
+    }
+    return pd.DataFrame([row])

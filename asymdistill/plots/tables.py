@@ -194,7 +194,7 @@ def _difference(rows: pd.DataFrame, first: str, second: str, on: list[str], valu
 
 
 def merge_measures(parts: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Tables of ``beside_paper`` with the same models merged: one row per model, columns ``<name>: paper`` and ``: run``."""
+    """Several tables of ``beside_paper``, by their names, as one: one row per model, two columns per table."""
     named = []
     for name, part in parts.items():
         columns = {"paper": f"{name}: paper", "this run": f"{name}: run"}
@@ -231,6 +231,16 @@ def _numbers(means: pd.DataFrame, digits: int) -> list[str]:
     return [number(mean, spread if seeds > 1 else None, digits) for mean, spread, seeds in rows]
 
 
+def shown(values: pd.Series, digits: int = 1) -> str:
+    """Mean ± standard deviation (ddof = 0) of some values; a single value alone, a dash for none."""
+    return number(values.mean(), values.std(ddof=0) if len(values) > 1 else None, digits)
+
+
+def span(values: pd.Series, digits: int = 1) -> str:
+    """The range of some values, smallest to largest; a dash for none."""
+    return f"{values.min():.{digits}f} to {values.max():.{digits}f}" if len(values) else "–"
+
+
 def for_readers(table: pd.DataFrame) -> pd.DataFrame:
     """A table as it is shown: the first column in place of row numbers, a dash where there is nothing."""
     shown = table.astype(object).where(table.notna(), "–")
@@ -259,19 +269,3 @@ def summary(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
         ),
         "Probe accuracy in %, by standard deviation of the noise": pd.concat(accuracies),
     }
-
-
-def welch_from_paper(published: pd.DataFrame, first: str, second: str, *, sigma: float) -> pd.DataFrame:
-    """Welch's t-test between two students from the paper's own means and spreads (see ``claims.facts.welch``)."""
-    from asymdistill.claims.facts import welch
-
-    test = welch(published, first, second, sigma=sigma)
-    row = {
-        "students": f"{first} – {second}",
-        "sigma": sigma,
-        "difference": round(test.difference, 2),
-        "t": round(test.t, 2),
-        "p": round(test.p, 2),
-        "seeds": " and ".join(f"{count:.0f}" for count in test.seeds),
-    }
-    return pd.DataFrame([row])

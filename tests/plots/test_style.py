@@ -1,0 +1,71 @@
+"""The style of all figures: one look per model everywhere, labelled axes, any widths or a single one."""
+
+from collections.abc import Iterator
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+import study_tables
+from matplotlib.figure import Figure
+
+from asymdistill.config.names import student_name
+from asymdistill.plots import alignment, augmentation, collapse, information, robustness, style
+
+UNITS = ("(", "share", "component")
+WIDTHS = {
+    "one": (1.0,),
+    "the papers": (1.0, 2.0, 4.0),
+    "the stated": (0.5, 3.0, 10.0),
+    "many": tuple(float(width) for width in range(1, 15)),
+}
+
+
+@pytest.fixture(autouse=True)
+def closed() -> Iterator[None]:
+    yield
+    plt.close("all")
+
+
+def draw_all(tables: dict[str, pd.DataFrame]) -> dict[str, Figure]:
+    return {
+        "ranks": collapse.ranks(tables["spectrum"]),
+        "spectra": collapse.spectra(tables["singular_values"]),
+        "losses": collapse.losses(tables["training"]),
+        "alignment": alignment.shares(tables["alignment"]),
+        "information": information.losses(tables["information"]),
+        "robustness": robustness.accuracy(tables["robustness"], chance=10.0),
+        "augmentation": augmentation.accuracy(tables["augmentation"]),
+    }
+
+
+@pytest.mark.parametrize("name", WIDTHS)
+def test_every_figure_is_drawn_with_labelled_axes(name: str) -> None:
+    for key, figure in draw_all(study_tables.everything(WIDTHS[name])).items():
+        figure.canvas.draw()
+        for axis in figure.axes:
+            assert any(unit in axis.get_xlabel() for unit in (*UNITS, "units")), key
+            named = [label.get_text() for label in axis.get_yticklabels()]
+            assert axis.get_ylabel() or any("student" in text for text in named), key
+        assert figure.get_size_inches()[0] == pytest.approx(style.WIDTH)
+
+
+def test_each_model_of_the_papers_has_one_look_in_every_figure() -> None:
+    models = ["teacher", "S", "M", "L", "w=0.5", "w=3", "w=10"]
+    alone = {model: style.style([model])[model] for model in models}
+    together, reverse = style.style(models), style.style(models[::-1])
+    assert alone == together == {model: reverse[model] for model in together}
+    assert len({colour for colour, _ in together.values()}) == len(together)
+    assert len({marker for _, marker in together.values()}) == len(together)
+
+
+@pytest.mark.parametrize("widths", WIDTHS.values(), ids=WIDTHS)
+def test_models_in_one_figure_are_told_apart(widths: tuple[float, ...]) -> None:
+    looks = style.style(["teacher", *(student_name(width) for width in widths)])
+    assert len(set(looks.values())) == len(looks) == len(widths) + 1
+
+
+def test_a_control_draws_its_own_rows_or_says_that_it_was_not_run() -> None:
+    drawn = style.of_control("mine")(lambda rows: style.placeholder(f"{len(rows)} rows"))
+    rows = pd.DataFrame({"control": ["mine", "other", "mine"]})
+    assert drawn(rows).texts[0].get_text() == "2 rows"
+    assert "does not run" in drawn(rows[rows["control"] == "other"]).texts[0].get_text()
