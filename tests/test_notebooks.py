@@ -14,7 +14,7 @@ import pytest
 
 from asymdistill.claims import evaluate, summary
 from asymdistill.plots import alignment, collapse, expansion, robustness
-from asymdistill.study.study import Study
+from asymdistill.study import Study
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -101,7 +101,7 @@ def glued_numbers(path: Path) -> dict[str, float]:
 @pytest.mark.slow
 def test_stored_numbers_come_out_again() -> None:
     # The run is left where nbval, which comes after the tests, finds it.
-    study = Study.from_profile("embedded", runs_dir=ROOT / "runs")
+    study = Study.open("embedded", runs_dir=ROOT / "runs")
     stored = {name: value for path in NOTEBOOKS for name, value in glued_numbers(path).items()}
     fresh = {
         **collapse.numbers(study.baseline("spectrum")),
@@ -113,7 +113,7 @@ def test_stored_numbers_come_out_again() -> None:
     # Another processor adds floats in another order, and training amplifies that: less than seeds do, more than ulps.
     tolerance = {"er_teacher": 1e-3, "acc_teacher_clean": 1e-3, "dims90_teacher": 0.1}
     assert set(tolerance) < set(stored)
-    for name in stored.keys():
+    for name in stored:
         assert stored[name] == pytest.approx(fresh[name], rel=tolerance.get(name, 0.1)), name
 
 
