@@ -3,6 +3,7 @@
 import hashlib
 import socket
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -55,8 +56,8 @@ def black_hole() -> Iterator[str]:
 
 
 @contextmanager
-def serving(files: Mapping[str, bytes]) -> Iterator[str]:
-    """The URL of a server of files by path, with the headers that the hub sends."""
+def serving(files: Mapping[str, bytes], *, delay: float = 0.0) -> Iterator[str]:
+    """The URL of a server of files by path, with the headers that the hub sends; ``delay`` seconds before each byte."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_HEAD(self) -> None:
@@ -71,7 +72,12 @@ def serving(files: Mapping[str, bytes]) -> Iterator[str]:
 
         def do_GET(self) -> None:
             self.do_HEAD()
-            self.wfile.write(files.get(self.path, b""))
+            for byte in files.get(self.path, b"") if delay else ():
+                time.sleep(delay)
+                self.wfile.write(bytes([byte]))
+                self.wfile.flush()
+            if not delay:
+                self.wfile.write(files.get(self.path, b""))
 
         def log_message(self, *_: object) -> None:
             pass
