@@ -105,7 +105,7 @@ tables.for_readers(collapse.estimators(spectrum))
 
 # %% [markdown]
 # ## What it means
-
+#
 # **How to read it.** The paper's collapse is two statements, and the table can support or contradict each of them.
 #
 # - *Students lose dimensions.* Compare the teacher's row with the others. Students far below their teacher have lost

@@ -60,7 +60,7 @@ table
 
 # %% [markdown]
 # ## What it means
-
+#
 # **How to read it.** Compare the students with the teacher first. A student's curve above the teacher's means that the
 # student is concentrated on the teacher's strong directions: it kept them and dropped the weak ones, as a truncated
 # principal component analysis would. A curve below the teacher's means that the student spreads over directions that

@@ -63,7 +63,7 @@ tables.for_readers(information.estimators(measured))
 
 # %% [markdown]
 # ## What it means
-
+#
 # **How to read it.** If width adds information, both losses fall from each student to the next wider one, and the
 # last row is negative by more than its own spread over the seeds. A last row near zero, or smaller than its spread,
 # means that this run shows no effect of width. One loss may fall without the other: InfoNCE compares a student with

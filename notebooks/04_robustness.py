@@ -66,7 +66,7 @@ table
 
 # %% [markdown]
 # ## What it means
-
+#
 # **How to read it.** There are two claims to check.
 #
 # - *Students are more fragile than their teacher.* Compare how many points each model loses from the first to the last

@@ -56,7 +56,7 @@ table
 
 # %% [markdown]
 # ## What it means
-
+#
 # **How to read it.** If augmentation restored robustness, `change` would grow with the noise level and be clearly
 # positive at the highest ones. If the paper is right, it stays near zero there. A change that is negative on clean
 # images and positive under noise is a trade: the student gives up some accuracy and gains some robustness. The row of
