@@ -1,23 +1,24 @@
-"""The command line: ``asymdistill run``, ``book``, ``claims``, ``record``, ``doctor`` and ``profiles``."""
+"""The command line: ``asymdistill run``, ``book``, ``claims``, ``record``, ``doctor`` and ``profiles``.
+
+Each command imports what it needs when it runs, so that those that need no PyTorch answer at once.
+"""
 
 import logging
+import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from asymdistill.claims.evaluate import evaluate
 from asymdistill.config.profiles import load_settings, parse_assignments, profile_names
 from asymdistill.config.settings import Settings
 from asymdistill.runtime.errors import InputError
-from asymdistill.runtime.progress import duration
-from asymdistill.study.doctor import examine
-from asymdistill.study.recorded import Recorded
-from asymdistill.study.recorded import record as keep
-from asymdistill.study.study import Study
+
+if TYPE_CHECKING:
+    from asymdistill.study.study import Study
 
 app = typer.Typer(
     help="Executable companion to two papers on distilling vision transformers into small CNNs.",
@@ -32,25 +33,32 @@ SetOption = Annotated[
     list[str] | None, typer.Option("--set", "-s", metavar="KEY=VALUE", help="Override a setting; may be repeated.")
 ]
 
+FreshOption = Annotated[
+    bool, typer.Option("--fresh", help="Compute again what other code, other library versions or another device made.")
+]
+
 
 @app.command()
 def run(
     profile: ProfileOption = "embedded",
     assignments: SetOption = None,
     out: Annotated[Path, typer.Option(help="Folder in which the run's own folder is made.")] = Path("runs"),
+    fresh: FreshOption = False,
 ) -> None:
-    """Train the students, measure everything, and store the tables; what is stored already is read."""
+    """Train the students, measure everything, and put the tables together; what is stored already is read."""
     from asymdistill.plots.tables import summary
+    from asymdistill.runtime.progress import duration
 
-    study = Study.open(profile, parse_assignments(assignments or []), out)
+    study = _open(profile, parse_assignments(assignments or []), out, fresh=fresh)
     tables = study.compute()
     console = Console(markup=False, emoji=False)
     for title, table in summary(tables).items():
         console.print(_rich_table(title, [str(name) for name in table.columns], table.astype(str).to_numpy().tolist()))
-    record = study.experiment.manifest()
+    record = study.manifest()
     seconds = duration(sum(record["seconds"].values()))
     console.print(f"{record['device']}, commit {record['commit']}, {seconds} of computing", highlight=False)
-    print(f"tables, students and manifest: {study.folder}")
+    _print_counts(study)
+    print(f"tables and manifest: {study.folder}")
 
 
 @app.command()
@@ -60,16 +68,19 @@ def book(
     source: Annotated[Path, typer.Option(help="The checkout with the book's sources.")] = Path(),
     runs: Annotated[Path, typer.Option(help="Folder of the runs that the notebooks read and fill.")] = Path("runs"),
     out: Annotated[Path, typer.Option(help="Folder for the built pages.")] = Path("_build"),
+    fresh: FreshOption = False,
 ) -> None:
     """Run every notebook on a profile and build the book."""
     from asymdistill.builder.build import build, check  # need the extra "book", which the other commands do without
-    from asymdistill.builder.scorecard import verdicts
+    from asymdistill.claims.evaluate import evaluate
+    from asymdistill.claims.summary import verdicts
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     overrides = parse_assignments(assignments or [])
-    study = Study.open(profile, overrides, runs)
     check(source)
+    study = _open(profile, overrides, runs, fresh=fresh)
     study.compute()
+    _print_counts(study)
     pages = build(
         profile,
         overrides=overrides,
@@ -85,10 +96,12 @@ def book(
 @app.command()
 def claims(
     run: Annotated[Path, typer.Argument(help="Folder of a run, such as runs/embedded-0123456789.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list, one object a claim.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list, one object per claim.")] = False,
 ) -> None:
-    """Judge every claim of the papers on what a run has stored, without computing anything."""
-    from asymdistill.builder.scorecard import summary, values  # draws figures too, which takes a second to import
+    """Judge every claim of the papers on the stored tables of a run, without computing anything."""
+    from asymdistill.claims.evaluate import evaluate
+    from asymdistill.claims.summary import summarise, values
+    from asymdistill.study.recorded import Recorded
 
     ledger = evaluate(Recorded(run))
     if as_json:
@@ -100,7 +113,7 @@ def claims(
     ]
     console = Console(markup=False, emoji=False)
     console.print(_rich_table(str(run), ["claim", "verdict", "paper", "measured", "evidence", "reason"], rows))
-    console.print(summary(ledger)["scorecard_summary"], highlight=False)
+    console.print(summarise(ledger)["scorecard_summary"], highlight=False)
 
 
 @app.command()
@@ -109,17 +122,21 @@ def record(
     out: Annotated[Path, typer.Option(help="Folder of the recorded runs, which the book shows.")] = Path("results"),
 ) -> None:
     """Keep a finished run for the book: copy its manifest and tables, and nothing else, to where recorded runs lie."""
-    print(f"manifest and tables: {keep(run, out)}")
+    from asymdistill.study import recorded
+
+    print(f"manifest and tables: {recorded.record(run, out)}")
 
 
 @app.command()
 def doctor(profile: ProfileOption = "embedded", assignments: SetOption = None) -> None:
-    """Say what a run needs, what of it is missing here, and how long it will take: status 1 if anything is missing."""
+    """Say what a run needs and what of it is missing here: status 1 if anything is missing."""
+    from asymdistill.study.doctor import examine
+
     name, settings = load_settings(profile, parse_assignments(assignments or []))
-    findings = examine(name, settings)
-    rows = [[finding.name, finding.status, finding.words] for finding in findings]
+    needs = examine(settings)
+    rows = [[need.name, need.status, need.words] for need in needs]
     Console(markup=False, emoji=False).print(_rich_table(f"Profile {name}", ["what", "status", "found"], rows))
-    if any(finding.status == "missing" for finding in findings):
+    if any(need.status == "missing" for need in needs):
         raise typer.Exit(1)
 
 
@@ -165,6 +182,28 @@ def main(arguments: list[str] | None = None) -> int:
         return int(status or 0)
     print(f"asymdistill: error: {' '.join(message.split())}", file=sys.stderr)
     return 2
+
+
+def _open(profile: str, overrides: dict[str, Any], runs: Path, *, fresh: bool) -> "Study":
+    """Open a study and say how much of it is there."""
+    # PyTorch asks Linux for huge pages then, which halves the time of a small student's step at 224 x 224: its
+    # activations of 200 MB are taken from the system and given back at every layer. Read at the first large tensor.
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+    # scikit-learn fits tensors where they are, on a GPU too, if SciPy finds this when it is imported.
+    os.environ.setdefault("SCIPY_ARRAY_API", "1")
+    from asymdistill.study.study import Study
+
+    study = Study.open(profile, overrides, runs, fresh=fresh)
+    found, missing = study.count_students()
+    print(f"students: {found} found, {missing} to train", flush=True)
+    return study
+
+
+def _print_counts(study: "Study") -> None:
+    """Say how many stored results were found and how many computed, and where those found were made otherwise."""
+    for kind, (found, made, differences) in study.counts().items():
+        other = f"; of those found, {', '.join(differences)}: --fresh computes them again" if differences else ""
+        print(f"{kind}: {found} found, {made} computed{other}")
 
 
 def _rich_table(title: str, header: list[str], rows: list[list[str]]) -> Table:

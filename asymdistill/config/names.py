@@ -46,6 +46,7 @@ WEIGHTS_VARIABLE = "ASYMDISTILL_TEACHER_WEIGHTS"
 """The environment variable that stands in for the setting ``teacher_weights`` where that is not set."""
 
 TeacherLibrary = Literal["shipped", "open_clip", "timm"]
+ImageSource = Literal["generated", "torchvision", "npz", "folder"]
 GENERATED_IMAGES = ("scenes", "scenes100")
 TORCHVISION_IMAGES = ("cifar10", "cifar100")
 
@@ -73,3 +74,12 @@ def teacher_library(name: str) -> TeacherLibrary:
         return "timm"
     shipped = ", ".join(map(repr, SHIPPED_TEACHERS))
     raise InputError(f"no teacher {name!r}; allowed: {shipped}, 'open_clip:<model>/<pretrained tag>', 'timm:<model>'")
+
+
+def image_source(dataset: str) -> ImageSource:
+    """Where images come from, which the setting ``dataset`` alone says; whether they are there is not looked up."""
+    if dataset in GENERATED_IMAGES:
+        return "generated"
+    if dataset in TORCHVISION_IMAGES:
+        return "torchvision"
+    return "npz" if dataset.lower().endswith(".npz") else "folder"

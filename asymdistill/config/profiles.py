@@ -19,7 +19,7 @@ from asymdistill.config.names import SHIPPED_TEACHERS, WEIGHTS_VARIABLE, teacher
 from asymdistill.config.settings import Settings
 from asymdistill.runtime.errors import InputError
 
-PATH_SETTINGS = ("dataset_root", "teacher_weights")
+PATH_SETTINGS = ("dataset_root", "teacher_weights", "store")
 
 
 def profile_names() -> list[str]:

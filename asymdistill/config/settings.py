@@ -136,6 +136,11 @@ class Settings(BaseModel):
         None, description="Widths of the students with other teachers and images; none: `widths`."
     )
 
+    store: Path | None = Field(
+        None,
+        description="Folder in which results are stored, once for all runs that share it; none: `store` beside the "
+        "runs. Changes no result.",
+    )
     device: str = Field("auto", description="`auto`, `cpu`, `cuda` or `cuda:<index>`.")
     workers: Count | None = Field(
         None, description="Students trained in parallel on a CPU; none: one per core. Changes no result."

@@ -1,28 +1,28 @@
 """Images of every source in one shape: uint8 in memory, labels and class names with them."""
 
+import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
-import torchvision
 from PIL import Image
 from torch import Tensor
-from torchvision.datasets.utils import check_integrity
 
-from asymdistill.config.names import GENERATED_IMAGES
+from asymdistill.config.names import image_source
 from asymdistill.data import scenes
 from asymdistill.runtime.checks import check_images
-from asymdistill.runtime.download import Unavailable, expect_answer
 from asymdistill.runtime.errors import InputError, check_option
-from asymdistill.store.files import digest_bytes, digest_file
 
 Split = Literal["train", "test"]
-TORCHVISION = {"cifar10": torchvision.datasets.CIFAR10, "cifar100": torchvision.datasets.CIFAR100}
 DEFAULT_ROOT = Path("~/.cache/asymdistill")
 SCENES_DEFAULT_COUNT = {"train": 24_000, "test": 5_000}
+CIFAR_COUNT = {"train": 50_000, "test": 10_000}
+SIDE = 32  # of the images of Scenes and CIFAR, in pixels
 NPZ_NAMES = ("train_images", "test_images", "train_labels", "test_labels", "classes")
 
 
@@ -97,12 +97,12 @@ def load(
         return _load_scenes(split, limit, seed, classes or len(scenes.SHAPES))
     if dataset == "scenes100":
         loaded = _load_scenes100(split, None if classes else limit, seed)
-    elif dataset in TORCHVISION:
+    elif image_source(dataset) == "torchvision":
         loaded = _load_torchvision(dataset, split, (root or DEFAULT_ROOT).expanduser(), download)
     else:
         path = Path(dataset).expanduser()
         _check_there(dataset)
-        loaded = _load_npz(path, split) if path.suffix == ".npz" else _load_folder(path, split, image_size)
+        loaded = _load_npz(path, split) if image_source(dataset) == "npz" else _load_folder(path, split, image_size)
         generator = torch.Generator().manual_seed(seed)
         loaded = loaded.take(torch.randperm(len(loaded), generator=generator))
     if classes is not None:
@@ -133,20 +133,68 @@ def balanced_subset(labels: Tensor, limit: int, *, seed: int, classes: int) -> T
     return by_rank[:limit].sort().values
 
 
-def fingerprint(dataset: str, image_size: int = 32) -> str:
-    """A string that changes when the files of a data set do; torchvision checks its own files by MD5.
+def digest(dataset: str) -> str:
+    """What tells the images of one source from others: a name, or a digest of the content of their files.
+
+    torchvision checks its own files by MD5. Times of modification play no part, so that a copy is the same.
 
     Raises:
         InputError: nothing by that name.
     """
-    path = Path(dataset).expanduser()
-    if dataset in GENERATED_IMAGES or dataset in TORCHVISION:
+    source, path = image_source(dataset), Path(dataset).expanduser()
+    if source in ("generated", "torchvision"):
         return dataset
     _check_there(dataset)
-    if path.is_file():
-        return digest_file(path)
-    entries = (f"{file.relative_to(path)} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in _files(path))
-    return digest_bytes("\n".join([str(image_size), *entries]).encode())
+    if source == "npz":
+        return _file_digest(path)
+    entries = (f"{file.relative_to(path).as_posix()} {_file_digest(file)}\n" for file in _files(path))
+    return hashlib.sha256("".join(entries).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+@dataclass(frozen=True)
+class Census:
+    """What is known of images without reading them all: numbers, side in pixels, number of classes, and where they are.
+
+    Attributes:
+        train: number of training images.
+        test: number of test images.
+        side: of an image in pixels.
+        classes: number of classes.
+        place: where they are; empty for images that are drawn.
+        missing: what is not there, in words; empty where nothing is missing.
+    """
+
+    train: int
+    test: int
+    side: int
+    classes: int
+    place: str = ""
+    missing: str = ""
+
+
+def census(dataset: str, *, root: Path | None = None, image_size: int = 32) -> Census:
+    """Count images, without a download.
+
+    Args:
+        dataset: as for ``load``.
+        root: where torchvision keeps its files; default: the user's cache folder.
+        image_size: side in pixels to which the images of a folder are brought.
+
+    Raises:
+        InputError: nothing by that name, or files of another form.
+    """
+    source = image_source(dataset)
+    if source == "generated":
+        count = SCENES_DEFAULT_COUNT
+        return Census(count["train"], count["test"], SIDE, len(scenes.SHAPES) if dataset == "scenes" else 100)
+    if source == "torchvision":
+        return _cifar_census(dataset, (root or DEFAULT_ROOT).expanduser())
+    _check_there(dataset)
+    if source == "npz":
+        train, test = load(dataset, "train"), load(dataset, "test")
+        return Census(len(train), len(test), train.images.shape[1], len(train.class_names), dataset)
+    trees = [_image_folder(Path(dataset).expanduser() / split) for split in ("train", "test")]
+    return Census(len(trees[0]), len(trees[1]), image_size, len(trees[0].classes), dataset)
 
 
 def _load_scenes(split: Split, limit: int | None, seed: int, classes: int) -> ImageSet:
@@ -168,7 +216,7 @@ def _load_scenes100(split: Split, limit: int | None, seed: int) -> ImageSet:
 
 
 def _load_torchvision(dataset: str, split: Split, root: Path, download: bool) -> ImageSet:
-    kind = TORCHVISION[dataset]
+    kind = _cifar(dataset)
     try:
         source = _open_cifar(kind, root, split == "train", download)
     except (RuntimeError, OSError) as error:
@@ -188,18 +236,52 @@ def _open_cifar(kind: Any, root: Path, train: bool, download: bool) -> Any:
     try:
         return kind(root, train=train)
     except (RuntimeError, OSError):
-        if not check_integrity(root / kind.filename, kind.tgz_md5):
-            if not download:
-                raise Unavailable("download is false") from None
-            expect_answer(kind.url)  # because torchvision would wait for ever
+        if not download and not _has_archive(kind, root):
+            raise OSError("download is false") from None
     return kind(root, train=train, download=True)  # unpacks the archive where it is there
+
+
+def _cifar(dataset: str) -> Any:
+    from torchvision.datasets import CIFAR10, CIFAR100
+
+    return {"cifar10": CIFAR10, "cifar100": CIFAR100}[dataset]
+
+
+def _has_archive(kind: Any, root: Path) -> bool:
+    from torchvision.datasets.utils import check_integrity
+
+    return bool(check_integrity(root / kind.filename, kind.tgz_md5))
+
+
+def _cifar_census(dataset: str, root: Path) -> Census:
+    kind, classes = _cifar(dataset), int(dataset.removeprefix("cifar"))
+    counted = (CIFAR_COUNT["train"], CIFAR_COUNT["test"], SIDE, classes)
+    try:
+        kind(root, train=False)  # compares the MD5 of every file with the official one
+        return Census(*counted, place=str(root / kind.base_folder))
+    except (RuntimeError, OSError):
+        if _has_archive(kind, root):
+            return Census(*counted, place=f"{root / kind.filename}, which a run unpacks")
+    words = f"neither {kind.base_folder} nor {kind.filename} is in {root} as released ({kind.url})"
+    return Census(*counted, missing=words)
+
+
+def _image_folder(path: Path) -> Any:
+    """The files of a folder with one subfolder per class, listed and not opened."""
+    from torchvision.datasets import ImageFolder
+
+    try:
+        return ImageFolder(path)
+    except FileNotFoundError as error:
+        raise InputError(f"{path} is not a folder with one subfolder of images per class: {error}") from None
 
 
 def _check_there(dataset: str) -> None:
     path = Path(dataset).expanduser()
-    if path.suffix == ".npz" and not path.is_file():
-        raise InputError(f"{path} does not exist")
-    if path.suffix != ".npz" and not path.is_dir():
+    if image_source(dataset) == "npz":
+        if not path.is_file():
+            raise InputError(f"{path} does not exist")
+    elif not path.is_dir():
         raise InputError(
             f"no data set {dataset!r}; allowed: 'scenes', 'scenes100', 'cifar10', 'cifar100', "
             "a path to an .npz file, or a path to an existing folder with train/ and test/"
@@ -223,10 +305,7 @@ def _load_npz(path: Path, split: Split) -> ImageSet:
 
 
 def _load_folder(path: Path, split: Split, image_size: int) -> ImageSet:
-    try:
-        tree = torchvision.datasets.ImageFolder(path / split)
-    except FileNotFoundError as error:
-        raise InputError(f"{path / split} is not a folder of one subfolder of images a class: {error}") from None
+    tree = _image_folder(path / split)
     other = path / ("test" if split == "train" else "train")
     others = sorted(entry.name for entry in other.iterdir() if entry.is_dir()) if other.is_dir() else []
     if others != tree.classes:
@@ -255,4 +334,17 @@ def _square(image: Image.Image, side: int) -> np.ndarray:
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.rglob("*") if file.is_file())
+    """Every file below a folder, that of linked folders included, in a fixed order."""
+    found = os.walk(folder, followlinks=True)
+    return sorted(Path(place, name) for place, _, names in found for name in names)
+
+
+def _file_digest(path: Path) -> str:
+    status = path.stat()
+    return _digest_of(path.resolve(), status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=4096)
+def _digest_of(path: Path, size: int, modified: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,20 +1,18 @@
-"""Running an encoder over many images: what it sees, the noise added to it, and batching."""
+"""What an encoder sees of an image: its resolution, its normalisation, and the noise that is added."""
 
-from collections.abc import Callable
+import hashlib
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from asymdistill.data.preprocess import CLIP_MEAN, CLIP_STD, clip_preprocess
 from asymdistill.runtime.checks import check_images
 from asymdistill.runtime.errors import InputError, check_option
 
-Encoder = Callable[[Tensor], Tensor]
 NOISE_SPACES = ("normalised", "pixel")
-# One size for all models: noise is drawn batch by batch, so that models differ in the noise they see if this does.
-BATCH = 100
+# Images whose noise is drawn from one seed: any part of a set that begins with a block has the same noise by itself.
+BLOCK = 100
 
 
 @dataclass(frozen=True)
@@ -52,45 +50,13 @@ class GaussianNoise:
             raise InputError(f"sigma is {self.sigma}; it must be a finite number of at least 0")
 
 
-def embed(
-    encoder: Encoder,
+def see(
     images: Tensor,
     view: View,
-    *,
-    device: torch.device | str = "cpu",
     noise: GaussianNoise | None = None,
-    precision: torch.dtype = torch.float32,
-) -> Tensor:
-    """Encode images in batches, without gradients.
-
-    Args:
-        encoder: maps N x 3 x R x R float32 to N x d; the caller has put it in eval mode.
-        images: uint8, N x H x W x 3, on any device.
-        view: what the encoder sees.
-        device: where the encoder lives.
-        noise: added to what the encoder sees; None: none.
-        precision: autocast type on a GPU; a CPU always computes in float32.
-
-    Returns:
-        float32, N x d, each row of length 1, on ``device``.
-
-    Raises:
-        InputError: images of another type or shape.
-    """
-    check_images("images", images)
-    device = torch.device(device)
-    generator = torch.Generator(device).manual_seed(noise.seed) if noise else None
-    mixed = precision != torch.float32 and device.type == "cuda"
-    parts = []
-    with torch.inference_mode(), torch.autocast(device.type, precision if mixed else torch.bfloat16, enabled=mixed):
-        for batch in images.split(BATCH):
-            inputs = see(batch.to(device), view, noise, generator)
-            parts.append(F.normalize(encoder(inputs).float(), dim=1))
-    return torch.cat(parts).clone()
-
-
-def see(
-    images: Tensor, view: View, noise: GaussianNoise | None = None, generator: torch.Generator | None = None
+    generator: torch.Generator | None = None,
+    *,
+    first: int = 0,
 ) -> Tensor:
     """What an encoder sees of some images: preprocessed, and with noise where there is any.
 
@@ -98,18 +64,41 @@ def see(
         images: uint8, N x H x W x 3.
         view: resolution and normalisation.
         noise: added in its own space; None, or a sigma of 0: none.
-        generator: draws the noise and advances; None: one from the noise's own seed.
+        generator: draws the noise and advances, as in training; None: the noise of these very images, see ``first``.
+        first: index of the first of these images in their set, a multiple of ``BLOCK``: which noise is theirs.
 
     Returns:
         float32, N x 3 x R x R, on the device of ``images``.
+
+    Raises:
+        InputError: images of another type or shape, or a ``first`` that no block begins with.
     """
+    check_images("images", images)
     if noise is None or noise.sigma == 0:
         return view(images)
-    generator = generator or torch.Generator(images.device).manual_seed(noise.seed)
+    if first % BLOCK:
+        raise InputError(f"first is {first}; allowed: multiples of {BLOCK}")
     if noise.space == "normalised":
         inputs = view(images)
-        draw = torch.randn(inputs.shape, generator=generator, device=inputs.device)
-        return inputs.add_(draw, alpha=noise.sigma)
-    draw = torch.randn(images.shape, generator=generator, device=images.device)
-    noisy = images.float().add_(draw, alpha=255 * noise.sigma)
+        return inputs.add_(_draw(inputs, noise, generator, first), alpha=noise.sigma)
+    noisy = images.float()
+    noisy = noisy.add_(_draw(noisy, noise, generator, first), alpha=255 * noise.sigma)
     return view(noisy.round_().clamp_(0, 255).to(torch.uint8))
+
+
+def _draw(like: Tensor, noise: GaussianNoise, generator: torch.Generator | None, first: int) -> Tensor:
+    """Standard normal draws in the shape of a batch: from a generator, or block by block, each from its own seed."""
+    if generator is not None:
+        return torch.randn(like.shape, generator=generator, device=like.device)
+    parts = []
+    for start in range(0, len(like), BLOCK):
+        block = torch.Generator(like.device).manual_seed(_block_seed(noise.seed, (first + start) // BLOCK))
+        # A whole block, though less may be needed: fewer draws from the same generator need not be its first ones.
+        whole = torch.randn((BLOCK, *like.shape[1:]), generator=block, device=like.device)
+        parts.append(whole[: len(like) - start])
+    return torch.cat(parts) if len(parts) != 1 else parts[0]
+
+
+def _block_seed(seed: int, block: int) -> int:
+    mixed = hashlib.sha256(f"noise {seed} block {block}".encode()).digest()
+    return int.from_bytes(mixed[:8], "big") >> 1  # PyTorch takes 63 bits

@@ -1,24 +1,24 @@
-"""Files of a run: written whole or not at all, and never trusted when damaged.
+"""Files: written whole or not at all, and never trusted when damaged.
 
-Each file has a companion ``<name>.sha256`` in the format of ``sha256sum -c``. A file whose companion is missing or
-does not match counts as absent, so whatever it held is computed again.
+A run's own files each have a companion ``<name>.sha256`` in the format of ``sha256sum -c``. A file whose companion is
+missing or does not match counts as absent. Temporary names are unique across processes and machines.
 """
 
 import hashlib
 import json
 import os
+import uuid
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-import safetensors
-import safetensors.torch
-from torch import Tensor
 
-# Columns that hold whole numbers or nothing (the teacher has no seed): pandas would read them as floats.
 from asymdistill.config.names import INTEGER_COLUMNS
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class DamagedFileWarning(UserWarning):
@@ -36,82 +36,109 @@ def digest_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file and its checksum, each to a temporary name that is then renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _replace(path, data)
-    _replace(_companion(path), f"{digest_bytes(data)}  {path.name}\n".encode())
+def matches(path: Path, digest: str) -> bool:
+    """Whether a file is there and has this digest."""
+    return path.is_file() and digest_file(path) == digest
 
 
-def is_intact(path: Path) -> bool:
-    """Whether a file is there and matches its checksum."""
-    companion = _companion(path)
-    if not path.is_file() or not companion.is_file():
-        return False
-    return companion.read_text("utf-8", errors="replace").split(" ")[0] == digest_file(path)
+def write_file(path: Path, data: bytes, *, durable: bool = True) -> None:
+    """Write a file under a temporary name that is then renamed.
 
-
-def is_whole(path: Path) -> bool:
-    """Whether a file is intact; where it is there and isn't, warn that what it held is computed again."""
-    intact = is_intact(path)
-    if path.is_file() and not intact:
-        warnings.warn(f"{path} is damaged or incomplete: computing it again", DamagedFileWarning, stacklevel=2)
-    return intact
-
-
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write a JSON file, whole or not at all."""
-    write_bytes(path, (json.dumps(value, indent=2, default=str) + "\n").encode())
-
-
-def read_json(path: Path) -> dict[str, Any] | None:
-    """Read a JSON file, or None where it is absent or damaged."""
-    return dict(json.loads(path.read_text("utf-8"))) if is_whole(path) else None
-
-
-def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
-    """Write named tensors, with strings beside them, as a safetensors file."""
-    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_bytes(path, safetensors.torch.save(contiguous, dict(metadata) if metadata else None))
-
-
-def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]] | None:
-    """Read named tensors and the strings beside them, or None where the file is absent or damaged."""
-    if not is_whole(path):
-        return None
-    with safetensors.safe_open(path, framework="pt") as file:
-        # Clones, because these tensors are the mapped file, which may change or vanish while they are in use.
-        tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
-        return tensors, file.metadata() or {}
-
-
-def stored_table(path: Path, compute: Callable[[], pd.DataFrame]) -> pd.DataFrame:
-    """Return the table stored at ``path``, after computing and storing it where it is absent or damaged.
-
-    The answer is always what was read back, so that a table is the same, to the type of each column, in the session
-    that computed it and in later ones.
+    Args:
+        path: its folder is made where it is missing.
+        data: the whole content.
+        durable: wait until it is on the disk.
     """
-    if not is_whole(path):
-        write_bytes(path, compute().to_csv(index=False).encode())
-    return read_table(path)
-
-
-def read_table(path: Path) -> pd.DataFrame:
-    """Read a stored table, with the types that it had."""
-    return pd.read_csv(path, dtype=dict.fromkeys(INTEGER_COLUMNS, "Int64"))
-
-
-def _companion(path: Path) -> Path:
-    return path.with_name(path.name + ".sha256")
-
-
-def _replace(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         with temporary.open("wb") as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file and its companion."""
+    write_file(path, data)
+    write_file(_companion(path), f"{digest_bytes(data)}  {path.name}\n".encode())
+
+
+def is_intact(path: Path) -> bool:
+    """Whether a file is there and matches its companion."""
+    companion = _companion(path)
+    return companion.is_file() and matches(path, companion.read_text("utf-8", errors="replace").split(" ")[0])
+
+
+def warn_damaged(path: Path) -> None:
+    """Say that a file is damaged and what follows."""
+    warnings.warn(f"{path} is damaged or incomplete: computing it again", DamagedFileWarning, stacklevel=2)
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a JSON file and its companion."""
+    write_bytes(path, (json.dumps(value, indent=2, default=str) + "\n").encode())
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """Read a JSON file that has a companion; None where it is absent, and, after a warning, where it is damaged."""
+    if is_intact(path):
+        return dict(json.loads(path.read_text("utf-8")))
+    if path.is_file():
+        warn_damaged(path)
+    return None
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write a table as CSV and its companion, unless the very same is there."""
+    data = table.to_csv(index=False).encode()
+    if not (is_intact(path) and path.read_bytes() == data):
+        write_bytes(path, data)
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a table, with the types that it had: whole numbers stay whole beside gaps."""
+    return pd.read_csv(path, dtype=dict.fromkeys(INTEGER_COLUMNS, "Int64"))
+
+
+def write_safetensors(path: Path, tensors: Mapping[str, "Tensor"], *, durable: bool = True) -> str:
+    """Write named tensors as a safetensors file; return its SHA-256."""
+    import safetensors.torch
+
+    data = safetensors.torch.save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
+    write_file(path, data, durable=durable)
+    return digest_bytes(data)
+
+
+def read_safetensors(path: Path) -> dict[str, "Tensor"]:
+    """Read named tensors."""
+    import safetensors
+
+    with safetensors.safe_open(path, framework="pt") as file:
+        # Clones, because these tensors are the mapped file, which may change or vanish while they are in use.
+        return {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+
+
+def write_sealed_tensors(path: Path, tensors: Mapping[str, "Tensor"]) -> None:
+    """Write named tensors and their companion, without waiting for the disk: what is lost is computed again."""
+    digest = write_safetensors(path, tensors, durable=False)
+    write_file(_companion(path), f"{digest}  {path.name}\n".encode(), durable=False)
+
+
+def read_sealed_tensors(path: Path) -> dict[str, "Tensor"] | None:
+    """Read named tensors that have a companion; None where they are absent or damaged."""
+    return read_safetensors(path) if is_intact(path) else None
+
+
+def remove_sealed_tensors(path: Path) -> None:
+    """Remove a file and its companion, if they are there."""
+    for file in (_companion(path), path):
+        file.unlink(missing_ok=True)
+
+
+def _companion(path: Path) -> Path:
+    return path.with_name(path.name + ".sha256")

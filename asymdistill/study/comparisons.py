@@ -1,116 +1,107 @@
-"""What objectives beside the cosine distance do to the rank, and what it buys: chapter 6's measurements as rows.
+"""What further objectives (chapter 6), and other teachers and images (chapter 7), do to the rank, as rows."""
 
-Rows have the columns of ``COLUMNS``: comparison, quantity, the model's identity, sigma (of the noise, in the normalised
-space), x (what is varied), value.
-"""
-
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
+from itertools import product
+from typing import Any
 
 import pandas as pd
-from torch import Tensor
 
-from asymdistill.config.names import IDENTITY
-from asymdistill.metrics import neighbours, spectrum
-from asymdistill.study import student_configs
-from asymdistill.study.experiment import Experiment
-from asymdistill.study.measurements import clean_probe, measured, under_noise
-from asymdistill.study.run import Row
-from asymdistill.study.student_configs import Arm, Model
-from asymdistill.training import losses
+from asymdistill.config.names import GAINS, IDENTITY
+from asymdistill.config.settings import Settings
+from asymdistill.study.controls import Control, Row, row
+from asymdistill.study.measurements import Measurement
+from asymdistill.study.student_configs import Model
 
-COLUMNS = ("comparison", "quantity", *IDENTITY, "sigma", "x", "value")
-GAINS = "gains"  # the comparison that every study has
-NEIGHBOURS = 20  # that vote on a class
-SHARED = 10  # among which those are counted that student and teacher have in common
-Check = Callable[[], None]
+EXPANSION = ("comparison", "quantity", *IDENTITY, "sigma", "x", "value")
+GENERALITY = ("dataset", "teacher", "classes", "quantity", *IDENTITY, "sigma", "value")
+WORTH = ("neighbour_overlap", "distance", "aligned_share")  # of a student beside its teacher
 
 
-def rows_of(comparison: str, run: Experiment, robustness: pd.DataFrame) -> Iterator[Row]:
-    """The rows of one comparison.
+def expansion_rows(comparison: str, control: Control) -> Iterator[Row]:
+    """The rows of one of chapter 6's comparisons, with the columns of ``EXPANSION``; x is what is varied.
 
     Args:
-        comparison: ``gains``, of all students of the grid, or one of ``config.SWEEPS``.
-        run: the experiment, whose students are trained where they are missing.
-        robustness: the study's table of that name, so that nothing in it is measured again.
+        comparison: ``gains``, of all students of the grid, or one of ``config.settings.SWEEPS``.
+        control: the experiment and its measurements.
     """
-    run.train_students()
+    configs = control.run.configs
     if comparison == GAINS:
-        found = _gains(run, robustness)
+        found = _worth(control, [None, *configs.grid()], "comparing objectives")
     elif comparison == "alternatives":
-        found = _alternatives(run)
+        others = [student for student in configs.swept(comparison) if student not in configs.grid()]
+        found = _worth(control, others, "comparing alternatives")
     else:
-        found = _swept(run, comparison)
-    for row in found:
-        yield {"comparison": comparison} | row
+        found = _swept(control, comparison)
+    for one in found:
+        yield {"comparison": comparison} | {name: value for name, value in one.items() if name != "variant"}
 
 
-def _gains(run: Experiment, robustness: pd.DataFrame) -> Iterator[Row]:
-    yield from run.gather(lambda model, check: _worth(run, model, check), [None, *run.grid()], "comparing objectives")
-    for row in robustness[robustness["noise_space"] == "normalised"].to_dict("records"):
-        known = {name: row[name] for name in (*IDENTITY, "sigma")}
-        yield known | {"quantity": "accuracy", "value": row["accuracy"]}
-
-
-def _alternatives(run: Experiment) -> Iterator[Row]:
-    """The same for those students of the comparison that are none of the grid's."""
-
-    def measure(model: Model, check: Check) -> list[Row]:
-        noisy = under_noise(run, model, check, spaces=("normalised",))
-        found = [measured(model, "accuracy", row["accuracy"], sigma=row["sigma"]) for row in noisy]
-        return [*_worth(run, model, check), *found]
-
-    others = [arm for arm in _students(run, "alternatives") if arm not in run.grid()]
-    for row in run.gather(measure, others, "comparing alternatives"):
-        yield _without_variant(row)
-
-
-def _swept(run: Experiment, comparison: str) -> Iterator[Row]:
-    found: dict[Model, list[Row]] = {}
-
-    def measure(model: Model, check: Check) -> list[Row]:
-        own = run.encode(model, "test")
-        check()
-        accuracy = clean_probe(run, model).accuracy(own, run.test.labels)
-        found[model] = [
-            measured(model, "effective_rank", spectrum.effective_rank(own)),
-            measured(model, "accuracy", accuracy, sigma=0.0),
-        ]
-        return found[model]
-
-    # All are measured before the first is told, since some stand at more than one value.
-    list(run.gather(measure, _students(run, comparison), f"varying the {comparison.replace('_', ' ')}"))
-    for value, students in student_configs.sweep(comparison, run.settings).items():
-        for row in (row for student in students for row in found[student]):
-            yield _without_variant(row) | {"x": value}
-
-
-def _worth(run: Experiment, model: Model, check: Check) -> list[Row]:
-    """What a model's embeddings are good for, but for the probe: rank, neighbours, and how well it imitates."""
-    train, test, teacher = run.encode(model, "train"), run.encode(model, "test"), run.encode(None, "test")
-    k = min(NEIGHBOURS, len(train))
-    check()
-    found = {
-        "effective_rank": spectrum.effective_rank(test),
-        "neighbour_accuracy": neighbours.neighbour_accuracy(train, run.train.labels, test, run.test.labels, k=k),
+def _worth(control: Control, models: Sequence[Model], title: str) -> Iterator[Row]:
+    """What embeddings are good for: rank, neighbours, how well they imitate, and accuracy under noise."""
+    quantities = {
+        model: ("effective_rank", "neighbour_accuracy", *(WORTH if model is not None else ())) for model in models
     }
-    if model is not None:
-        found["neighbour_overlap"] = neighbours.neighbour_overlap(test, teacher, k=min(SHARED, len(test) - 1))
-        found["distance"] = float(losses.cosine_distance(test, teacher))
-        found["aligned_share"] = _aligned(test, teacher)
-    return [_without_variant(measured(model, quantity, value)) for quantity, value in found.items()]
-
-
-def _aligned(student: Tensor, teacher: Tensor) -> float:
-    """Share of a student's variance within the leading components that hold 90 % of the teacher's."""
-    count = spectrum.dims_for_variance(teacher, 0.9)
-    return float(spectrum.subspace_alignment(student, teacher)[count - 1])
-
-
-def _students(run: Experiment, comparison: str) -> list[Arm]:
-    return list(
-        dict.fromkeys(arm for found in student_configs.sweep(comparison, run.settings).values() for arm in found)
+    control.measure(
+        title,
+        [Measurement(quantity, model) for model in models for quantity in quantities[model]]
+        + [measurement for model in models for measurement in control.accuracies(model)],
     )
+    for model in models:
+        for quantity in quantities[model]:
+            yield row(model, quantity, control.value(quantity, model))
+    for model in models:
+        yield from control.accuracy_rows(model, "")
 
 
-def _without_variant(row: Row) -> Row:
-    return {name: value for name, value in row.items() if name != "variant"}
+def _swept(control: Control, comparison: str) -> Iterator[Row]:
+    control.measure(
+        f"varying the {comparison.replace('_', ' ')}",
+        [
+            measurement
+            for student in control.run.configs.swept(comparison)
+            for measurement in (Measurement("effective_rank", student), Measurement("accuracy", student))
+        ],
+    )
+    for value, students in control.run.configs.sweep(comparison).items():
+        for student in students:
+            yield control.rank_row(student) | {"x": value}
+            yield row(student, "accuracy", control.value("accuracy", student), sigma=0.0, x=value)
+
+
+def crossed(settings: Settings) -> list[Settings]:
+    """The settings of every further pair of data set and teacher, each with each; all else stays.
+
+    Only what the chapter measures is run: no augmentation, no controls, none of chapter 6's comparisons, and noise in
+    the normalised space only. A file of weights that the settings name is of their own teacher only.
+    """
+    datasets = dict.fromkeys((settings.dataset, *settings.other_datasets))
+    teachers = dict.fromkeys((settings.teacher, *settings.other_teachers))
+    less: dict[str, Any] = {"augmentation_seeds": 0, "controls": (), "sweeps": ()}
+    less |= {"other_teachers": (), "other_datasets": (), "noise_spaces": ("normalised",)}
+    less |= {"widths": settings.crossed_widths or settings.widths}
+    found = []
+    for dataset, teacher in product(datasets, teachers):
+        if (dataset, teacher) == (settings.dataset, settings.teacher):
+            continue
+        weights = settings.teacher_weights if teacher == settings.teacher else None
+        changed = {"dataset": dataset, "teacher": teacher, "teacher_weights": weights, **less}
+        found.append(Settings.model_validate(settings.model_dump() | changed))
+    return found
+
+
+def generality_rows(settings: Settings, classes: int, spectrum: pd.DataFrame, robustness: pd.DataFrame) -> pd.DataFrame:
+    """One study's part of chapter 7's table: the rank of each model, and its accuracy at each level of noise.
+
+    Args:
+        settings: of the study.
+        classes: of its images.
+        spectrum: its table of that name.
+        robustness: its table of that name, with noise in the normalised space.
+
+    Returns:
+        Columns as in ``GENERALITY``.
+    """
+    ranks = spectrum[(spectrum["quantity"] == "effective_rank") & (spectrum["estimator"] == "per seed")]
+    noise = robustness[robustness["noise_space"] == "normalised"].rename(columns={"accuracy": "value"})
+    both = pd.concat([ranks, noise.assign(quantity="accuracy")], ignore_index=True)
+    return both.assign(dataset=settings.dataset, teacher=settings.teacher, classes=classes)[list(GENERALITY)]

@@ -1,36 +1,32 @@
 """What a run needs and whether it is there, said before anything runs."""
 
-from collections import Counter
+import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal
 
-import psutil  # type: ignore[import-untyped]
 import torch
-from torchvision.datasets import ImageFolder
-from torchvision.datasets.utils import check_integrity
+from torch import Tensor
 
-from asymdistill.config.names import GENERATED_IMAGES, SHIPPED_TEACHERS
+from asymdistill.config.names import GENERATED_IMAGES, TORCHVISION_IMAGES, WEIGHTS_VARIABLE
 from asymdistill.config.settings import Settings
-from asymdistill.data import datasets, scenes
-from asymdistill.models import mini_clip, weights
-from asymdistill.models.teachers import PRECISIONS, Teacher, load_teacher, untrained_teacher
+from asymdistill.data import datasets, resized
+from asymdistill.models import students, weights
+from asymdistill.models.teachers import teacher_resolution
 from asymdistill.runtime import devices
 from asymdistill.runtime.errors import InputError
-from asymdistill.runtime.progress import duration
-from asymdistill.study import forecast, generality, rehearsal
-from asymdistill.study.forecast import Plan
+from asymdistill.runtime.executors import executor_for
+from asymdistill.study import comparisons
+from asymdistill.study.student_configs import StudentConfig, StudentConfigs
 from asymdistill.training.distillation import steps_per_epoch
 
 Status = Literal["ok", "missing", "warning"]
-CIFAR_COUNTS = (50_000, 10_000)
-SIDE = 32  # of the images of Scenes and CIFAR, in pixels
-LONG = 24 * 3600  # seconds from which on a run deserves a warning
+FLOAT = 4  # bytes
+WIDEST = 512  # dimensions of an embedding: those of the papers' teacher
 
 
 @dataclass(frozen=True)
-class Finding:
+class Need:
     """One thing that a run needs.
 
     Attributes:
@@ -44,205 +40,178 @@ class Finding:
     words: str
 
 
-@dataclass(frozen=True)
-class Images:
-    """What is known of images before they are read: numbers, side in pixels, number of classes."""
-
-    train: int
-    test: int
-    side: int
-    classes: int
-
-
-def examine(profile: str, settings: Settings) -> list[Finding]:
-    """Look for everything that a run needs, and estimate what it takes.
-
-    Nothing is downloaded or written. What is trained for a moment, to time it, is thrown away.
+def examine(settings: Settings) -> list[Need]:
+    """Look for everything that a run needs. Nothing is downloaded, written or computed.
 
     Args:
-        profile: its name.
         settings: of the run.
 
     Returns:
         What was found of the device, the images, the teacher's weights, those of other teachers and other images that
-        the settings name, the students, memory and time.
+        the settings name, the students, and memory.
 
     Raises:
         InputError: the teacher does not exist.
     """
-    libraries, there = _resident(), _host_memory()  # before anything is loaded
-    device, of_device = _device(settings)
+    device, found = _device(settings)
     images, of_images = _images(settings)
-    teacher, of_weights = _weights(settings, device)
-    findings, plans = [of_device, of_images, of_weights], []
-    for other in generality.crossed(settings):
-        further, of_further = _images(other)
-        other_teacher, of_other = _weights(other, device)
-        findings += [finding for finding in (of_further, of_other) if finding not in findings]
-        if further is not None:
-            plans.append(_plan(other, device, further, other_teacher))
+    needs = [found, of_images, _weights(settings)]
+    for other in comparisons.crossed(settings):
+        needs += [need for need in (_images(other)[1], _weights(other)) if need not in needs]
     if images is None:
-        return findings
-    plan = _plan(settings, device, images, teacher)
-    before = _resident()
-    of_time = _time([plan, *plans])
-    host = forecast.host_bytes(plan, libraries, _resident() - before)
-    findings += [_students(profile, plan, plans), _memory("memory", host, *there)]
+        return needs
+    configs = StudentConfigs(settings, teacher_resolution(settings.teacher), images.classes)
+    needs.append(_students(configs, images))
+    needs.append(_memory("memory", _host_bytes(settings, images, configs.everyone(), device), torch.device("cpu")))
     if device.type == "cuda":
-        free, total = devices.free_and_total(device)
-        own = torch.cuda.memory_reserved(device)  # by the rehearsal
-        findings.append(_memory("GPU memory", forecast.gpu_bytes(plan), free + own, total))
-    return [*findings, of_time]
+        needs.append(_memory("GPU memory", _gpu_bytes(settings, images, configs.everyone()), device))
+    return needs
 
 
-def _plan(settings: Settings, device: torch.device, images: Images, teacher: Teacher) -> Plan:
-    return Plan(settings, device, images.train, images.test, images.side, images.classes, teacher)
-
-
-def _device(settings: Settings) -> tuple[torch.device, Finding]:
+def _device(settings: Settings) -> tuple[torch.device, Need]:
     cpu = torch.device("cpu")
     known = [cpu, *(torch.device("cuda", index) for index in range(torch.cuda.device_count()))]
     try:
         device = devices.resolve_device(settings.device)
     except InputError as error:
-        return cpu, Finding("device", "missing", f"{error}; here: {_named(known)}")
+        return cpu, Need("device", "missing", f"{error}; here: {_named(known)}")
     chosen = cpu if device.type == "cpu" else torch.device("cuda", device.index or 0)
     others = [other for other in known if other != chosen]
     also = f"also here: {_named(others)}" if others else "no GPU is here"
-    return device, Finding("device", "ok", f"{devices.describe_device(device)}; {also}")
+    return device, Need("device", "ok", f"{devices.describe_device(device)}; {also}")
 
 
-def _named(devices: Sequence[torch.device]) -> str:
-    return ", ".join(f"{device}, {devices.describe_device(device)}" for device in devices)
+def _named(known: Sequence[torch.device]) -> str:
+    return ", ".join(f"{device}, {devices.describe_device(device)}" for device in known)
 
 
-def _images(settings: Settings) -> tuple[Images | None, Finding]:
+def _images(settings: Settings) -> tuple[datasets.Census | None, Need]:
+    """What images there are, and whether they are enough."""
     name = settings.dataset
     try:
-        if name in GENERATED_IMAGES:
-            drawn, classes = datasets.SCENES_DEFAULT_COUNT, len(scenes.SHAPES)
-            there = Images(drawn["train"], drawn["test"], SIDE, classes if name == "scenes" else 100)
-            finding = Finding("images", "ok", f"{name}, which are drawn and need no file")
-        elif name in datasets.TORCHVISION:
-            there = Images(*CIFAR_COUNTS, SIDE, int(name.removeprefix("cifar")))
-            finding = _cifar(settings)
-        else:
-            there = _folder(settings) if Path(name).expanduser().is_dir() else _archive(settings)
-            words = (
-                f"{there.train:,} for training and {there.test:,} for testing, of {there.classes} classes, in {name}"
-            )
-            finding = Finding("images", "ok", words)
+        there = datasets.census(name, root=settings.dataset_root, image_size=settings.image_size)
         wanted = replace(there, train=settings.train_limit or there.train, test=settings.test_limit or there.test)
         for split in ("train", "test"):
             if name not in GENERATED_IMAGES and getattr(wanted, split) > getattr(there, split):
-                raise InputError(
-                    f"{split}_limit is {getattr(wanted, split)}; {name} has {getattr(there, split)} such images"
-                )
+                limit, count = getattr(wanted, split), getattr(there, split)
+                raise InputError(f"{split}_limit is {limit}; {name} has {count} such images")
         steps_per_epoch(wanted.train, settings.batch_size)
     except InputError as error:
-        return None, Finding("images", "missing", str(error))
-    return wanted, finding
+        return None, Need("images", "missing", str(error))
+    if there.missing:
+        then = "a run downloads it" if settings.download else "download is false"
+        return wanted, Need("images", "missing", f"{there.missing}; {then}")
+    if name in GENERATED_IMAGES:
+        return wanted, Need("images", "ok", f"{name}, which are drawn and need no file")
+    words = f"{there.train:,} for training and {there.test:,} for testing, of {there.classes} classes, in {there.place}"
+    return wanted, Need("images", "ok", f"{name}: {words}" if name in TORCHVISION_IMAGES else words)
 
 
-def _cifar(settings: Settings) -> Finding:
-    kind = datasets.TORCHVISION[settings.dataset]
-    root = (settings.dataset_root or datasets.DEFAULT_ROOT).expanduser()
-    try:
-        kind(root, train=False)  # compares the MD5 of every file with the official one
-        return Finding("images", "ok", f"{settings.dataset} in {root / kind.base_folder}")
-    except (RuntimeError, OSError):
-        if check_integrity(root / kind.filename, kind.tgz_md5):
-            return Finding("images", "ok", f"{settings.dataset} in {root / kind.filename}, which a run unpacks")
-    then = f"a run downloads it from {kind.url}" if settings.download else "download is false"
-    words = f"neither {kind.base_folder} nor {kind.filename} is in {root} as released; {then}"
-    return Finding("images", "missing", words)
-
-
-def _folder(settings: Settings) -> Images:
-    trees = {}
-    for split in ("train", "test"):
-        path = Path(settings.dataset).expanduser() / split
-        try:
-            trees[split] = ImageFolder(path)  # lists the files and opens none
-        except FileNotFoundError as error:
-            raise InputError(f"{path} is not a folder of one subfolder of images a class: {error}") from None
-    classes = len(trees["train"].classes)
-    return Images(len(trees["train"]), len(trees["test"]), settings.image_size, classes)
-
-
-def _archive(settings: Settings) -> Images:
-    train, test = datasets.load(settings.dataset, "train"), datasets.load(settings.dataset, "test")
-    return Images(len(train), len(test), train.images.shape[1], len(train.class_names))
-
-
-def _weights(settings: Settings, device: torch.device) -> tuple[Teacher, Finding]:
+def _weights(settings: Settings) -> Need:
     name, source = settings.teacher, weights.published(settings.teacher)
     try:
         path = weights.find_weights(name, settings.teacher_weights)
-        if path is None and name in SHIPPED_TEACHERS:
-            path = mini_clip.embedded_path(name)
         if path is None and source is not None:
             path = source.cached()
         if path is not None:
-            teacher = load_teacher(name, weights=path, device=device, precision=settings.teacher_precision)
-            return teacher, Finding("weights", "ok", f"{name} in {path}, {_amount(path.stat().st_size)}")
-        words = f"neither teacher_weights nor {weights.VARIABLE} names a file of {name}, "
-        if source is None:
-            words += "whose weights are published only in formats that can run code"
-        else:
-            words += f"and {source.name} is not in {source.folder}; a run downloads it from the hub's {source.project}"
+            return Need("weights", "ok", f"{name} in {path}, {_amount(path.stat().st_size)}")
     except InputError as error:
-        words = str(error)
-    teacher = untrained_teacher(name)
-    teacher.precision = PRECISIONS[settings.teacher_precision]
-    return teacher.to(device), Finding("weights", "missing", words)
+        return Need("weights", "missing", str(error))
+    words = f"neither teacher_weights nor {WEIGHTS_VARIABLE} names a file of {name}, "
+    if source is None:
+        words += "whose weights are published only in formats that can run code"
+    else:
+        words += f"and {source.name} is not in {source.folder}; a run downloads it from the hub's {source.project}"
+    return Need("weights", "missing", words)
 
 
-def _students(profile: str, plan: Plan, crossed: Sequence[Plan]) -> Finding:
-    augmented = sum(arm.augmented for arm in plan.students)
-    rest = len(plan.students) - len(plan.grid) - augmented
-    further = sum(len(other.students) for other in crossed)
+def _students(configs: StudentConfigs, images: datasets.Census) -> Need:
+    everyone, grid = configs.everyone(), configs.grid()
+    augmented = sum(student.augmented for student in everyone)
     words = (
-        f"{len(plan.students)} in profile {profile}: {len(plan.grid)} of the grid, {augmented} augmented, {rest} of "
-        f"the controls and comparisons; {f'{further} more with other teachers or images; ' if further else ''}"
-        f"{plan.train:,} training and {plan.test:,} test images"
+        f"{len(everyone)}: {len(grid)} of the grid, {augmented} augmented, {len(everyone) - len(grid) - augmented} of "
+        f"the controls and comparisons; {images.train:,} training and {images.test:,} test images"
     )
-    return Finding("students", "ok", words)
+    return Need("students", "ok", words)
 
 
-def _memory(name: str, parts: Mapping[str, int], free: int, total: int) -> Finding:
+def _memory(name: str, parts: Mapping[str, int], device: torch.device) -> Need:
+    free, total = devices.free_and_total(device)
     need = sum(parts.values())
     status: Status = "missing" if need > total else "warning" if need > free else "ok"
     listed = ", ".join(f"{part} {_amount(size)}" for part, size in parts.items())
-    words = f"about {_amount(need)} needed, {_amount(free)} of {_amount(total)} free ({listed})"
-    return Finding(name, status, words)
+    return Need(name, status, f"about {_amount(need)} needed, {_amount(free)} of {_amount(total)} free ({listed})")
 
 
-def _host_memory() -> tuple[int, int]:
-    """Bytes free for a run that takes this process's place, and bytes in all."""
-    free, total = devices.free_and_total(torch.device("cpu"))
-    return free + _resident(), total
+def _host_bytes(
+    settings: Settings, images: datasets.Census, everyone: Sequence[StudentConfig], device: torch.device
+) -> dict[str, int]:
+    """The memory that the parts of a run need on the host."""
+    grid = len(settings.widths) * len(settings.seeds) * len(settings.objectives)
+    at_once = executor_for(device, settings.workers).workers
+    training = heapq.nlargest(at_once, (_training_bytes(student) for student in _distinct(everyone)))
+    return {
+        "images": (images.train + images.test) * images.side**2 * 3,
+        "resized images": _resized_bytes(images, everyone, device) if device.type == "cpu" else 0,
+        "embeddings": (images.train + images.test * (1 + grid)) * WIDEST * FLOAT,
+        "teacher": _teacher_bytes(settings),
+        "training": at_once * max(training, default=0) if device.type == "cpu" else 0,
+    }
 
 
-def _resident() -> int:
-    return int(psutil.Process().memory_info().rss)
+def _gpu_bytes(settings: Settings, images: datasets.Census, everyone: Sequence[StudentConfig]) -> dict[str, int]:
+    """The memory that the parts of a run need on a GPU."""
+    return {
+        "images": images.train * images.side**2 * 3,
+        "resized images": _resized_bytes(images, everyone, torch.device("cuda")),
+        "targets": images.train * WIDEST * FLOAT,
+        "teacher": _teacher_bytes(settings),
+        "training": max(_training_bytes(student) for student in _distinct(everyone)),
+    }
 
 
-def _time(plans: Sequence[Plan]) -> Finding:
-    """The time of some runs, one after the other."""
-    parts: Counter[str] = Counter()
+def _distinct(everyone: Sequence[StudentConfig]) -> list[StudentConfig]:
+    """One student of each size of network, input and batch."""
+    kinds = {(s.width, s.resolution, s.batch_size, s.objective == "views"): s for s in everyone}
+    return [*kinds.values()]
+
+
+def _training_bytes(config: StudentConfig) -> int:
+    """What training a student holds: what the backward pass needs of a batch, and four times the weights.
+
+    The four are the weights themselves, their gradient, and Adam's two moments.
+    """
+    kept: dict[int, Tensor] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        kept[tensor.untyped_storage()._cdata] = tensor
+        return tensor
+
+    with torch.device("meta"), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        network = students.ScalableCNN(config.width, WIDEST, config.dilation)  # only shapes are computed here
+        for _ in range(2 if config.objective == "views" else 1):
+            network(torch.zeros(config.batch_size, 3, config.resolution, config.resolution))
+    parameters = {parameter.untyped_storage()._cdata: parameter for parameter in network.parameters()}
+    activations = [kept[key].untyped_storage().nbytes() for key in kept.keys() - parameters.keys()]
+    return int(sum(activations)) + 4 * FLOAT * sum(parameter.numel() for parameter in parameters.values())
+
+
+def _resized_bytes(images: datasets.Census, everyone: Sequence[StudentConfig], device: torch.device) -> int:
+    """What is kept resized: all images at each resolution that a student sees, as far as there is room for them."""
+    resolutions = {student.resolution for student in everyone} - {images.side}
+    sizes = [resized.size_of(n, resolution) for resolution in resolutions for n in (images.train, images.test)]
+    return sum(size for size in sizes if size <= resized.room_for_images(device))
+
+
+def _teacher_bytes(settings: Settings) -> int:
+    """Twice the size of the file of the teacher's weights, where it is here: it may hold half precision."""
     try:
-        for plan in plans:
-            parts.update(rehearsal.seconds(plan))
-    except InputError as error:  # of too few classes or images for a control
-        return Finding("time", "missing", f"a run would fail: {error}")
-    whole = sum(parts.values())
-    listed = ", ".join(f"{part} {duration(seconds)}" for part, seconds in parts.items())
-    words = (
-        f"about {duration(whole)} on {devices.describe_device(plans[0].device)} ({listed}): an estimate, from some "
-        f"steps of every network and batches of the teachers timed just now, {plans[0].workers} side by side"
-    )
-    return Finding("time", "warning" if whole > LONG else "ok", words)
+        path = weights.find_weights(settings.teacher, settings.teacher_weights)
+        source = weights.published(settings.teacher)
+        path = path or (source.cached() if source else None)
+    except InputError:
+        return 0
+    return 2 * path.stat().st_size if path else 0
 
 
 def _amount(size: int) -> str:

@@ -1,158 +1,222 @@
-"""An experiment: images, the frozen teacher, and its trained students, kept in the run's folder.
+"""An experiment: images, the frozen teacher, its students and their embeddings, each computed once and stored.
 
-Data flows one way: settings, images, teacher embeddings, students, embeddings.
+Data flows one way: settings, images, teacher embeddings, student configs, students, embeddings.
 """
 
-import json
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from asymdistill.config.names import TEACHER, UNTRAINED, image_source
 from asymdistill.config.settings import Settings
 from asymdistill.data import datasets
+from asymdistill.data.datasets import ImageSet, Split
 from asymdistill.data.resized import Resident
-from asymdistill.data.views import Encoder, GaussianNoise, View, embed
-from asymdistill.metrics import spectrum
-from asymdistill.models import students
-from asymdistill.models.teachers import PRECISIONS, Teacher, load_teacher
+from asymdistill.data.views import BLOCK, GaussianNoise, View
+from asymdistill.metrics.probe import Probe, fit_probe
+from asymdistill.models import students, weights
+from asymdistill.models.encoding import Encoder, embed
+from asymdistill.models.teachers import PRECISIONS, Teacher, load_teacher, teacher_resolution
+from asymdistill.runtime import devices
 from asymdistill.runtime.errors import InputError
+from asymdistill.runtime.executors import Check, executor_for
+from asymdistill.runtime.memo import Memo
 from asymdistill.runtime.progress import Progress
 from asymdistill.store import files
-from asymdistill.study import student_configs
-from asymdistill.study.run import Row, Run
-from asymdistill.study.student_configs import Arm, Model
-from asymdistill.training import losses as objectives
-from asymdistill.training.distillation import Recipe, distil, steps_per_epoch
+from asymdistill.store.keys import Artifact, Kind
+from asymdistill.store.store import Store
+from asymdistill.store.tasks import Task, compute_missing
+from asymdistill.study.student_configs import Model, StudentConfig, StudentConfigs
+from asymdistill.training import losses
+from asymdistill.training.distillation import Diverged, Objective, Recipe, TrainingState, distil, steps_per_epoch
 
-# Epochs after which a long training is looked at: about evenly spaced on a logarithmic scale.
+_SEEING = ("data/preprocess.py", "data/views.py", "models/encoding.py")
+_TRAINING = (*_SEEING, "models/students.py", "training/distillation.py", "training/losses.py")
+IMAGES = Kind("images", 1, ("data/datasets.py", "data/scenes.py"), ("numpy", "pillow"))
+EMBEDDINGS = Kind(
+    "embeddings", 1, (*_SEEING, "models/teachers.py", "models/mini_clip.py"), ("torch", "timm", "open_clip_torch")
+)
+STUDENT = Kind("student", 1, _TRAINING)
+SNAPSHOT = Kind("snapshot", 1, _TRAINING)
+PROBE = Kind("probe", 1, ("metrics/probe.py",), ("torch", "scikit-learn"))
+
+# Epochs after which snapshots are kept: about evenly spaced on a logarithmic scale.
 WATCHED = (1, 2, 3, 5, 7, 10, 14, 20, 28, 40, 56, 80, 113, 160, 226, 320, 453, 640, 905)
+TERMS = {"vicreg": losses.variance_and_covariance, "uniformity": losses.uniformity}
+_PART = 10 * BLOCK  # images that one thread embeds at a time
 
 
-class Experiment(Run):
-    """The models of one set of settings, each computed once and stored.
+class Experiment:
+    """The models of one set of settings.
 
     Args:
-        profile: name of the profile, for the folder and the reader.
         settings: validated settings.
-        runs_dir: where the folders of runs lie.
+        store: where results are kept; None: the settings' own, or ``store`` within ``runs_dir``.
+        runs_dir: the folder of runs.
+        fresh: compute again what other code, other versions of a library or another kind of device made.
 
     Raises:
-        InputError: a device, file or image set that is not there.
+        InputError: a device, a teacher, or a file of weights or images, that is not there.
     """
 
-    def __init__(self, profile: str, settings: Settings, runs_dir: str | Path) -> None:
-        super().__init__(profile, settings, runs_dir)
-        self._images: dict[tuple[datasets.Split, int | None], datasets.ImageSet] = {}
+    def __init__(self, settings: Settings, runs_dir: Path, *, fresh: bool = False) -> None:
+        self.settings = settings
+        self.device = devices.resolve_device(settings.device)
+        if self.device.type == "cuda":
+            torch.backends.cudnn.allow_tf32 = False  # float32 is to mean float32; bfloat16 is there for speed
+        self.executor = executor_for(self.device, settings.workers)
+        weights.published(settings.teacher)  # names a teacher that its library does not have
+        weights.find_weights(settings.teacher, settings.teacher_weights)
+        self._images_digest = datasets.digest(settings.dataset)
+        self.store = Store(settings.store or runs_dir / "store", devices.kind_of_device(self.device), fresh=fresh)
         self._resident = Resident(self.device)
-        self._encoded: dict[tuple[Model, datasets.Split, int | None, GaussianNoise | None], Tensor] = {}
+        self._memo = Memo()
+
+    # Images
 
     @property
-    def train(self) -> datasets.ImageSet:
+    def train(self) -> ImageSet:
         """The training images."""
         return self.images("train")
 
     @property
-    def test(self) -> datasets.ImageSet:
+    def test(self) -> ImageSet:
         """The test images, on which every metric is computed."""
         return self.images("test")
 
-    def images(self, split: datasets.Split, classes: int | None = None) -> datasets.ImageSet:
+    def images(self, split: Split, classes: int | None = None) -> ImageSet:
         """The images of a split, or some from its first so many classes: as many whatever that number is."""
-        if (split, classes) not in self._images:
-            limit = self.settings.train_limit if split == "train" else self.settings.test_limit
-            if classes is not None and self.settings.dataset == "scenes":
-                limit = len(self.images(split))  # any number of scenes can be drawn
-            elif classes is not None:
-                whole = self.images(split)
-                limit = min(whole.labels.bincount().tolist()) * min(self.settings.class_counts)
-            self._images[split, classes] = self._load(split, limit, classes)
-        return self._images[split, classes]
+        return self._memo(("images", split, classes), lambda: self._load(split, classes))
+
+    def image_set(self, split: Split, classes: int | None = None) -> Artifact:
+        """What names the images of a split: the digest of their files, and what is taken of them."""
+        own = self.settings
+        rule = None if classes is None else {"classes": classes, "fewest": min(own.class_counts)}
+        limit = own.train_limit if split == "train" else own.test_limit
+        inputs = {"source": self._images_digest, "split": split, "limit": limit, "seed": own.data_seed, "rule": rule}
+        return Artifact(IMAGES, inputs | {"side": own.image_size if image_source(own.dataset) == "folder" else None})
 
     @cached_property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes."""
+        return self.test.class_names
+
+    # Teacher
+
+    @property
     def teacher(self) -> Teacher:
         """The frozen teacher."""
-        return load_teacher(
-            self.settings.teacher,
-            weights=self.settings.teacher_weights,
-            device=self.device,
-            precision=self.settings.teacher_precision,
+        own = self.settings
+        return self._memo(
+            "teacher",
+            lambda: load_teacher(
+                own.teacher, weights=own.teacher_weights, device=self.device, precision=own.teacher_precision
+            ),
         )
 
-    def view(self, model: Model) -> View:
-        """What a model sees: a student by default the teacher's own input."""
-        seen = self.teacher.view
-        return seen if model is None else student_configs.view(model, self.settings, seen)
+    @cached_property
+    def teacher_name(self) -> dict[str, str]:
+        """What names the teacher in keys: its name, the digest of its weights, its arithmetic here."""
+        own = self.settings
+        return {
+            "name": own.teacher,
+            "weights": weights.weights_digest(own.teacher, own.teacher_weights),
+            "precision": own.teacher_precision if self.device.type == "cuda" else "float32",
+        }
 
-    def arms(self) -> list[Arm]:
-        """The students of the first paper's grid: one a width and seed, trained for the first objective."""
-        return student_configs.baseline(self.settings)
+    def teacher_embeddings(
+        self, split: Split, noise: GaussianNoise | None = None, classes: int | None = None
+    ) -> Tensor:
+        """The teacher's embeddings of a split, N x d, float32 on the CPU, each of length 1."""
+        artifact = self._embeddings_artifact(split, noise, classes)
+        return self._memo((artifact.key,), lambda: self._stored_embeddings(artifact, split, noise, classes))
 
-    def grid(self) -> list[Arm]:
-        """These and, for every further objective, as many."""
-        return student_configs.grid(self.settings)
+    # Students
 
-    def augmented_arms(self) -> list[Arm]:
-        """The largest student again, trained on cropped and flipped images."""
-        return student_configs.augmented(self.settings)
+    @cached_property
+    def configs(self) -> StudentConfigs:
+        """The students of these settings."""
+        return StudentConfigs(self.settings, teacher_resolution(self.settings.teacher), len(self.class_names))
 
-    def student(self, arm: Arm) -> students.ScalableCNN:
-        """A trained student, in eval mode on the device; where it is missing, all that are missing are trained."""
-        student = students.ScalableCNN(arm.width, self.teacher.embedding_dim, arm.dilation)
-        student.load_state_dict(self._stored_student(arm)[0])
+    def student(self, config: StudentConfig, epoch: int | None = None) -> students.ScalableCNN:
+        """A trained student in eval mode on the device, or as it was after one of its watched epochs.
+
+        It is trained where it is missing.
+        """
+        self.train_students([config])
+        artifact = self.student_artifact(config) if epoch is None else self._snapshot(config, epoch)
+        student = students.ScalableCNN(config.width, self.teacher.embedding_dim, config.dilation)
+        student.load_state_dict(self.store.tensors(artifact))
         student.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         return student.eval()
 
-    def losses(self, arm: Arm) -> list[float]:
+    def losses(self, config: StudentConfig) -> list[float]:
         """Mean loss of each epoch of a student's training."""
-        losses: list[float] = self._stored_record(arm)["losses"]
-        return losses
+        found: list[float] = self.store.value(self.student_artifact(config))["losses"]
+        return found
 
-    def history(self, arm: Arm) -> list[Row]:
-        """What was measured during a long training, by epoch; empty for the others."""
-        history: list[Row] = self._stored_record(arm)["history"]
-        return history
+    def student_artifact(self, config: StudentConfig) -> Artifact:
+        """What names a student: its config, its images, and what it is trained towards."""
+        towards = config.objective not in ("labels", UNTRAINED) and not config.augmented
+        targets = self._embeddings_artifact("train", None, config.classes).key if towards else None
+        images = None if config.objective == UNTRAINED else self.image_set("train", config.classes).key
+        inputs = {"config": asdict(config), "images": images, "targets": targets, "teacher": self.teacher_name}
+        return Artifact(STUDENT, inputs)
 
-    def train_students(self) -> None:
-        """Train every student that is not stored yet; what is done survives an interruption."""
-        wanted = student_configs.everyone(self.settings, len(self.test.class_names))
-        missing = [arm for arm in wanted if not files.is_whole(self._student_path(arm))]
+    def watched(self, config: StudentConfig) -> list[int]:
+        """The epochs after which snapshots of a student are kept."""
+        if not config.snapshots:
+            return []
+        always = (config.epochs, self.settings.epochs)
+        return [epoch for epoch in range(1, config.epochs + 1) if epoch in WATCHED or epoch in always]
+
+    def train_students(self, configs: Sequence[StudentConfig]) -> None:
+        """Train the students that are not stored yet; what is done survives an interruption."""
+        wanted = list(dict.fromkeys(configs))
+        missing = [config for config in wanted if not self._is_trained(config)]
         if not missing:
             return
-        self._check_images()
-        cost = {arm: self._cost(arm) for arm in missing}
-        total = {arm: cost[arm] * self._steps(arm) for arm in missing}
+        self._check_images(missing)
+        cost = {config: self._cost(config) for config in missing}
+        total = {config: cost[config] * self._steps(config) for config in missing}
         # The longest first, so that no core idles at the end.
-        missing.sort(key=lambda arm: total[arm], reverse=True)
-        # Made here one by one, because making a student sets the global seed.
-        dim = self.teacher.embedding_dim
-        made = {arm: students.build(arm.width, dim, arm.seed, arm.dilation) for arm in missing}
-        self.encode(None, "test")  # before the students ask for it side by side
-        for classes in {arm.classes for arm in missing}:
-            self.encode(None, "train", classes=classes)
-        with (
-            self.timed("train students"),
-            Progress(sum(total.values()), f"training {len(missing)} students") as progress,
-        ):
+        missing.sort(key=lambda config: total[config], reverse=True)
+        # Before the students ask for them in parallel.
+        for config in missing:
+            if self.student_artifact(config).inputs["targets"]:
+                self.teacher_embeddings("train", classes=config.classes)
+        with Progress(sum(total.values()), f"training {len(missing)} students") as progress:
+            compute_missing(
+                self.store, self.executor, [self._training(c, cost[c], total[c], progress) for c in missing]
+            )
 
-            def work(arm: Arm, check: Callable[[], None]) -> None:
-                def step(_: int) -> None:
-                    check()
-                    progress.advance(cost[arm])
+    def count_students(self, configs: Sequence[StudentConfig]) -> tuple[int, int]:
+        """How many of some students are stored, and how many are to be trained."""
+        wanted = list(dict.fromkeys(configs))
+        found = sum(self._is_trained(config) for config in wanted)
+        return found, len(wanted) - found
 
-                self._train(arm, made.pop(arm), step)
+    # What models make of images
 
-            self.side_by_side(work, missing)
+    def view(self, model: Model) -> View:
+        """What a model sees: the teacher's own view, for a student at its own resolution."""
+        seen = self.teacher.view
+        return seen if model is None else View(model.resolution, seen.mean, seen.std)
 
     def encode(
         self,
         model: Model,
-        split: datasets.Split,
+        split: Split,
         noise: GaussianNoise | None = None,
         *,
         classes: int | None = None,
+        epoch: int | None = None,
         encoder: Encoder | None = None,
     ) -> Tensor:
         """Embeddings of a split, N x d, float32 on the CPU, each of length 1.
@@ -160,150 +224,229 @@ class Experiment(Run):
         Args:
             model: a student, or None for the teacher.
             split: ``train`` or ``test``.
-            noise: added to what the model sees; see ``encoding.GaussianNoise``.
+            noise: added to what the model sees.
             classes: for the teacher, of images of so many classes only; a student has its own number.
+            epoch: the student as it was after this epoch; None: in the end.
             encoder: used in the model's place, on the same view.
         """
-        classes = classes if model is None else model.classes
         noise = noise if noise is not None and noise.sigma > 0 else None
-        if encoder is not None:
-            return self._embed(model, split, classes, noise, encoder)
-        key = (model, split, classes, noise)
-        if key in self._encoded:
-            return self._encoded[key]
-        stored = model is None and noise is None
-        own = self._teacher_embeddings(split, classes) if stored else self._embed(model, split, classes, noise)
-        # Kept only where several tables need them: embeddings of all students would fill the memory.
-        if model is None or (noise is None and split == "test" and model in self.grid()):
-            self._encoded[key] = own
-        return own
+        if model is None:
+            return self.teacher_embeddings(split, noise, classes)
+        if encoder is not None or epoch is not None or noise is not None or split == "train":
+            return self._embed(encoder or self.student(model, epoch), model, split, noise)
+        # Kept, because several tables need them: those under noise and of training images would fill the memory.
+        return self._memo((model, "test"), lambda: self._embed(self.student(model), model, "test", None))
 
-    def _load(self, split: datasets.Split, limit: int | None, classes: int | None) -> datasets.ImageSet:
-        setting = self.settings
+    def probe(
+        self, model: Model, embeddings: Callable[[], Tensor] | None = None, cut: Mapping[str, Any] | None = None
+    ) -> Probe:
+        """The linear probe of a model's clean training embeddings, fitted once.
+
+        Args:
+            model: a student, or None for the teacher.
+            embeddings: gives those to fit it to, where they are not the model's own.
+            cut: what tells these from the model's own.
+        """
+        artifact = self.probe_artifact(model, cut)
+        with self.store.lock(artifact, wait=True, check=lambda: None):
+            if self.store.record(artifact) is None:
+                begin = time.perf_counter()
+                rows = self.encode(model, "train") if embeddings is None else embeddings()
+                labels = self.images("train", model.classes if model else None).labels
+                fitted = fit_probe(rows, labels, max_iter=self.settings.probe_max_iter, device=self.device)
+                self.store.put(artifact, tensors=fitted.tensors(), seconds=time.perf_counter() - begin)
+        return Probe.from_tensors(self.store.tensors(artifact))
+
+    def probe_artifact(self, model: Model, cut: Mapping[str, Any] | None = None) -> Artifact:
+        """What names a model's probe."""
+        images = self.image_set("train", model.classes if model else None).key
+        inputs = {"model": self.model_key(model), "images": images, "max_iter": self.settings.probe_max_iter}
+        return Artifact(PROBE, inputs | {"cut": cut and dict(cut)})
+
+    def model_key(self, model: Model) -> object:
+        """What names a model in the keys of what is made with it."""
+        return {TEACHER: self.teacher_name} if model is None else self.student_artifact(model).key
+
+    # How it is done
+
+    def _load(self, split: Split, classes: int | None) -> ImageSet:
+        own = self.settings
+        limit = own.train_limit if split == "train" else own.test_limit
+        if classes is not None and own.dataset == "scenes":
+            limit = len(self.images(split))  # any number of scenes can be drawn
+        elif classes is not None:
+            limit = min(self.images(split).labels.bincount().tolist()) * min(own.class_counts)
         return datasets.load(
-            setting.dataset,
+            own.dataset,
             split,
-            root=setting.dataset_root,
-            download=setting.download,
+            root=own.dataset_root,
+            download=own.download,
             limit=limit,
-            seed=setting.data_seed,
-            image_size=setting.image_size,
+            seed=own.data_seed,
+            image_size=own.image_size,
             classes=classes,
         )
 
-    def _check_images(self) -> None:
+    def _embeddings_artifact(self, split: Split, noise: GaussianNoise | None, classes: int | None) -> Artifact:
+        images = self.image_set(split, classes).key
+        return Artifact(EMBEDDINGS, {"images": images, "teacher": self.teacher_name, "noise": noise and asdict(noise)})
+
+    def _stored_embeddings(
+        self, artifact: Artifact, split: Split, noise: GaussianNoise | None, classes: int | None
+    ) -> Tensor:
+        with self.store.lock(artifact, wait=True, check=lambda: None):
+            if self.store.record(artifact) is None:
+                begin = time.perf_counter()
+                embeddings = self._embed_in_parts(self.images(split, classes).images, noise)
+                self.store.put(artifact, tensors={"embeddings": embeddings}, seconds=time.perf_counter() - begin)
+        return self.store.tensors(artifact)["embeddings"]
+
+    def _embed_in_parts(self, images: Tensor, noise: GaussianNoise | None) -> Tensor:
+        """The teacher's embeddings, part by part on one thread each: the same whatever the number of cores."""
+        teacher = self.teacher
+        found: dict[int, Tensor] = {}
+
+        def work(first: int, check: Check) -> None:
+            check()
+            part = images[first : first + _PART]
+            embeddings = embed(
+                teacher, part, teacher.view, device=self.device, noise=noise, first=first, precision=teacher.precision
+            )
+            found[first] = embeddings.cpu()
+            progress.advance(len(part))
+
+        with Progress(len(images), "teacher embeddings") as progress:
+            self.executor.map(work, range(0, len(images), _PART))
+        return torch.cat([found[first] for first in sorted(found)])
+
+    def _embed(self, encoder: Encoder, model: StudentConfig, split: Split, noise: GaussianNoise | None) -> Tensor:
+        images, view = self.images(split, model.classes).images, self.view(model)
+        if noise is None or noise.space == "normalised":
+            images = self._resident(images, view.resolution)
+        precision = PRECISIONS.get(self.settings.autocast, torch.float32)
+        return embed(encoder, images, view, device=self.device, noise=noise, precision=precision).cpu()
+
+    def _is_trained(self, config: StudentConfig) -> bool:
+        wanted = [self.student_artifact(config), *(self._snapshot(config, epoch) for epoch in self.watched(config))]
+        return all(self.store.record(artifact) is not None for artifact in wanted)
+
+    def _snapshot(self, config: StudentConfig, epoch: int) -> Artifact:
+        return Artifact(SNAPSHOT, {"student": self.student_artifact(config).key, "epoch": epoch})
+
+    def _check_images(self, configs: Sequence[StudentConfig]) -> None:
         """Find images that no table could be made of now, not after hours of training."""
-        for arm in student_configs.everyone(self.settings, len(self.test.class_names)):
-            steps_per_epoch(len(self.images("train", arm.classes)), student_configs.batch_size(arm, self.settings))
+        for config in configs:
+            if config.epochs:
+                steps_per_epoch(len(self.images("train", config.classes)), config.batch_size)
         if len(self.train.labels.unique()) < 2:
             raise InputError("the training images are all of one class; a probe needs at least two")
         if len(self.test) < 2:
             raise InputError(f"{len(self.test)} test images; at least two are needed")
 
-    def _student_path(self, arm: Arm) -> Path:
-        return self.folder / "students" / f"{arm.name}.safetensors"
-
-    def _stored_student(self, arm: Arm) -> tuple[dict[str, Tensor], dict[str, str]]:
-        stored = files.read_tensors(self._student_path(arm))
-        if stored is None:
-            self.train_students()
-            stored = files.read_tensors(self._student_path(arm))
-        if stored is None:
-            raise KeyError(f"{arm} is none of this experiment's students")
-        return stored
-
-    def _cost(self, arm: Arm) -> int:
+    def _cost(self, config: StudentConfig) -> int:
         """What a step of a student's training costs beside others: for order and progress, so roughly."""
-        slow = arm.dilation > 1 or arm.augmented or arm.objective == "views"
-        upscaling = (self.view(arm).resolution / self.view(Arm(arm.width, arm.seed)).resolution) ** 2
-        return int(max(1, round(4 * arm.width**1.5 * max(1, upscaling))) * (1 + slow))
+        slow = config.dilation > 1 or config.augmented or config.objective == "views"
+        upscaling = (config.resolution / self.configs.make(config.width, 0, "cosine").resolution) ** 2
+        return int(max(1, round(4 * config.width**1.5 * max(1, upscaling))) * (1 + slow))
 
-    def _steps(self, arm: Arm) -> int:
-        images = len(self.images("train", arm.classes))
-        return student_configs.epochs(arm, self.settings) * steps_per_epoch(
-            images, student_configs.batch_size(arm, self.settings)
-        )
+    def _steps(self, config: StudentConfig) -> int:
+        if not config.epochs:
+            return 1
+        return config.epochs * steps_per_epoch(len(self.images("train", config.classes)), config.batch_size)
 
-    def _stored_record(self, arm: Arm) -> Row:
-        record: Row = json.loads(self._stored_student(arm)[1]["record"])
-        return record
+    def _training(self, config: StudentConfig, cost: int, total: int, progress: Progress) -> Task:
+        artifact = self.student_artifact(config)
+        snapshots = [self._snapshot(config, epoch) for epoch in self.watched(config)]
+        counted = 0
 
-    def _train(self, arm: Arm, student: students.ScalableCNN, step: Callable[[int], None]) -> None:
-        setting = self.settings
-        images, view = self.images("train", arm.classes), self.view(arm)
+        def step(check: Check) -> None:
+            nonlocal counted
+            check()
+            counted += cost
+            progress.advance(cost)
+
+        def compute(check: Check) -> None:
+            self._train(config, artifact, lambda _: step(check))
+
+        # Steps that an earlier attempt or another process made count as well.
+        return Task((artifact, *snapshots), compute, lambda: progress.advance(total - counted))
+
+    def _train(self, config: StudentConfig, artifact: Artifact, step: Callable[[int], None]) -> None:
+        begin, path = time.perf_counter(), self.store.path(artifact, ".state.safetensors")
+        state, before = self._unfinished(path)
+        images, view = self.images("train", config.classes), self.view(config)
         # Crops are taken from the images as they came.
-        as_they_came = arm.augmented or arm.objective == "views"
-        recipe = Recipe(
-            epochs=student_configs.epochs(arm, setting),
-            batch_size=student_configs.batch_size(arm, setting),
-            learning_rate=setting.learning_rate,
-            objective=student_configs.objective(
-                arm, setting, dim=self.teacher.embedding_dim, classes=len(images.class_names)
-            ),
-            precision=torch.float32 if setting.autocast == "off" else PRECISIONS[setting.autocast],
-            schedule=arm.schedule,
-            noise=GaussianNoise(arm.noise, seed=arm.seed) if arm.noise else None,
-        )
-        history: list[Row] = []
+        as_they_came = config.augmented or config.objective == "views"
+
+        def spent() -> float:
+            return before + time.perf_counter() - begin
+
+        def save(reached: TrainingState) -> None:
+            numbers = {"epoch": [reached.epoch], "losses": reached.losses, "seconds": [spent()]}
+            beside = {f"reached.{name}": torch.tensor(own, dtype=torch.float64) for name, own in numbers.items()}
+            files.write_sealed_tensors(path, reached.tensors | beside)
 
         def watch(epoch: int, current: students.ScalableCNN) -> None:
-            if arm.epochs and (epoch in WATCHED or epoch == arm.epochs):
-                history.append({"epoch": epoch, **self._progress_of(arm, current)})
+            if epoch in self.watched(config):
+                self.store.put(self._snapshot(config, epoch), tensors=current.state_dict())
 
-        result = distil(
-            student,
-            images.images if as_they_came else self._resident(images.images, view.resolution),
-            self._targets(arm, images),
-            view,
-            recipe,
-            seed=arm.seed,
-            device=self.device,
-            progress=step,
-            watch=watch,
+        try:
+            result = distil(
+                students.build(config.width, self.teacher.embedding_dim, config.seed, config.dilation),
+                images.images if as_they_came else self._resident(images.images, view.resolution),
+                self._targets(config, images),
+                view,
+                self._recipe(config),
+                seed=config.seed,
+                device=self.device,
+                progress=step,
+                watch=watch,
+                resume=state,
+                save=save,
+            )
+        except Diverged as error:
+            files.remove_sealed_tensors(path)
+            raise Diverged(error.step, error.loss, error.learning_rate, config.described) from None
+        tensors, value = result.student.state_dict(), {"losses": result.losses}
+        self.store.put(artifact, value, tensors, seconds=spent())
+        files.remove_sealed_tensors(path)
+
+    def _unfinished(self, path: Path) -> tuple[TrainingState | None, float]:
+        """The state in which an interrupted training was left, and the seconds that it had taken."""
+        tensors = files.read_sealed_tensors(path)
+        if tensors is None:
+            return None, 0.0
+        epoch, losses, seconds = (tensors.pop(f"reached.{name}").tolist() for name in ("epoch", "losses", "seconds"))
+        return TrainingState(int(epoch[0]), losses, tensors), float(seconds[0])
+
+    def _recipe(self, config: StudentConfig) -> Recipe:
+        return Recipe(
+            epochs=config.epochs,
+            batch_size=config.batch_size,
+            learning_rate=config.learning_rate,
+            objective=self._loss(config),
+            precision=PRECISIONS.get(config.autocast, torch.float32),
+            schedule=config.schedule,
+            noise=GaussianNoise(config.noise, seed=config.seed) if config.noise else None,
         )
-        # One entry, because safetensors writes several in no fixed order, and a student's file is to be reproducible.
-        record = {"record": json.dumps({"losses": result.losses, "history": history})}
-        files.write_tensors(self._student_path(arm), result.student.state_dict(), record)
 
-    def _targets(self, arm: Arm, images: datasets.ImageSet) -> Tensor | Encoder:
+    def _loss(self, config: StudentConfig) -> Objective:
+        """What a student is trained to minimise."""
+        if config.objective == "labels":
+            classes = config.classes or len(self.class_names)
+            return losses.LabelLoss(self.teacher.embedding_dim, classes, config.seed)
+        if config.objective in TERMS:
+            return losses.RegularisedLoss(TERMS[config.objective], config.weight)
+        if config.temperature:
+            positives = "views" if config.objective == "views" else "teacher"
+            return losses.DistillationLoss(config.weight, config.temperature, positives, symmetric=config.symmetric)
+        return losses.cosine_distance
+
+    def _targets(self, config: StudentConfig, images: ImageSet) -> Tensor | Encoder:
         """What a student is trained towards."""
-        if arm.augmented:
+        if config.augmented:
             return self.teacher.encode
-        if arm.objective == "labels":
+        if config.objective in ("labels", UNTRAINED):
             return images.labels
-        embeddings = self.encode(None, "train", classes=arm.classes)
-        return objectives.whitened(embeddings) if arm.objective == "whitened" else embeddings
-
-    def _progress_of(self, arm: Arm, student: students.ScalableCNN) -> Row:
-        train, test = (self.encode(arm, split, encoder=student) for split in ("train", "test"))
-        return {
-            "epoch_rank": spectrum.effective_rank(test),
-            "epoch_rank_train": spectrum.effective_rank(train),
-            "epoch_distance": float(objectives.cosine_distance(test, self.encode(None, "test"))),
-        }
-
-    def _teacher_embeddings(self, split: datasets.Split, classes: int | None) -> Tensor:
-        suffix = "" if classes is None else f"-classes{classes}"
-        path = self.folder / "teacher" / f"{split}{suffix}.safetensors"
-        stored = files.read_tensors(path)
-        if stored is None:
-            with self.timed("teacher embeddings"):
-                embeddings = self._embed(None, split, classes)
-                files.write_tensors(path, {"embeddings": embeddings})
-            return embeddings
-        return stored[0]["embeddings"]
-
-    def _embed(
-        self,
-        model: Model,
-        split: datasets.Split,
-        classes: int | None,
-        noise: GaussianNoise | None = None,
-        encoder: Encoder | None = None,
-    ) -> Tensor:
-        images, view = self.images(split, classes).images, self.view(model)
-        if noise is None or noise.space == "normalised":
-            images = self._resident(images, view.resolution)
-        encoder = encoder or (self.teacher if model is None else self.student(model))
-        precision = self.teacher.precision if model is None else PRECISIONS.get(self.settings.autocast, torch.float32)
-        return embed(encoder, images, view, device=self.device, noise=noise, precision=precision).cpu()
+        embeddings = self.teacher_embeddings("train", classes=config.classes)
+        return losses.whitened(embeddings) if config.objective == "whitened" else embeddings

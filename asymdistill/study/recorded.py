@@ -1,7 +1,7 @@
 """A recorded run: what a run's folder holds, read without computing anything, and how it comes to be kept."""
 
-import os
 import shutil
+import uuid
 import warnings
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -10,15 +10,14 @@ from typing import Any
 import pandas as pd
 from pydantic import ValidationError
 
+from asymdistill.config.names import GAINS, TABLES
 from asymdistill.config.settings import CONTROLS, SWEEPS, Settings
 from asymdistill.runtime.errors import InputError
-from asymdistill.store import files as artifacts
-from asymdistill.study.comparisons import GAINS
-from asymdistill.study.study import TABLES
+from asymdistill.store import files
 
 MANIFEST = "manifest.json"
-# Tables of a study that are stored in parts, or, of the crossing, in the folders of other runs.
-_JOINED = ("controls", "expansion", "generality")
+# Tables of a study that are stored in parts.
+_IN_PARTS = ("controls", "expansion")
 
 
 class Recorded:
@@ -41,7 +40,7 @@ class Recorded:
         path = self.folder / MANIFEST
         if not path.is_file():
             raise InputError(f"{folder} holds no run; allowed: a folder with a manifest.json, such as runs/embedded-…")
-        self.manifest: dict[str, Any] = (artifacts.read_json(path) if _whole(path) else None) or {}
+        self.manifest: dict[str, Any] = (files.read_json(path) if _whole(path) else None) or {}
         try:
             self.profile = str(self.manifest["profile"])
             self.settings = Settings.model_validate(self.manifest["settings"])
@@ -59,7 +58,7 @@ class Recorded:
 
     def _read(self, name: str) -> pd.DataFrame | None:
         path = self.folder / "tables" / f"{name}.csv"
-        return artifacts.read_table(path) if _whole(path) else None
+        return files.read_table(path) if _whole(path) else None
 
 
 def record(folder: str | Path, out: str | Path = "results") -> Path:
@@ -78,10 +77,10 @@ def record(folder: str | Path, out: str | Path = "results") -> Path:
     """
     source = Path(folder)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", artifacts.DamagedFileWarning)  # one error says it
+        warnings.simplefilter("ignore", files.DamagedFileWarning)  # one error says it
         run = Recorded(source)
     kept = [MANIFEST, *(f"tables/{name}.csv" for name in _stored(run.settings))]
-    broken = [name for name in kept if not artifacts.is_intact(source / name)]
+    broken = [name for name in kept if not files.is_intact(source / name)]
     if broken:
         more = f" and {len(broken) - 1} more are" if len(broken) > 1 else " is"
         raise InputError(
@@ -90,21 +89,19 @@ def record(folder: str | Path, out: str | Path = "results") -> Path:
     for name, value in _strings(run.manifest, "manifest"):
         if PurePosixPath(value).is_absolute() or PureWindowsPath(value).is_absolute():
             raise InputError(f"{name} is an absolute path, {value!r}, not to be published; run it with a relative one")
-    files = [name + suffix for name in kept for suffix in ("", ".sha256")]
+    copied = [name + suffix for name in kept for suffix in ("", ".sha256")]
     target = Path(out) / source.resolve().name
     if target.exists():
-        if _contents(target) != {name: (source / name).read_bytes() for name in files}:
+        if _contents(target) != {name: (source / name).read_bytes() for name in copied}:
             raise InputError(f"{target} is there already and differs from {folder}; remove it first, or choose --out")
         return target
-    _copy(source, target, files)
+    _copy(source, target, copied)
     return target
 
 
 def _stored(settings: Settings) -> list[str]:
     """Names of the files in which a finished run of these settings has its tables."""
-    names = [name for name in TABLES if name not in _JOINED]
-    if "normalised" not in settings.noise_spaces:
-        names.append("robustness-normalised")
+    names = [name for name in TABLES if name not in _IN_PARTS]
     names += [f"control-{control}" for control in settings.controls]
     return names + [f"expansion-{comparison}" for comparison in (GAINS, *settings.sweeps)]
 
@@ -125,7 +122,7 @@ def _contents(folder: Path) -> dict[str, bytes]:
 
 def _copy(source: Path, target: Path, files: list[str]) -> None:
     """Copy files under a temporary name of their folder, which is then renamed."""
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
     try:
         for name in files:
             (temporary / name).parent.mkdir(parents=True, exist_ok=True)
@@ -137,7 +134,7 @@ def _copy(source: Path, target: Path, files: list[str]) -> None:
 
 def _whole(path: Path) -> bool:
     """Whether a file is there and undamaged; warns where it is damaged, in words that fit where nothing is computed."""
-    intact = artifacts.is_intact(path)
+    intact = files.is_intact(path)
     if path.is_file() and not intact:
-        warnings.warn(f"{path} is damaged: it counts as missing", artifacts.DamagedFileWarning, stacklevel=3)
+        warnings.warn(f"{path} is damaged: it counts as missing", files.DamagedFileWarning, stacklevel=3)
     return intact

@@ -1,30 +1,35 @@
-"""A study: the tables of one profile, computed when they are first asked for and stored in the run's folder."""
+"""A study: the tables of one profile, put together from stored measurements."""
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 import pandas as pd
 import torch
 
-from asymdistill.config.names import IDENTITY
+from asymdistill.config.names import GAINS, IDENTITY, TABLES, student_name
 from asymdistill.config.profiles import load_settings
 from asymdistill.config.settings import Settings
-from asymdistill.metrics import contrastive, spectrum
+from asymdistill.data.datasets import ImageSet, Split
+from asymdistill.metrics import spectrum
 from asymdistill.models import students
 from asymdistill.runtime.errors import check_option
 from asymdistill.store import files
-from asymdistill.study import comparisons, controls, generality
+from asymdistill.store.keys import canonical
+from asymdistill.study import comparisons, controls
+from asymdistill.study.controls import Control, Row
 from asymdistill.study.experiment import Experiment
-from asymdistill.study.measurements import under_noise
-from asymdistill.study.student_configs import Arm, Model, identity
+from asymdistill.study.manifest import Manifest
+from asymdistill.study.measurements import Measurement, Measurements
+from asymdistill.study.student_configs import Model, StudentConfig, identity
 
-Rows = Iterator[dict[str, Any]]
-TABLES = (
-    *("training", "models", "singular_values", "spectrum", "alignment", "information", "robustness", "augmentation"),
-    *("controls", "expansion", "generality"),
+# Settings that change no result.
+NO_RESULT = frozenset({"description", "workers", "device", "download", "dataset_root", "store"})
+INFORMATION = (
+    *("info_nce", "mutual_information_bound", "uniformity", "uniformity_without_self"),
+    "uniformity_all_pairs",
 )
 
 
@@ -37,28 +42,33 @@ def default_runs_dir() -> Path:
 class Study:
     """Everything that is measured under one set of settings.
 
-    Every table is in long form, one measurement a row, and starts with the columns model, width, seed, objective and
-    augmented. It is computed when first asked for and read from ``folder`` afterwards.
+    Every table is in long form, one measurement per row, and starts with the columns model, width, seed, objective and
+    augmented. Students, embeddings and measurements are computed when they are first asked for, once for all studies
+    that share a store; tables are always put together from them.
 
     Args:
         profile: name of the profile, for the folder and the reader.
         settings: validated settings.
-        runs_dir: where the folders of runs lie; None: ``runs`` in the book's checkout or else in the working folder.
+        runs_dir: where the folders of runs lie, and the store unless the settings name another; None: ``runs`` in the
+            book's checkout or else in the working folder.
+        fresh: compute again what other code, other versions of a library or another kind of device made.
 
     Raises:
         InputError: a device, file or image set that is not there.
     """
 
-    def __init__(self, profile: str, settings: Settings, runs_dir: str | Path | None = None) -> None:
+    def __init__(
+        self, profile: str, settings: Settings, runs_dir: str | Path | None = None, *, fresh: bool = False
+    ) -> None:
         self.profile = profile
         self.settings = settings
-        self.experiment = Experiment(profile, settings, runs_dir or default_runs_dir())
-        self.folder = self.experiment.folder
-
-    @classmethod
-    def from_profile(cls, name_or_path: str | Path, *, runs_dir: str | Path | None = None, **overrides: Any) -> Self:
-        """Open the study of a profile, with settings overridden by name; see ``profile.load_settings``."""
-        return cls.open(name_or_path, overrides, runs_dir)
+        self._runs_dir = Path(runs_dir) if runs_dir is not None else default_runs_dir()
+        self._run = Experiment(settings, self._runs_dir, fresh=fresh)
+        self._measurements = Measurements(self._run)
+        self._control = Control(self._run, self._measurements)
+        kept = canonical(settings.model_dump(mode="json", exclude=set(NO_RESULT)))
+        self.folder = self._runs_dir / f"{profile}-{hashlib.sha256(kept.encode()).hexdigest()[:10]}"
+        self._manifest = Manifest(self.folder, profile, settings, self._run)
 
     @classmethod
     def open(
@@ -66,68 +76,96 @@ class Study:
         profile: str | Path,
         overrides: Mapping[str, Any] | str | None = None,
         runs_dir: str | Path | None = None,
+        *,
+        fresh: bool = False,
     ) -> Self:
         """Open the study of a profile, with overrides as a mapping or as JSON: what the notebooks call."""
-        return cls(*load_settings(profile, overrides), runs_dir)
+        return cls(*load_settings(profile, overrides), runs_dir, fresh=fresh)
+
+    def images(self, split: Split) -> ImageSet:
+        """The training or the test images; every metric is computed on the latter."""
+        return self._run.images(split)
+
+    def students(self) -> list[StudentConfig]:
+        """Every student of the study: of the grid, augmented, of the controls and of chapter 6's comparisons."""
+        return self._run.configs.everyone()
+
+    def train(self) -> None:
+        """Train every student that is not stored yet, the longest first."""
+        self._run.train_students(self.students())
+
+    def count_students(self) -> tuple[int, int]:
+        """How many of the study's students are stored, and how many are to be trained."""
+        return self._run.count_students(self.students())
+
+    def counts(self) -> dict[str, tuple[int, int, list[str]]]:
+        """By kind of result: how many were found and how many computed so far, and how those found differ."""
+        store = self._run.store
+        kinds = dict.fromkeys([*store.found, *store.made])
+        return {
+            kind: (
+                store.found[kind],
+                store.made[kind],
+                [f"{count} by {what}" for what, count in store.differing.get(kind, {}).items()],
+            )
+            for kind in kinds
+        }
 
     def description(self) -> str:
         """What this study is, in one paragraph of Markdown: images, teacher, students, and what made its numbers."""
-        setting, record = self.settings, self.experiment.manifest()
-        run = self.experiment
+        own, made = self.settings, self._manifest.made()
         return (
-            f"**Profile `{self.profile}`**: {len(run.train):,} training and {len(run.test):,} test images of "
-            f"`{Path(setting.dataset).name}`, teacher `{setting.teacher}`, students of width "
-            f"{_listed(setting.widths)}, seeds {_listed(setting.seeds)}, {setting.epochs} "
-            f"epoch{'s' * (setting.epochs > 1)}. Run `{record['run']}`, computed on {record['device']} at commit "
-            f"`{record['commit']}`."
+            f"**Profile `{self.profile}`**: {len(self.images('train')):,} training and {len(self.images('test')):,} "
+            f"test images of `{Path(own.dataset).name}`, teacher `{own.teacher}`, students of width "
+            f"{_listed(own.widths)}, seeds {_listed(own.seeds)}, {own.epochs} epoch{'s' * (own.epochs > 1)}. Run "
+            f"`{self.folder.name}`, computed on {made['device']} at commit `{made['commit']}`."
         )
 
     def provenance(self) -> dict[str, str]:
         """What made this study's numbers, in a few words each, for the foot of a page."""
-        record = self.experiment.manifest()
-        return {
-            "profile": self.profile,
-            "run": record["run"],
-            "commit": record["commit"],
-            "device": record["device"],
-            "date": record["created"][:10],
-            "torch": record["versions"]["torch"],
-        }
+        return {"profile": self.profile, "run": self.folder.name, **self._manifest.made()}
+
+    def manifest(self) -> dict[str, Any]:
+        """What is known of the run: its settings, what made it, and the seconds that it took by kind of result."""
+        return self._manifest.read()
+
+    # Tables
 
     def models(self) -> pd.DataFrame:
-        """The models and their sizes: columns parameters, embedding_dim, one row a width."""
+        """The models and their sizes: columns parameters, embedding_dim, one row per width."""
 
-        def compute() -> Rows:
-            teacher = self.experiment.teacher
+        def rows() -> Iterator[Row]:
+            teacher = self._run.teacher
             dim = teacher.embedding_dim
             size = sum(parameter.numel() for parameter in teacher.image_tower.parameters())
             yield identity(None) | {"parameters": size, "embedding_dim": dim}
             for width in self.settings.widths:
-                row = identity(Arm(width, 0, self.settings.baseline)) | {"seed": None}
+                row = _of_all_seeds(width, self.settings.baseline)
                 yield row | {"parameters": students.parameter_count(width, dim), "embedding_dim": dim}
 
-        return self._table("models", compute)
+        return self._table("models", rows)
 
     def training(self) -> pd.DataFrame:
         """Mean loss of each epoch, the cosine distance with the objective's own term: columns epoch, loss."""
 
-        def compute() -> Rows:
-            for arm in [*self.experiment.grid(), *self.experiment.augmented_arms()]:
-                for epoch, loss in enumerate(self.experiment.losses(arm), start=1):
-                    yield identity(arm) | {"epoch": epoch, "loss": loss}
+        def rows() -> Iterator[Row]:
+            wanted = [*self._run.configs.grid(), *self._run.configs.augmented()]
+            self._run.train_students(wanted)
+            for student in wanted:
+                for epoch, loss in enumerate(self._run.losses(student), start=1):
+                    yield student.identity | {"epoch": epoch, "loss": loss}
 
-        return self._table("training", compute)
+        return self._table("training", rows)
 
     def singular_values(self) -> pd.DataFrame:
         """Singular values of the centred test embeddings: columns component (from 1), value."""
 
-        def compute() -> Rows:
-            for model in self._models():
-                values = spectrum.singular_values(self.experiment.encode(model, "test"))
-                for component, value in enumerate(values.tolist(), start=1):
+        def rows() -> Iterator[Row]:
+            for model, values in self._measured("singular_values"):
+                for component, value in enumerate(values, start=1):
                     yield identity(model) | {"component": component, "value": value}
 
-        return self._table("singular_values", compute)
+        return self._table("singular_values", rows)
 
     def spectrum(self) -> pd.DataFrame:
         """Effective ranks and dimensions for 90 % of the variance: columns estimator, quantity, value, images.
@@ -136,55 +174,45 @@ class Study:
         which is what the first paper's Table I reports.
         """
 
-        def compute() -> Rows:
-            values = self.singular_values()
-            images = len(self.experiment.test)
-            for _, group in values.groupby(["objective", "model", "seed"], dropna=False, sort=False):
-                row = {**group.iloc[0][list(IDENTITY)], "estimator": "per seed", "images": images}
-                yield from _spectral_rows(row, group["value"])
-            for (objective, width), group in values.groupby(["objective", "width"], sort=False):
-                row = identity(Arm(width, 0, objective)) | {"seed": None, "estimator": "mean spectrum"}
-                mean = group.groupby("component")["value"].mean()
-                yield from _spectral_rows(row | {"images": images}, mean)
+        def rows() -> Iterator[Row]:
+            images = len(self.images("test"))
+            averaged: dict[tuple[str, float], list[torch.Tensor]] = {}
+            for model, found in self._measured("singular_values"):
+                values = torch.tensor(found, dtype=torch.float64)
+                yield from _spectral_rows(identity(model) | {"estimator": "per seed", "images": images}, values)
+                if model is not None:
+                    averaged.setdefault((model.objective, model.width), []).append(values)
+            for (objective, width), spectra in averaged.items():
+                row = _of_all_seeds(width, objective) | {"estimator": "mean spectrum", "images": images}
+                yield from _spectral_rows(row, torch.stack(spectra).mean(0))
 
-        return self._table("spectrum", compute)
+        return self._table("spectrum", rows)
 
     def alignment(self) -> pd.DataFrame:
         """Cumulative share of a model's variance within the teacher's leading components: columns component, share."""
 
-        def compute() -> Rows:
-            teacher = self.experiment.encode(None, "test")
-            for model in self._models():
-                shares = spectrum.subspace_alignment(self.experiment.encode(model, "test"), teacher)
-                for component, share in enumerate(shares.tolist(), start=1):
+        def rows() -> Iterator[Row]:
+            for model, shares in self._measured("alignment"):
+                for component, share in enumerate(shares, start=1):
                     yield identity(model) | {"component": component, "share": share}
 
-        return self._table("alignment", compute)
+        return self._table("alignment", rows)
 
     def information(self) -> pd.DataFrame:
         """InfoNCE, its bound in nats, and uniformity by several estimators: columns quantity, value."""
-        size, temperature = self.settings.metric_batch_size, self.settings.metric_temperature
+        own = self.settings
+        options = (("batch_size", own.metric_batch_size), ("temperature", own.metric_temperature))
 
-        def compute() -> Rows:
-            teacher = self.experiment.encode(None, "test")
-            for model in self._models():
-                own = self.experiment.encode(model, "test")
-                loss = contrastive.info_nce(own, teacher, temperature=temperature, batch_size=size)
-                measured = {
-                    "info_nce": loss,
-                    "mutual_information_bound": contrastive.mutual_information_bound(loss, size),
-                    "uniformity": contrastive.uniformity(own, batch_size=size),
-                    "uniformity_without_self": contrastive.uniformity(own, batch_size=size, include_self=False),
-                    "uniformity_all_pairs": contrastive.uniformity(own, batch_size=None, include_self=False),
-                }
-                for quantity, value in measured.items():
-                    yield identity(model) | {"quantity": quantity, "value": value}
+        def rows() -> Iterator[Row]:
+            for model, found in self._measured("information", options):
+                for quantity in INFORMATION:
+                    yield identity(model) | {"quantity": quantity, "value": found[quantity]}
 
-        return self._table("information", compute)
+        return self._table("information", rows)
 
     def robustness(self) -> pd.DataFrame:
         """Accuracy in percent of the clean probe under noise: columns noise_space, sigma, accuracy."""
-        return self._table("robustness", lambda: self._noise_rows(self._models()))
+        return self._table("robustness", lambda: self._noise_rows(self._models(), self.settings.noise_spaces))
 
     def augmentation(self) -> pd.DataFrame:
         """The augmentation control: columns as in ``robustness``, and effective_rank on the clean test images.
@@ -192,49 +220,61 @@ class Study:
         Beside each student trained with augmentation stands the one trained without it from the same seed.
         """
 
-        def compute() -> Rows:
-            treated = self.experiment.augmented_arms()
-            plain = [replace(arm, augmented=False) for arm in treated]
-            known = self.baseline("robustness")
-            known = known[(known["width"] == self.settings.largest_width) & known["seed"].isin([a.seed for a in plain])]
-            for arms, rows in ((plain, known.to_dict("records")), (treated, self._noise_rows(treated))):
-                ranks = {arm.seed: spectrum.effective_rank(self.experiment.encode(arm, "test")) for arm in arms}
-                for row in rows:
-                    yield {str(key): value for key, value in row.items()} | {"effective_rank": ranks[row["seed"]]}
+        def rows() -> Iterator[Row]:
+            treated = self._run.configs.augmented()
+            models: list[Model] = [*(replace(student, augmented=False) for student in treated), *treated]
+            self._measurements.measure([Measurement("effective_rank", model) for model in models], "ranks")
+            ranks = {m: self._measurements.value(Measurement("effective_rank", m)) for m in models if m is not None}
+            for row, model in zip(*self._noise(models, self.settings.noise_spaces), strict=True):
+                assert model is not None
+                yield row | {"effective_rank": ranks[model]}
 
-        return self._table("augmentation", compute, (*IDENTITY, "noise_space", "sigma", "accuracy", "effective_rank"))
+        columns = (*IDENTITY, "noise_space", "sigma", "accuracy", "effective_rank")
+        return self._table("augmentation", rows, columns)
 
     def controls(self) -> pd.DataFrame:
-        """The controls that the settings name, one after the other: columns as in ``sceptic.COLUMNS``."""
-        found = [self._control(name) for name in self.settings.controls]
+        """The controls that the settings name, one after the other: columns as in ``controls.COLUMNS``."""
+        found = [
+            self._table(f"control-{name}", lambda name=name: self._control.rows(name), controls.COLUMNS)  # type: ignore[misc]
+            for name in self.settings.controls
+        ]
         return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=list(controls.COLUMNS))
 
     def expansion(self) -> pd.DataFrame:
-        """What further objectives change, and what chapter 6 varies: columns as in ``expansion.COLUMNS``."""
-        found = [self._comparison(name) for name in (comparisons.GAINS, *self.settings.sweeps)]
-        return pd.concat(found, ignore_index=True)
-
-    def generality(self) -> pd.DataFrame:
-        """Ranks and accuracies with this and every other teacher and data set: columns ``generality.COLUMNS``."""
+        """What further objectives change, and what chapter 6 varies: columns as in ``comparisons.EXPANSION``."""
         found = [
-            generality.rows(
-                one.settings, len(one.experiment.test.class_names), one.spectrum(), one._with_normalised_noise()
+            self._table(
+                f"expansion-{name}",
+                lambda name=name: comparisons.expansion_rows(name, self._control),  # type: ignore[misc]
+                comparisons.EXPANSION,
             )
-            for one in [self, *self.crossed()]
+            for name in (GAINS, *self.settings.sweeps)
         ]
         return pd.concat(found, ignore_index=True)
 
-    def crossed(self) -> list["Study"]:
+    def generality(self) -> pd.DataFrame:
+        """Ranks and accuracies with this and every other teacher and data set: columns ``comparisons.GENERALITY``."""
+
+        def rows() -> Iterator[Row]:
+            found = [self._generality()]
+            for other in self.crossed():  # one after the other, so that no two keep images and a teacher at once
+                found.append(other._generality())
+            yield from pd.concat(found, ignore_index=True).to_dict("records")  # type: ignore[misc]
+
+        return self._table("generality", rows, comparisons.GENERALITY)
+
+    def crossed(self) -> Iterator["Study"]:
         """The studies of the other teachers and data sets of the settings, each with each; else like this one."""
-        name, folder = f"{self.profile}-crossed", self.folder.parent
-        return [Study(name, settings, folder) for settings in generality.crossed(self.settings)]
+        for settings in comparisons.crossed(self.settings):
+            yield Study(f"{self.profile}-crossed", settings, self._runs_dir, fresh=self._run.store.fresh)
 
     def baseline(self, name: str) -> pd.DataFrame:
         """A table by its name, of the teacher and of the students that were trained for the first objective."""
-        return self._of_baseline(self.table(name))
+        table = self.table(name)
+        return table[table["objective"].isna() | (table["objective"] == self.settings.baseline)]
 
     def table(self, name: str) -> pd.DataFrame:
-        """A table by its name, one of ``TABLES``.
+        """A table by its name, one of ``config.names.TABLES``.
 
         Raises:
             InputError: there is none of that name.
@@ -244,57 +284,68 @@ class Study:
         return table
 
     def compute(self) -> dict[str, pd.DataFrame]:
-        """Compute, or read, every table."""
-        self.crossed()  # finds other images and teachers that are not there now, not after hours of training
+        """Compute, or read, everything."""
+        for _ in self.crossed():  # finds other images and teachers that are not there now, not after hours of training
+            pass
+        self.train()
         return {name: self.table(name) for name in TABLES}
 
-    def _control(self, name: str) -> pd.DataFrame:
-        def compute() -> Rows:
-            return controls.rows_of(name, self.experiment, self._of_baseline(self._with_normalised_noise()))
-
-        return self._table(f"control-{name}", compute, controls.COLUMNS)
-
-    def _comparison(self, name: str) -> pd.DataFrame:
-        def compute() -> Rows:
-            return comparisons.rows_of(name, self.experiment, self._with_normalised_noise())
-
-        return self._table(f"expansion-{name}", compute, comparisons.COLUMNS)
-
-    def _of_baseline(self, table: pd.DataFrame) -> pd.DataFrame:
-        return table[table["objective"].isna() | (table["objective"] == self.settings.baseline)]
+    def _generality(self) -> pd.DataFrame:
+        robustness = self._frame(self._noise_rows(self._models(), ("normalised",)), None)
+        return comparisons.generality_rows(self.settings, len(self._run.class_names), self.spectrum(), robustness)
 
     def _models(self) -> list[Model]:
-        return [None, *self.experiment.grid()]
+        return [None, *self._run.configs.grid()]
+
+    def _measured(self, quantity: str, options: tuple[tuple[str, Any], ...] = ()) -> Iterator[tuple[Model, Any]]:
+        """What was measured of the teacher and of each student of the grid."""
+        wanted = [Measurement(quantity, model, options=options) for model in self._models()]
+        self._measurements.measure(wanted, quantity.replace("_", " "))
+        for measurement in wanted:
+            yield measurement.model, self._measurements.value(measurement)
+
+    def _noise(self, models: Sequence[Model], spaces: Sequence[str]) -> tuple[list[Row], list[Model]]:
+        """Rows of accuracy under noise, and the model of each."""
+        wanted = [(model, space) for model in models for space in spaces]
+        self._measurements.measure(
+            [measurement for model, space in wanted for measurement in self._control.accuracies(model, space)],
+            "probing under noise",
+        )
+        rows, of = [], []
+        for model, space in wanted:
+            for noise in self._control.noises(space):
+                accuracy = self._control.value("accuracy", model, noise)
+                rows.append(identity(model) | {"noise_space": space, "sigma": noise.sigma, "accuracy": accuracy})
+                of.append(model)
+        return rows, of
+
+    def _noise_rows(self, models: Sequence[Model], spaces: Sequence[str]) -> list[Row]:
+        return self._noise(models, spaces)[0]
 
     def _table(
-        self, name: str, compute: Callable[[], Iterable[dict[str, Any]]], columns: Sequence[str] | None = None
+        self, name: str, rows: Callable[[], Iterable[Row]], columns: Sequence[str] | None = None
     ) -> pd.DataFrame:
-        def timed() -> pd.DataFrame:
-            with self.experiment.timed(f"table {name}"):
-                return pd.DataFrame(compute(), columns=columns)
+        """Put a table together, and keep it with the run for those who read without computing."""
+        table = self._frame(rows(), columns)
+        files.write_table(self.folder / "tables" / f"{name}.csv", table)
+        self._manifest.add(name)
+        return files.read_table(self.folder / "tables" / f"{name}.csv")
 
-        return files.stored_table(self.folder / "tables" / f"{name}.csv", timed)
+    def _frame(self, rows: Iterable[Row], columns: Sequence[str] | None) -> pd.DataFrame:
+        return pd.DataFrame(list(rows), columns=list(columns) if columns else None)
 
-    def _with_normalised_noise(self) -> pd.DataFrame:
-        """The table of robustness with the paper's kind of noise, which the controls take, in any case."""
-        own = self.robustness()
-        if "normalised" in self.settings.noise_spaces:
-            return own
-        more = self._table("robustness-normalised", lambda: self._noise_rows(self._models(), ("normalised",)))
-        return pd.concat([own, more], ignore_index=True)
 
-    def _noise_rows(self, models: Sequence[Model], spaces: Sequence[str] | None = None) -> Rows:
-        run = self.experiment
-        run.train_students()
-        return run.gather(partial(under_noise, run, spaces=spaces), models, "probing under noise")
+def _of_all_seeds(width: float, objective: str) -> Row:
+    """The identity of the students of a width, whatever their seed."""
+    named = {"model": student_name(width), "width": width, "seed": None, "objective": objective}
+    return named | {"augmented": False}
 
 
 def _listed(values: Sequence[float]) -> str:
     return ", ".join(f"{value:g}" for value in values)
 
 
-def _spectral_rows(row: dict[str, Any], singular_values: pd.Series) -> Rows:
-    values = torch.tensor(singular_values.to_numpy())
+def _spectral_rows(row: Row, values: torch.Tensor) -> Iterator[Row]:
     measured = {
         "effective_rank": spectrum.effective_rank_of(values),
         "effective_rank_amplitude": spectrum.effective_rank_of(values, spectrum="amplitude"),

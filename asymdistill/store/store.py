@@ -1,0 +1,199 @@
+"""The store: each result once, under the key of what makes it, for every profile, notebook, process and machine."""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from filelock import FileLock, Timeout
+from torch import Tensor
+
+from asymdistill.store import files
+from asymdistill.store.keys import Artifact, canonical
+from asymdistill.store.provenance import commit, versions
+
+Record = dict[str, Any]
+POLL = 0.2  # seconds between two looks at a lock that another process holds
+
+
+class Store:
+    """Results in one folder, which any number of processes and machines may share.
+
+    A result is a sealed JSON record, with its value in it, and for tensors a safetensors file beside it. What is
+    damaged or incomplete counts as absent.
+
+    Args:
+        folder: made where it is missing.
+        device: where this process computes, in words; recorded.
+        fresh: results that other code, other versions of a library or another kind of device made count as absent.
+
+    Attributes:
+        found: number of results by kind that were read, each counted once.
+        made: number of results by kind that this process computed.
+    """
+
+    def __init__(self, folder: Path, device: str, *, fresh: bool = False) -> None:
+        self.folder = folder
+        self.device = device
+        self.fresh = fresh
+        self.found: Counter[str] = Counter()
+        self.made: Counter[str] = Counter()
+        self.differing: dict[str, Counter[str]] = {}
+        self._records: dict[str, Record] = {}
+        self._lock = Lock()
+
+    def record(self, artifact: Artifact) -> Record | None:
+        """The record of a result, or None where it is absent, damaged, or not to be used."""
+        key = artifact.key
+        if key in self._records:
+            return self._records[key]
+        record = self._read(artifact)
+        if record is None:
+            return None
+        with self._lock:
+            if key not in self._records:
+                self._records[key] = record
+                self.found[artifact.kind.name] += 1
+                for difference in self._differences(artifact, record):
+                    self.differing.setdefault(artifact.kind.name, Counter())[difference] += 1
+        return record
+
+    def value(self, artifact: Artifact) -> Any:
+        """The value in the record of a result that is there.
+
+        Raises:
+            KeyError: it is not.
+        """
+        record = self.record(artifact)
+        if record is None:
+            raise KeyError(artifact.kind.name, artifact.inputs)
+        return record["value"]
+
+    def tensors(self, artifact: Artifact) -> dict[str, Tensor]:
+        """The tensors of a result that is there.
+
+        Raises:
+            KeyError: it is not.
+        """
+        if self.record(artifact) is None:
+            raise KeyError(artifact.kind.name, artifact.inputs)
+        return files.read_safetensors(self.path(artifact, ".safetensors"))
+
+    def put(
+        self, artifact: Artifact, value: Any = None, tensors: Mapping[str, Tensor] | None = None, seconds: float = 0.0
+    ) -> None:
+        """Store a result: its tensors first, then the record that makes it count.
+
+        Args:
+            artifact: what it is.
+            value: anything that JSON has.
+            tensors: by name.
+            seconds: that computing it took, in interrupted attempts too.
+        """
+        record: Record = {
+            "kind": artifact.kind.name,
+            "version": artifact.kind.version,
+            "inputs": artifact.inputs,
+            "value": value,
+            "tensors": None,
+            "seconds": round(seconds, 3),
+            "code": artifact.kind.code,
+            "versions": versions(artifact.kind.libraries),
+            "device": self.device,
+            "commit": commit(),
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        if tensors is not None:
+            record["tensors"] = files.write_safetensors(self.path(artifact, ".safetensors"), tensors)
+        sealed = json.loads(canonical(record))
+        files.write_file(self.path(artifact, ".json"), canonical(sealed | {"seal": _seal(sealed)}).encode() + b"\n")
+        with self._lock:
+            self._records[artifact.key] = sealed
+            self.made[artifact.kind.name] += 1
+
+    def used(self) -> dict[str, dict[str, Record]]:
+        """The records of all results that this process has read or made so far, by kind and key."""
+        with self._lock:
+            known = dict(self._records)
+        found: dict[str, dict[str, Record]] = {}
+        for key, record in known.items():
+            found.setdefault(record["kind"], {})[key] = record
+        return found
+
+    def path(self, artifact: Artifact, suffix: str) -> Path:
+        """Where a file of a result lies."""
+        return self.folder / artifact.kind.name / artifact.key[:2] / f"{artifact.key}{suffix}"
+
+    @contextmanager
+    def lock(self, artifact: Artifact, *, wait: bool, check: Callable[[], None]) -> Iterator[bool]:
+        """Hold the lock of a key, so that nobody else computes it meanwhile; a dead owner's lock is free.
+
+        Args:
+            artifact: what is to be computed.
+            wait: wait until whoever holds it lets go; else yield False at once.
+            check: called while waiting; an exception in it ends that.
+
+        Yields:
+            Whether it is held. Where the file system has no locks it counts as held: work may be done twice then, and
+            the last rename decides.
+        """
+        path = self.folder / "locks" / f"{artifact.key}.lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path)
+        held = True
+        while True:
+            try:
+                lock.acquire(timeout=0, poll_interval=POLL)
+            except Timeout:
+                held = False
+            except (NotImplementedError, OSError):
+                held = True
+            else:
+                held = True
+            if held or not wait:
+                break
+            check()
+            time.sleep(POLL)
+        try:
+            yield held
+        finally:
+            lock.release()
+
+    def _read(self, artifact: Artifact) -> Record | None:
+        path = self.path(artifact, ".json")
+        try:
+            record: Record = json.loads(path.read_bytes())
+            seal = record.pop("seal")
+            tensors, inputs = record["tensors"], record["inputs"]
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            files.warn_damaged(path)
+            return None
+        if seal != _seal(record) or inputs != json.loads(canonical(artifact.inputs)):
+            files.warn_damaged(path)
+            return None
+        if tensors is not None and not files.matches(self.path(artifact, ".safetensors"), tensors):
+            files.warn_damaged(self.path(artifact, ".safetensors"))
+            return None
+        return None if self.fresh and any(self._differences(artifact, record)) else record
+
+    def _differences(self, artifact: Artifact, record: Record) -> Iterator[str]:
+        """In what the making of a result differs from how it would be made here, in words."""
+        if record["code"] != artifact.kind.code:
+            yield "other code"
+        here = versions(artifact.kind.libraries)
+        for library, version in record["versions"].items():
+            if here.get(library) != version:
+                yield f"{library} {version}"
+        if record["device"] != self.device:
+            yield record["device"]
+
+
+def _seal(record: Record) -> str:
+    return files.digest_bytes(canonical(record).encode())

@@ -1,0 +1,80 @@
+"""The manifest of a run: the settings of this request, what made its numbers, and the stored results that it used."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from asymdistill.config.settings import Settings
+from asymdistill.runtime import devices
+from asymdistill.store import files, provenance
+from asymdistill.study.experiment import Experiment
+
+SCHEMA = 2
+NAME = "manifest.json"
+
+
+class Manifest:
+    """What ``manifest.json`` in a run's folder says.
+
+    Args:
+        folder: of the run.
+        profile: its name.
+        settings: of the run.
+        run: the experiment.
+    """
+
+    def __init__(self, folder: Path, profile: str, settings: Settings, run: Experiment) -> None:
+        self._path = folder / NAME
+        self._profile = profile
+        self._settings = settings
+        self._run = run
+
+    def read(self) -> dict[str, Any]:
+        """What is stored, or what a run that begins now would say."""
+        return (files.read_json(self._path) if self._path.is_file() else None) or self._new()
+
+    def add(self, table: str) -> None:
+        """Note a table, and the results of the store that this process has used so far."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        # Chapters of one book note their tables at the same time.
+        with FileLock(self._run.store.folder / "locks" / f"{self._path.parent.name}.manifest.lock"):
+            known = self.read()
+            keys: dict[str, dict[str, float]] = known["results"]
+            for kind, own in self._run.store.used().items():
+                keys.setdefault(kind, {}).update({key: record["seconds"] for key, record in own.items()})
+            records = [record for own in self._run.store.used().values() for record in own.values()]
+            for name in ("commit", "device"):
+                known[name] = ", ".join(sorted({*filter(None, known[name].split(", ")), *(r[name] for r in records)}))
+            known["tables"] = sorted({*known["tables"], table})
+            known["seconds"] = {kind: round(sum(own.values()), 2) for kind, own in keys.items()}
+            images = {split: len(self._run.images(split)) for split in ("train", "test")}  # type: ignore[arg-type]
+            known["images"] = images | {"classes": len(self._run.class_names)}
+            files.write_json(self._path, known)
+
+    def made(self) -> dict[str, str]:
+        """What made the numbers, in a few words each."""
+        known = self.read()
+        return {
+            "commit": known["commit"] or provenance.commit(),
+            "device": known["device"] or devices.kind_of_device(self._run.device),
+            "date": known["created"][:10],
+            "torch": known["versions"]["torch"],
+        }
+
+    def _new(self) -> dict[str, Any]:
+        return {
+            "schema": SCHEMA,
+            "profile": self._profile,
+            "run": self._path.parent.name,
+            "commit": "",
+            "device": "",
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "versions": {"python": provenance.python_version(), **provenance.versions()},
+            "settings": self._settings.model_dump(mode="json", exclude={"workers", "store"}),
+            "images": {},
+            "seconds": {},
+            "tables": [],
+            "results": {},
+        }
