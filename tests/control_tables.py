@@ -1,4 +1,4 @@
-"""Made-up tables of the controls, in the shape of ``Study.controls``: each world's numbers are knobs of a function."""
+"""Made-up tables of the controls, in the shape of ``Study.controls``; each function's arguments set its numbers."""
 
 import itertools
 from collections.abc import Iterable
@@ -28,7 +28,8 @@ def table(*controls: Iterable[Row]) -> pd.DataFrame:
 
 def read_back(controls: pd.DataFrame, folder: Path) -> pd.DataFrame:
     """A table as a study reads it from its folder."""
-    return files.stored_table(folder / "controls.csv", lambda: controls)
+    files.write_table(folder / "controls.csv", controls)
+    return files.read_table(folder / "controls.csv")
 
 
 def row(control: str, quantity: str, value: float, model: str | None = "teacher", **cells: object) -> Row:
@@ -46,7 +47,7 @@ def row(control: str, quantity: str, value: float, model: str | None = "teacher"
 
 
 def wobble(seed: int, size: float = 0.2) -> float:
-    """A seed's own deviation: -size, 0, +size for the three seeds, so that means stay what a test asked for."""
+    """A seed's own deviation: -size, 0, +size for the three seeds, so that means stay as a test set them."""
     return size * (SEEDS.index(seed) - (len(SEEDS) - 1) / 2) if seed in SEEDS else size * ((seed % 3) - 1)
 
 
@@ -94,8 +95,7 @@ def classes(
     seeds: tuple[int, ...] = SEEDS,
 ) -> list[Row]:
     made = []
-    everyone: list[tuple[str, int | None]] = [("teacher", None), *every_student(seeds=seeds)]
-    for model, seed in everyone:
+    for model, seed in [("teacher", None), *every_student(seeds=seeds)]:
         own = {"model": model, "seed": seed}
         mine = model == "teacher"
         values = {
@@ -152,7 +152,7 @@ def capacity(
     *, by_width: float = 1.0, by_input: float = 0.5, by_field: float = 4.0, seeds: tuple[int, ...] = SEEDS
 ) -> list[Row]:
     """Students of rank 16, and by how much a greater width, input or receptive field raises it."""
-    arms = [
+    students_varied = [
         *(("width", model, students.parameter_count(WIDTHS[model]), by_width * WIDTHS[model] / 4) for model in MODELS),
         *(
             ("stated size", model, students.parameter_count(WIDTHS[model]), by_width * WIDTHS[model] / 4)
@@ -164,7 +164,7 @@ def capacity(
         ("receptive field", "S", 50, by_field),
     ]
     made = []
-    for (variant, model, x, more), seed in itertools.product(arms, seeds):
+    for (variant, model, x, more), seed in itertools.product(students_varied, seeds):
         own = {"model": model, "seed": seed, "variant": variant, "x": float(x)}
         made.append(row("capacity", "effective_rank", 16 + more + wobble(seed), **own))
         made.append(row("capacity", "parameters", float(students.parameter_count(WIDTHS[model])), **own))
@@ -184,7 +184,8 @@ def objective(
     made += [row("objective", "accuracy", 94 - 50 * sigma, sigma=sigma) for sigma in SIGMAS]
     ranks = {"cosine": cosine, "whitened": whitened, "labels": labels, "random": untrained}
     for (variant, rank), seed in itertools.product(ranks.items(), seeds):
-        own = {"model": "S", "seed": seed, "variant": variant}
+        target = "none" if variant == "random" else variant
+        own = {"model": "S", "seed": seed, "objective": target, "variant": variant}
         made.append(row("objective", "effective_rank", rank + wobble(seed), **own))
         made += [row("objective", "accuracy", 70 - 200 * sigma + wobble(seed), sigma=sigma, **own) for sigma in SIGMAS]
     return made
@@ -242,8 +243,7 @@ def estimators(
             value = true * (1 - 12.5 / count) + 0.1 * draw
             own = {"model": None, "x": float(count), "variant": variant, "seed": draw}
             made.append(row("estimators", "truth", value, **own))
-    everyone: list[tuple[str, int | None]] = [("teacher", None), *every_student(seeds=seeds)]
-    for model, seed in everyone:
+    for model, seed in [("teacher", None), *every_student(seeds=seeds)]:
         rank = 90.0 if model == "teacher" else 15 + WIDTHS[model] / 2
         own = {"model": model, "seed": seed}
         made.append(row("estimators", "effective_rank", rank, **own))
@@ -260,9 +260,9 @@ def crossmodal(
     seeds: tuple[int, ...] = SEEDS,
 ) -> list[Row]:  # fmt: skip
     made = [row("crossmodal", "chance", 10.0, model=None)]
-    arms = [("teacher", None, "full", full), ("teacher", None, "top 16", top)]
-    arms += [(model, seed, "student", student + wobble(seed)) for model, seed in every_student(seeds=seeds)]
-    for model, seed, variant, clean in arms:
+    models = [("teacher", None, "full", full), ("teacher", None, "top 16", top)]
+    models += [(model, seed, "student", student + wobble(seed)) for model, seed in every_student(seeds=seeds)]
+    for model, seed, variant, clean in models:
         own = {"model": model, "seed": seed, "variant": variant}
         made.append(row("crossmodal", "modality_gap", 0.8 if model == "teacher" else 0.9, sigma=0.0, **own))
         for sigma in SIGMAS:

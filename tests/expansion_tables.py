@@ -4,7 +4,7 @@ import itertools
 
 import pandas as pd
 
-from asymdistill.study import comparisons, generality
+from asymdistill.config.names import IDENTITY
 
 SEEDS = (42, 123)
 WIDTHS = {"S": 1.0, "M": 2.0, "L": 4.0}
@@ -62,7 +62,7 @@ def everything(objectives: tuple[str, ...] = ("cosine", "infonce"), *, sweeps: b
             rows.append({"comparison": "width", **of(model, seed, "infonce"), **pushed})
         for objective, seed in itertools.product(("views", "vicreg", "uniformity", "whitened"), SEEDS):
             rows += [{"comparison": "alternatives", **row} for row in measured(objective, "S", seed)]
-    return _typed(pd.DataFrame(rows, columns=list(comparisons.COLUMNS)))
+    return _typed(pd.DataFrame(rows, columns=["comparison", "quantity", *IDENTITY, "sigma", "x", "value"]))
 
 
 def crossed(objectives: tuple[str, ...] = ("cosine", "infonce")) -> pd.DataFrame:
@@ -73,7 +73,9 @@ def crossed(objectives: tuple[str, ...] = ("cosine", "infonce")) -> pd.DataFrame
         (("cifar10", 10), ("/data/mine.npz", 100)), ("open_clip:ViT-B-32-quickgelu/openai", "timm:vit_s.lvd142m")
     )
     parts = [own.assign(dataset=dataset, classes=count, teacher=teacher) for (dataset, count), teacher in pairs]
-    return _typed(pd.concat(parts, ignore_index=True)[list(generality.COLUMNS)])
+    return _typed(
+        pd.concat(parts, ignore_index=True)[["dataset", "teacher", "classes", "quantity", *IDENTITY, "sigma", "value"]]
+    )
 
 
 def _typed(table: pd.DataFrame) -> pd.DataFrame:

@@ -235,8 +235,9 @@ def truncation_table(rows: pd.DataFrame) -> Iterator[Row]:
     own |= {f"{name} {k:g} directions": pick(rows, variant=variant, x=k) for name, variant in cuts.items()}
     own |= {title(str(m)): part for m, part in pick(rows, variant="student").groupby("model", sort=False)}
     for model, part in own.items():
-        rank = shown(pick(part, "effective_rank")["value"])
-        yield {"model": model, "rank": rank, **_under_noise(part), "seeds or draws": _count(part)}
+        if not part.empty:  # a teacher of few dimensions is cut to top directions only
+            rank = shown(pick(part, "effective_rank")["value"])
+            yield {"model": model, "rank": rank, **_under_noise(part), "seeds or draws": _count(part)}
 
 
 @of_control("capacity")

@@ -1,4 +1,4 @@
-"""The controls' figures: axes with units, one look a model, every seed where it belongs, and no crash on less."""
+"""The controls' figures and tables: axes with units, every seed where it belongs, every number from the table."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from asymdistill.claims import evaluate
 from asymdistill.plots import controls, style
+from asymdistill.plots.tables import for_readers
 
 PUBLISHED = evaluate.published("accuracy")
 DRAW: dict[str, Callable[[pd.DataFrame], Figure]] = {
@@ -166,3 +167,138 @@ def test_widths_that_the_paper_does_not_run_have_no_mark_of_the_papers() -> None
     table = table.replace({"model": {"L": "w=10"}})
     accuracy = shown(controls.statistics(table, published=PUBLISHED))[1]
     assert not [line for line in accuracy.get_lines() if line.get_markersize() == 10]
+
+
+def table(name: str, controls_table: pd.DataFrame) -> pd.DataFrame:
+    """The table of one control by its first column."""
+    options = {"epochs": 5} if name == "underfitting" else {}
+    made_of: pd.DataFrame = getattr(controls, f"{name}_table")(controls_table, **options)
+    return made_of.set_index(made_of.columns[0])
+
+
+@pytest.mark.parametrize("seeds", [made.SEEDS, (42,)], ids=["three seeds", "one seed"])
+def test_every_control_has_a_table_and_a_row_of_the_summary(seeds: tuple[int, ...], tmp_path: Path) -> None:
+    everything = made.read_back(made.everything(seeds), tmp_path)
+    summary = controls.table(everything, epochs=5)
+    assert summary["control"].tolist() == list(controls.TITLES.values())
+    for text in summary["numbers"]:
+        assert ": " in text
+        assert "nan" not in text.lower()
+        assert "NA" not in text
+    for name in DRAW:
+        shown = table(name, everything)
+        assert len(shown) > 1
+        spread = len(seeds) > 1 or name in ("truncation", "estimators")  # which have random draws
+        assert ("±" in shown.to_string()) == (spread and name != "statistics")  # which has intervals
+
+
+@pytest.mark.parametrize("name", DRAW)
+def test_the_table_of_a_control_that_was_not_run_says_so(name: str) -> None:
+    everything = made.everything()
+    rest = everything[everything["control"] != name]
+    assert for_readers(table(name, rest).reset_index()).to_numpy().tolist() == [["not run by this profile"]]
+    absent = controls.table(rest, epochs=5)["numbers"] == "not run by this profile"
+    assert absent.tolist() == [key == name for key in controls.TITLES]
+
+
+def test_the_predicted_rank_stands_beside_the_measured_one() -> None:
+    rows = made.table(made.underfitting(teacher=90.0, measured=16.0, predicted=60.0, late=25.0))
+    shown = table("underfitting", rows)
+    assert shown.loc["student M", ["rank", "rank predicted"]].tolist() == ["16.0 ± 0.2", "60.0 ± 0.2"]
+    assert shown.loc["student S", "components with R² > 0.5"] == "2.0 ± 0.0"  # R² of 0.9 / k^0.7
+    assert shown.loc["student S, epoch 40, constant rate", ["rank", "cosine distance"]].tolist() == [
+        "25.0 ± 0.2", "0.300 ± 0.008"
+    ]  # fmt: skip
+    assert shown.loc["student S, epoch 40, annealed rate", "rank"] == "27.0 ± 0.2"
+    assert "student S, epoch 5, constant rate" in shown.index
+    summary = controls.table(rows, epochs=5)["numbers"][0]
+    assert summary.startswith("teacher: 90.0; student S: 16.0 ± 0.2 / 60.0 ± 0.2; ")
+
+
+def test_a_profile_of_as_many_epochs_has_no_longer_training() -> None:
+    rows = made.table(made.underfitting())
+    shown = controls.underfitting_table(rows, epochs=40)["model"]
+    assert [name for name in shown if "epoch" in name] == [
+        "student S, epoch 40, constant rate", "student S, epoch 40, annealed rate"
+    ]  # fmt: skip
+
+
+def test_ranks_within_classes_stand_beside_the_whole() -> None:
+    rows = made.table(made.classes(teacher=90.0, teacher_within=85.0, student=45.0, student_within=80.0, last=7.0))
+    shown = table("classes", rows)
+    assert shown.loc["teacher", ["rank", "within classes", "rank, 10 classes"]].tolist() == ["90.0", "85.0", "60.0"]
+    assert shown.loc["student S", ["rank", "within classes"]].tolist() == ["45.0 ± 0.0", "80.0 ± 0.0"]
+    assert shown.loc["student S", "rank, 10 classes"] == "7.0 ± 0.2"
+    assert shown["rank, 10 classes"].isna().tolist() == [False] * 4
+    assert shown.loc["student L", "rank, 10 classes"] == "–"
+
+
+def test_the_cut_teacher_stands_beside_the_whole_one_and_the_students() -> None:
+    rows = made.table(made.truncation(full=(94.0, 84.0), cut=(90.0, 60.0), student=(72.0, 25.0)))
+    shown = table("truncation", rows)
+    assert shown["lost (points)"].tolist()[:2] == ["10.0", "30.0"]
+    assert shown.loc["its top 16 directions", "rank"] == "12.8"
+    assert shown.loc["random 16 directions", "seeds or draws"] == 3
+    assert shown.loc["student L", "lost (points)"] == "51.0 ± 0.0"
+
+
+def test_a_teacher_of_few_dimensions_is_cut_to_fewer() -> None:
+    rows = pd.DataFrame(made.truncation())
+    few = made.table(rows[~rows["variant"].isin(["random", "bottom"]) & ~(rows["x"] > 8)].to_dict("records"))
+    few = pd.concat([few, made.table(rows[rows["variant"] == "full"].assign(x=10.0).to_dict("records"))])
+    assert table("truncation", few).index.tolist()[:3] == ["whole teacher", "its top 8 directions", "student S"]
+
+
+def test_capacity_has_a_row_per_value_in_its_unit() -> None:
+    shown = table("capacity", made.table(made.capacity(by_field=4.0)))
+    assert shown.loc["receptive field of 50 pixels", "rank"] == "20.0 ± 0.2"
+    assert shown.loc["7.82M parameters", "student"] == "w=10"
+    assert [name for name in shown.index if "parameters" in name] == sorted(
+        (name for name in shown.index if "parameters" in name), key=lambda name: float(name.split("M")[0])
+    )
+
+
+def test_objectives_are_named_as_everywhere() -> None:
+    shown = table("objective", made.table(made.objective(whitened=40.0, labels=9.0, untrained=5.0)))
+    assert shown["rank"].to_dict() == {
+        "teacher": "90.0", "cosine alone": "16.0 ± 0.2", "whitened targets": "40.0 ± 0.2", "labels": "9.0 ± 0.2",
+        "no training": "5.0 ± 0.2",
+    }  # fmt: skip
+
+
+def test_what_a_remedy_gains_is_paired_at_the_highest_noise() -> None:
+    shown = table("noise", made.table(made.noise(narrow=30.0, wide=20.0, re_estimated=-8.0, trained=35.0)))
+    assert shown["gained (points)"].dropna().to_dict() == {
+        "student S, batch statistics re-estimated": "-8.0 ± 0.0", "student S, trained with noise": "35.0 ± 0.0",
+        "student L, batch statistics re-estimated": "-8.0 ± 0.0", "student L, trained with noise": "35.0",
+    }  # fmt: skip
+    assert shown.loc["student L, trained with noise", "seeds"] == 1
+
+
+def test_estimates_stand_beside_the_known_rank() -> None:
+    shown = table("estimators", made.table(made.estimators(loss_of_colour=0.1)))
+    # 30 (1 - 12.5 / N) and 0.05, the mean of the two draws' additions.
+    assert shown.loc["rank (variance, centred), 125 images", ["true rank", "estimated"]].tolist() == [
+        "30.0", "27.1 ± 0.1"
+    ]  # fmt: skip
+    assert shown.loc["95 % interval, high", "teacher"] == "90.2"
+    assert shown.loc["variance by colour (%)", ["teacher", "student L"]].tolist() == ["10.0", "0.0 ± 0.0"]
+    unknown = table("estimators", made.table(made.estimators(scenes=False)))
+    assert "true rank" not in unknown
+    assert not [name for name in unknown.index if name.startswith("variance by")]
+
+
+def test_the_cut_teacher_and_guessing_stand_beside_the_students_among_texts() -> None:
+    shown = table("crossmodal", made.table(made.crossmodal(top=30.0, student=40.0)))
+    assert shown["zero-shot (%), σ = 0"].tolist() == ["90.0", "30.0", "40.0 ± 0.2", "40.0 ± 0.2", "40.0 ± 0.2", "10.0"]
+    assert shown.loc["student S", ["zero-shot (%), σ = 0.2", "gap"]].tolist() == ["30.0 ± 0.2", "0.90 ± 0.00"]
+    assert not [name for name in table("crossmodal", made.table(made.crossmodal(captions=False))) if "caption" in name]
+
+
+def test_tests_have_a_row_each_and_a_gap_where_there_is_none() -> None:
+    ten, three = (table("statistics", made.table(made.statistics(rank=2.0, seeds=seeds))) for seeds in (10, 3))
+    assert ten.index.tolist() == ["effective rank", *(f"accuracy, σ = {s:g}" for s in made.SIGMAS)]
+    assert ten["difference"].tolist() == ["2.00", "0.00", "0.00", "0.00", "0.00"]
+    assert "–" not in ten.to_numpy()
+    assert three.columns[(three == "–").all()].tolist() == ["p (Wilcoxon)"]
+    assert three["seeds"].tolist() == [3] * 5

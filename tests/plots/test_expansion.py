@@ -1,4 +1,4 @@
-"""The figures of chapters 6 and 7: labelled axes, one look a model, every student in its place, no crash on less."""
+"""Figures and tables of chapters 6 and 7: labelled axes, every student in its place, every number from the table."""
 
 from collections.abc import Callable, Iterator
 
@@ -10,7 +10,9 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from asymdistill.plots import expansion, style
+from asymdistill.config.names import OBJECTIVES
+from asymdistill.plots import expansion, generality, style
+from asymdistill.plots.tables import cells, for_readers, ratios
 
 
 def gains(table: pd.DataFrame) -> pd.DataFrame:
@@ -30,9 +32,9 @@ DRAW: dict[str, Callable[[tuple[str, ...]], Figure]] = {
     "worth": lambda kinds: expansion.worth(gains(made.everything(kinds))),
     "noise": lambda kinds: expansion.noise(gains(made.everything(kinds)), chance=10),
     "alternatives": lambda kinds: expansion.alternatives(made.everything(kinds, sweeps=len(kinds) > 1)),
-    "pushed": lambda kinds: expansion.pushed(made.everything(kinds, sweeps=len(kinds) > 1), weight=1, largest=10),
-    "crossing": lambda kinds: expansion.crossing(made.crossed(kinds)),
-    "elsewhere": lambda kinds: expansion.noise_elsewhere(made.crossed(kinds)),
+    "limit": lambda kinds: generality.limit(made.everything(kinds, sweeps=len(kinds) > 1), weight=1, largest=10),
+    "ranks elsewhere": lambda kinds: generality.ranks(made.crossed(kinds)),
+    "noise elsewhere": lambda kinds: generality.noise(made.crossed(kinds)),
 }
 
 
@@ -64,7 +66,7 @@ def test_with_one_objective_a_line_says_so(name: str) -> None:
 
 def test_what_a_profile_does_not_vary_is_said() -> None:
     table = made.everything(sweeps=False)
-    for figure in (expansion.sweeps(table), expansion.pushed(table, weight=1, largest=10)):
+    for figure in (expansion.sweeps(table), generality.limit(table, weight=1, largest=10)):
         assert figure.texts
 
 
@@ -89,8 +91,130 @@ def test_the_papers_factor_is_marked_as_such() -> None:
     assert "paper" in [text.get_text() for text in figure.legends[0].get_texts()]
 
 
-def test_noise_elsewhere_is_of_the_images_with_the_most_classes() -> None:
-    figure = expansion.noise_elsewhere(made.crossed())
+def test_noise_is_drawn_for_the_images_with_the_most_classes() -> None:
+    figure = generality.noise(made.crossed())
     assert [axis.get_title() for axis in figure.axes] == ["teacher ViT-B-32-quickgelu", "teacher vit_s"]
     chance = [line for line in figure.axes[0].get_lines() if line.get_linestyle() == ":"]
     assert chance[0].get_ydata()[0] == pytest.approx(1.0)
+
+
+def test_the_factor_is_taken_student_by_student() -> None:
+    factor = ratios(gains(made.everything()))
+    assert len(factor) == len(made.WIDTHS) * len(made.SEEDS)
+    assert factor["value"].tolist() == pytest.approx([made.FACTOR] * len(factor))
+
+
+def test_numbers_for_prose_are_means_over_students() -> None:
+    numbers = expansion.numbers(made.everything())
+    assert numbers["expansion_factor"] == pytest.approx(made.FACTOR)
+    assert numbers["er_mean_cosine"] == pytest.approx(made.PLAIN + 0.5)
+    assert numbers["er_infonce"] == pytest.approx((made.PLAIN + 0.5) * made.FACTOR)
+    assert {type(value) for value in numbers.values()} == {float}
+
+
+def test_with_one_objective_there_is_no_factor() -> None:
+    table = made.everything(("cosine",), sweeps=False)
+    assert all(np.isnan(value) for value in expansion.numbers(table).values())
+    assert not {"factor", "change"} & {*expansion.table(table), *expansion.worth_table(gains(table))}
+    assert "factor" not in generality.table(made.crossed(("cosine",)))
+
+
+def test_the_main_table_has_a_row_per_width() -> None:
+    table = made.everything()
+    table.loc[(table["objective"] == "infonce") & (table["model"] == "L") & (table["seed"] == 42), "value"] = 20.0
+    shown = expansion.table(table).set_index("student")
+    assert list(shown.index) == list(made.WIDTHS)
+    assert shown.loc["S"].tolist() == ["10.5 ± 0.5", "15.8 ± 0.8", "1.50 ± 0.00", "1.50 to 1.50", "40.0", 2]
+    assert shown.loc["L", "range of factor"] == "1.50 to 2.00"
+
+
+def test_another_second_objective_is_named() -> None:
+    shown = expansion.table(made.everything(("views", "vicreg"), sweeps=False))
+    assert list(shown)[1:3] == ["InfoNCE between views", "VICReg's terms"]
+
+
+def test_what_it_buys_is_shown_as_paired_changes_in_their_units() -> None:
+    shown = expansion.worth_table(gains(made.everything())).set_index("measure")
+    assert shown["change"].tolist() == [
+        "5.0 ± 0.0", "2.0 ± 0.0", "-5.0 ± 0.0", "0.0 ± 0.0", "0.010 ± 0.000", "-7.0 ± 0.0"
+    ]  # fmt: skip
+    assert shown.loc["neighbours shared with the teacher (%)", "cosine alone"] == "30.0 ± 0.0"
+    assert shown.loc["probe accuracy (%) at σ = 0.2", ["teacher", "students"]].tolist() == ["85.0", 6]
+    assert shown.loc["cosine distance to the teacher", "teacher"] == "–"
+
+
+def test_changes_are_paired_by_student() -> None:
+    table = gains(made.everything())
+    own = (table["quantity"] == "distance") & (table["seed"] == 42)
+    table.loc[own, "value"] += 0.1  # of both objectives, so that no change changes
+    assert expansion.worth_table(table).set_index("measure").loc["cosine distance to the teacher", "change"] == (
+        "0.010 ± 0.000"
+    )
+
+
+def longer(rank: float) -> pd.DataFrame:
+    found = {"control": "underfitting", "quantity": "epoch_rank", "variant": "constant"}
+    rows = [
+        made.of("S", seed, "cosine") | found | {"x": epoch, "value": rank if epoch == 20 else 10.0}
+        for seed in made.SEEDS
+        for epoch in (5.0, 20.0)
+    ]
+    return pd.DataFrame(rows).astype({"seed": "Int64"})
+
+
+def test_longer_training_stands_between_the_two_objectives() -> None:
+    own = gains(made.everything())
+    shown = for_readers(expansion.longer_table(own, longer(13.0), epochs=5))
+    assert shown.to_numpy().tolist() == [
+        [5, "10.5 ± 0.5", 2], [20, "13.0 ± 0.0", 2], [5, "15.8 ± 0.8", 2], ["–", "40.0", "–"]
+    ]  # fmt: skip
+    without = expansion.longer_table(own, longer(13.0).iloc[:0], epochs=5)
+    assert without["objective"].tolist() == ["cosine alone", "cosine with InfoNCE", "teacher"]
+
+
+def test_sweeps_have_a_row_per_value_and_objective() -> None:
+    shown = expansion.sweeps_table(made.everything()).set_index(["varied", "value", "objective"])
+    assert len(shown) == 3 + 2 + 4
+    assert shown.loc[("weight of InfoNCE", "0", "cosine alone"), "effective rank"] == "10.5 ± 0.5"
+    assert shown.loc[("batch size", "16", "cosine with InfoNCE"), "effective rank"] == "15.8 ± 0.8"
+    assert shown.loc[("temperature", "1", "cosine with InfoNCE"), "probe accuracy (%)"] == "75.0 ± 0.0"
+    assert for_readers(expansion.sweeps_table(made.everything(sweeps=False))).empty
+
+
+def test_alternatives_have_a_row_per_objective() -> None:
+    shown = expansion.alternatives_table(made.everything()).set_index("objective")
+    assert list(shown.index) == list(OBJECTIVES.values())[:6]
+    assert shown.loc["cosine alone"].tolist() == [
+        "10.5 ± 0.5", "70.0 ± 0.0", 2, "20.0 ± 0.0", "60.0 ± 0.0", "30.0 ± 0.0", "0.200 ± 0.000"
+    ]  # fmt: skip
+
+
+def test_teachers_and_images_have_a_row_per_pair_under_short_names() -> None:
+    found = cells(made.crossed())
+    assert list(found) == [
+        ("cifar10", "ViT-B-32-quickgelu"), ("cifar10", "vit_s"), ("mine", "ViT-B-32-quickgelu"), ("mine", "vit_s")
+    ]  # fmt: skip
+    assert sum(map(len, found.values())) == len(made.crossed())
+    for shown in (generality.table(made.crossed()), generality.noise_table(made.crossed())):
+        assert shown[["images", "teacher"]].to_numpy().tolist() == [list(pair) for pair in found]
+        assert set(shown["students"]) == {6}
+
+
+def test_ranks_elsewhere_are_set_beside_their_own_teacher() -> None:
+    shown = generality.table(made.crossed()).iloc[0]
+    assert shown["teacher's rank"] == "40.0"
+    assert shown["factor"] == "1.50 ± 0.00"
+    assert shown["below teacher (%)"] == "74"  # 10.5 of 40
+
+
+def test_losses_to_noise_are_the_teachers_and_each_objectives() -> None:
+    shown = generality.noise_table(made.crossed()).set_index(["images", "teacher"]).loc[("mine", "vit_s")]
+    assert shown.tolist() == [100, "10.0", "20.0 ± 0.0", "32.0 ± 0.0", 6]
+
+
+def test_the_limit_has_a_row_per_width_and_a_column_per_weight() -> None:
+    shown = generality.limit_table(made.everything(), weight=1, largest=10).set_index("student")
+    assert list(shown) == ["cosine alone", "weight 1", "weight 10", "teacher", "seeds"]
+    assert shown.loc["L"].tolist() == ["10.5 ± 0.5", "15.8 ± 0.8", "34.0 ± 0.0", "40.0", 2]
+    assert shown.loc["M", "weight 10"] == "–"
+    assert "weight 10" not in generality.limit_table(made.everything(sweeps=False), weight=1, largest=10)
