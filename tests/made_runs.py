@@ -1,15 +1,16 @@
-"""Made-up runs for the ledger: tables in the shapes of a study's, from a few numbers a model."""
+"""Made-up runs for the ledger: tables in the shape of a study's, from a few numbers per model."""
 
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
 import pandas as pd
 
+from asymdistill.config.names import STUDENTS
 from asymdistill.config.profiles import load_settings
 from asymdistill.config.settings import Objective, Settings
 
 SEEDS = (42, 123, 456, 7, 8)
-WIDTHS = {"S": 1.0, "M": 2.0, "L": 4.0}
+WIDTHS = {label: width for width, label in STUDENTS.items()}
 OBJECTIVES = get_args(Objective)
 Values = dict[str, float | list[float]]
 
@@ -33,7 +34,7 @@ def run(profile: str = "cifar10-clip", overrides: dict[str, Any] | None = None, 
 
 
 def table(values: Values, column: str = "value", **cells: object) -> pd.DataFrame:
-    """One row a value: a number for the teacher, a list by seed for ``S``, ``L augmented`` or ``M infonce``."""
+    """One row per value: a number for the teacher, a list by seed for ``S``, ``L augmented`` or ``M infonce``."""
     rows = []
     for label, found in values.items():
         model, _, treatment = label.partition(" ")

@@ -121,7 +121,7 @@ def test_prose_that_names_a_verdict_by_itself_is_refused(page: str, words: str, 
     text = PAGE.format(words)
     (source / page).parent.mkdir(exist_ok=True)
     (source / page).write_text(notebook(text) if page.endswith("ipynb") else text, "utf-8")
-    with pytest.raises(InputError, match=rf"^{Path(page).name} names a verdict in '.*`claim = {said}`") as refused:
+    with pytest.raises(InputError, match=rf"^{Path(page).name} states a verdict in '.*`claim = {said}`") as refused:
         prose.check(source)
     assert "\n" not in str(refused.value)
 
@@ -176,7 +176,7 @@ def test_a_book_is_refused_before_anything_runs_and_when_the_ledger_says_otherwi
     ):
         build()
     page.write_text("# Front\n\nThe rank is reproduced.\n", "utf-8")
-    with pytest.raises(InputError, match=r"^index\.md names a verdict"):
+    with pytest.raises(InputError, match=r"^index\.md states a verdict"):
         build.check(source)
 
 

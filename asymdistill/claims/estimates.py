@@ -1,7 +1,7 @@
-"""Measured values by seed: means and intervals over seeds, and differences between two models seed by seed.
+"""Estimates by seed: means with confidence intervals over seeds, and paired differences between two models.
 
-The values of a model are a Series indexed by seed. The teacher has no seed: its Series has one value, and nothing in
-the index.
+The values of a model are a Series indexed by seed. The teacher has no seed: its Series has one value, at a missing
+index.
 """
 
 import math
@@ -9,16 +9,23 @@ from dataclasses import dataclass
 from typing import Self
 
 import pandas as pd
-import scipy.stats
+from scipy.special import stdtrit
 
 
 class NotMeasured(Exception):
-    """A run does not have what a claim takes; the message is a clause that says what is missing."""
+    """A run lacks what a claim needs; the message is a clause that says what is missing."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over seeds with Student's 95 % interval, NaN below two seeds. What has no seed counts 0 seeds."""
+    """A mean over seeds with Student's 95 % confidence interval.
+
+    Attributes:
+        mean: mean over seeds.
+        low: lower end of the interval; NaN below two seeds.
+        high: upper end of the interval; NaN below two seeds.
+        seeds: number of seeds; 0 for a value that has no seed.
+    """
 
     mean: float
     low: float = math.nan
@@ -27,21 +34,21 @@ class Estimate:
 
     @classmethod
     def of(cls, values: pd.Series) -> Self:
-        """Estimate from values by seed."""
+        """The estimate from values by seed."""
         mean, count = float(values.mean()), len(values)
         if has_no_seed(values):
             return cls(mean)
         if count < 2:
             return cls(mean, seeds=count)
-        half = float(scipy.stats.t.ppf(0.975, count - 1) * values.std(ddof=1) / math.sqrt(count))
+        half = float(stdtrit(count - 1, 0.975) * values.std(ddof=1) / math.sqrt(count))
         return cls(mean, mean - half, mean + half, count)
 
 
 def difference(first: pd.Series, second: pd.Series) -> pd.Series:
-    """``first - second``, seed by seed; a value that has no seed is set against each of the other's.
+    """``first - second``, paired by seed; a value without a seed is paired with every seed of the other model.
 
     Raises:
-        NotMeasured: they have no seed in common.
+        NotMeasured: the two have no seed in common.
     """
     if has_no_seed(second):
         return first - float(second.iloc[0])
@@ -53,22 +60,21 @@ def difference(first: pd.Series, second: pd.Series) -> pd.Series:
     return found
 
 
-def enough_seeds(*samples: pd.Series) -> None:
+def require_two_seeds(*estimates: pd.Series) -> None:
     """Refuse to compare trained models over fewer than two seeds.
 
     Raises:
-        NotMeasured: one seed only.
+        NotMeasured: one of them has a single seed.
     """
-    for values in samples:
-        if len(values) < 2 and not has_no_seed(values):
-            raise NotMeasured("with one seed a difference between trained models cannot be told from luck")
+    if any(len(values) < 2 and not has_no_seed(values) for values in estimates):
+        raise NotMeasured("with one seed a difference between trained models cannot be distinguished from chance")
 
 
 def has_no_seed(values: pd.Series) -> bool:
-    """Whether these are of a model that has no seed, such as the teacher."""
+    """Whether these are the values of a model without a seed, such as the teacher."""
     return bool(values.index.isna().all())
 
 
 def without_seed(value: float) -> pd.Series:
-    """A value that is of no seed."""
+    """A single value that belongs to no seed."""
     return pd.Series([value], index=pd.Index([pd.NA], name="seed"))

@@ -1,36 +1,51 @@
-"""What needs no run: arithmetic on the papers' own numbers, readings of their figures, and counted parameters.
+"""Facts that need no run: arithmetic on the papers' own numbers, readings of their figures, parameter counts.
 
-Each fact is a function of the ledger and of a subject, as ``quantities`` has them, so that a changed number of the
-papers changes what follows from it.
+Each fact is a function of the ledger and of a subject, so that a corrected number of the papers changes all that
+follows from it.
 """
 
 import math
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
-import pandas as pd
-import scipy.stats
+import numpy as np
+from scipy.special import stdtr
 
 from asymdistill.claims.estimates import NotMeasured
-from asymdistill.claims.ledger import plain
-from asymdistill.claims.quantities import AUGMENTED, Subject
-from asymdistill.config.names import TEACHER
-from asymdistill.models.students import parameter_count
+from asymdistill.claims.ledger import Claim
+from asymdistill.claims.quantities import Subject
+from asymdistill.config.names import AUGMENTED, STUDENTS, TEACHER
 
-CLIP = "ViT-B-32-quickgelu"  # open_clip's name of the first paper's teacher
-WIDTHS = {"S": 1, "M": 2, "L": 4}
+WIDTHS = {label: width for width, label in STUDENTS.items()}
+Ledger = Sequence[Claim]
+OUTPUTS = 512  # of the released notebook's students, as many as the teacher has
 
 
 class Fact(NamedTuple):
-    """A number that needs no run, and a clause that says what it follows from."""
+    """A number that needs no run, and a clause that says where it comes from."""
 
     value: float
     how: str
 
 
+class PublishedValue(NamedTuple):
+    """A published number of one model: its value, its standard deviation (ddof = 0) over seeds, and their number."""
+
+    value: float
+    spread: float
+    seeds: float
+
+
 class Welch(NamedTuple):
-    """Welch's test between two means: their difference, t, the two-sided p, and the seeds behind each mean."""
+    """Welch's test between two means.
+
+    Attributes:
+        difference: first mean minus the second.
+        t: the statistic.
+        p: the two-sided p-value.
+        seeds: number of seeds behind each mean.
+    """
 
     difference: float
     t: float
@@ -38,205 +53,231 @@ class Welch(NamedTuple):
     seeds: tuple[float, float]
 
 
-def welch(published: pd.DataFrame, first: str, second: str, *, sigma: float) -> Welch:
-    """Welch's t-test between two models from the paper's own means and spreads at one noise level.
+def welch(first: PublishedValue, second: PublishedValue) -> Welch:
+    """Welch's t-test between two published means.
 
-    The paper's spreads are numpy's default, with ddof = 0; the test wants ddof = 1.
+    A published spread s has ddof = 0, so that the squared standard error of a mean over n seeds is s² / (n - 1).
 
     Args:
-        published: accuracies that are no augmented model's, with columns model, sigma, value, spread and seeds.
-        first: a model.
-        second: the model whose mean is taken off.
-        sigma: standard deviation of the noise.
+        first: a mean with its spread and seeds.
+        second: the mean to subtract.
+
+    Raises:
+        NotMeasured: a mean of fewer than two seeds.
     """
-    at = published[published["sigma"] == sigma].set_index("model")
-    one, two = (
-        (row["value"], row["spread"] * math.sqrt(row["seeds"] / (row["seeds"] - 1)), row["seeds"])
-        for row in (at.loc[first], at.loc[second])
-    )
-    test = scipy.stats.ttest_ind_from_stats(*one, *two, equal_var=False)
-    return Welch(float(one[0] - two[0]), float(test.statistic), float(test.pvalue), (one[2], two[2]))
+    if min(first.seeds, second.seeds) < 2:
+        raise NotMeasured("Welch's test needs two seeds of each model")
+    errors = [own.spread**2 / (own.seeds - 1) for own in (first, second)]
+    squared = sum(errors)
+    freedom = squared**2 / (errors[0] ** 2 / (first.seeds - 1) + errors[1] ** 2 / (second.seeds - 1))
+    difference = first.value - second.value
+    t = difference / math.sqrt(squared)
+    return Welch(difference, t, float(2 * stdtr(freedom, -abs(t))), (first.seeds, second.seeds))
 
 
-@cache
-def teacher_parameters() -> tuple[int, int]:
-    """Parameters of CLIP ViT-B/32: of the whole, and of its image encoder; counted without any weights."""
-    import open_clip
-    import torch
+def student_parameters(width: float, outputs: int = OUTPUTS) -> int:
+    """Number of parameters of a student, by formula.
 
-    with torch.device("meta"):
-        clip = open_clip.CLIP(**open_clip.get_model_config(CLIP))
-    whole, image = (sum(weight.numel() for weight in part.parameters()) for part in (clip, clip.visual))
-    return whole, image
+    Three 3 x 3 convolutions with biases and batch normalisation, and a head of two linear layers with 512 hidden units.
+
+    Args:
+        width: width factor.
+        outputs: dimensions of the embedding.
+    """
+    channels = [3, *(int(width * base) for base in (16, 32, 64))]
+    blocks = sum(after * (9 * before + 3) for before, after in pairwise(channels))
+    return blocks + (16 * channels[-1] + 1) * 512 + (512 + 1) * outputs
 
 
-def parameters(ledger: pd.DataFrame, subject: Subject) -> Fact:
-    """Parameters of the teacher, or of a student as the released notebook makes it."""
+def clip_parameters() -> tuple[int, int]:
+    """Number of parameters of CLIP ViT-B/32, by formula: of the whole model, and of its image encoder alone.
+
+    Both towers are transformers of 12 blocks: 768 wide on 49 patches of 32 x 32 pixels and a class token, and 512 wide
+    on 77 tokens out of 49,408. Each ends in a projection to 512 dimensions.
+    """
+
+    def blocks(width: int) -> int:
+        return 12 * (12 * width**2 + 13 * width)  # attention 4 w² + 4 w, MLP 8 w² + 5 w, two normalisations 4 w
+
+    image = blocks(768) + 768 * (3 * 32**2 + 1 + 50 + 4 + 512)  # patches, class token, positions, 2 norms, projection
+    text = blocks(512) + 512 * (49408 + 77 + 2 + 512)  # tokens, positions, normalisation, projection
+    return image + text + 1, image  # the temperature belongs to neither
+
+
+def _parameters(ledger: Ledger, subject: Subject) -> Fact:
+    """Parameters of the teacher, or of a student as the released notebook builds it."""
     if subject.model == TEACHER:
-        whole, image = teacher_parameters()
+        whole, image = clip_parameters()
         return Fact(whole, f"both towers are counted; the image encoder, which is what is used, has {image:,}")
     width = WIDTHS[subject.model]
-    return Fact(parameter_count(width), f"this is width {width} of the released notebook's family, with 512 outputs")
+    how = f"this is width {width:g} of the released notebook's family, with {OUTPUTS} outputs"
+    return Fact(student_parameters(width), how)
 
 
-def size_factor(ledger: pd.DataFrame, subject: Subject) -> Fact:
-    """How many times as many parameters the largest student has as the smallest."""
-    small, large = (parameter_count(WIDTHS[model]) for model in ("S", "L"))
+def _size_factor(ledger: Ledger, subject: Subject) -> Fact:
+    """Ratio of the parameters of the largest student to those of the smallest."""
+    small, large = (student_parameters(WIDTHS[model]) for model in ("S", "L"))
     return Fact(large / small, f"{large:,} parameters over {small:,}")
 
 
-def published_rank(ledger: pd.DataFrame, subject: Subject) -> Fact:
+def _published_rank(ledger: Ledger, subject: Subject) -> Fact:
     """A model's effective rank in the paper's table."""
-    return Fact(number(ledger, "effective_rank", subject), "as Table I has it")
+    return Fact(published_value(ledger, "effective_rank", subject).value, "as Table I has it")
 
 
-def notebook_rank(ledger: pd.DataFrame, subject: Subject) -> Fact:
-    """Student M's effective rank as the released notebook prints it."""
-    return Fact(_value(ledger, "v1-notebook-rank-m"), "as printed there")
-
-
-def published_reduction(ledger: pd.DataFrame, subject: Subject) -> Fact:
+def _published_reduction(ledger: Ledger, subject: Subject) -> Fact:
     """By how many percent the published rank of a student is below the teacher's."""
-    own, whole = (number(ledger, "effective_rank", who) for who in (subject, Subject(TEACHER)))
-    return Fact(100 * (1 - own / whole), f"{own:g} against {whole:g}")
+    own, teacher = (published_value(ledger, "effective_rank", who).value for who in (subject, Subject(TEACHER)))
+    return Fact(100 * (1 - own / teacher), f"{own:g} against {teacher:g}")
 
 
-def published_expansion(ledger: pd.DataFrame, subject: Subject) -> Fact:
-    """The factor between the second paper's two effective ranks on CIFAR-10."""
+def published_expansion(ledger: Ledger) -> Fact:
+    """Ratio of the second paper's two effective ranks on CIFAR-10."""
     before, after = (_value(ledger, name) for name in ("v2-baseline-rank", "v2-infonce-rank"))
     return Fact(after / before, f"{after:g} over {before:g}")
 
 
-def figure_share(ledger: pd.DataFrame, subject: Subject) -> Fact:
-    """Share of the students' variance at 20 components, read off the released figure."""
-    return Fact(_value(ledger, "v1-figure-share-20"), "read off the released figure")
+def _seed_mean(ledger: Ledger, subject: Subject) -> Fact:
+    """Mean of the accuracies that the notebook prints for single seeds."""
+    values = _of_single_seeds(ledger, subject)
+    return Fact(float(np.mean(values)), f"the mean of {', '.join(f'{value:g}' for value in values)}")
 
 
-def figure_components(ledger: pd.DataFrame, subject: Subject) -> Fact:
-    """Components at which 90 % of the students' variance is passed, read off the released figure."""
-    return Fact(_value(ledger, "v1-figure-components-90"), "read off the released figure")
+def _seed_spread(ledger: Ledger, subject: Subject) -> Fact:
+    """Standard deviation, ddof = 0, of the accuracies that the notebook prints for single seeds."""
+    values = _of_single_seeds(ledger, subject)
+    how = f"the standard deviation, ddof = 0, of {', '.join(f'{value:g}' for value in values)}"
+    return Fact(float(np.std(values)), how)
 
 
-def seed_mean(ledger: pd.DataFrame, subject: Subject) -> Fact:
-    """Mean of the accuracies that the notebook prints seed by seed."""
-    values = _by_seed(ledger, subject)
-    return Fact(values.mean(), f"the mean of {_listed(values)}")
-
-
-def seed_spread(ledger: pd.DataFrame, subject: Subject) -> Fact:
-    """Standard deviation, ddof = 0, of the accuracies that the notebook prints seed by seed."""
-    values = _by_seed(ledger, subject)
-    return Fact(values.std(ddof=0), f"the standard deviation, ddof = 0, of {_listed(values)}")
-
-
-def significance(ledger: pd.DataFrame, subject: Subject) -> Fact:
-    """The p of Welch's test between the published accuracies of students S and L."""
-    table = plain(ledger)
-    table = table[(table["quantity"] == "accuracy") & ~table["augmented"].astype(bool)]
-    test = welch(table, "S", "L", sigma=subject.sigma)
+def significance(ledger: Ledger, sigma: float) -> Fact:
+    """The p-value of Welch's test between the published accuracies of students S and L at one noise level."""
+    test = welch(*(published_value(ledger, "accuracy", Subject(model, sigma=sigma)) for model in ("S", "L")))
     one, other = test.seeds
     how = f"t = {test.t:.2f} for a difference of {test.difference:.2f} points, over {one:.0f} and {other:.0f} seeds"
     return Fact(test.p, how)
 
 
-def published_gain(ledger: pd.DataFrame, subject: Subject) -> Fact:
+def _published_gain(ledger: Ledger, subject: Subject) -> Fact:
     """Points of published accuracy that a treatment adds."""
-    treated, bare = (entry(ledger, "accuracy", who) for who in (subject, Subject(subject.model, "", subject.sigma)))
+    treated = published_value(ledger, "accuracy", subject)
+    plain = published_value(ledger, "accuracy", Subject(subject.model, "", subject.sigma))
     how = (
-        f"{treated['value']:.2f} from {treated['seeds']:.0f} seed, against {bare['value']:.2f} ± {bare['spread']:.2f} "
-        f"from {bare['seeds']:.0f}"
+        f"{treated.value:.2f} from {treated.seeds:.0f} seed, against {plain.value:.2f} ± {plain.spread:.2f} "
+        f"from {plain.seeds:.0f}"
     )
-    return Fact(treated["value"] - bare["value"], how)
+    return Fact(treated.value - plain.value, how)
 
 
-def published_restored(ledger: pd.DataFrame, subject: Subject) -> Fact:
-    """How many percent of the way from a student's published accuracy to the teacher's its treatment goes."""
-    whole = number(ledger, "accuracy", Subject(TEACHER, "", subject.sigma))
-    bare = number(ledger, "accuracy", Subject(subject.model, "", subject.sigma))
-    gain = published_gain(ledger, subject)
-    return Fact(100 * gain.value / (whole - bare), f"{gain.how}, and {whole:g} for the teacher")
+def _published_restored(ledger: Ledger, subject: Subject) -> Fact:
+    """Share of the gap between a student's published accuracy and the teacher's that its treatment closes, in %."""
+    teacher = published_value(ledger, "accuracy", Subject(TEACHER, "", subject.sigma)).value
+    plain = published_value(ledger, "accuracy", Subject(subject.model, "", subject.sigma)).value
+    gain = _published_gain(ledger, subject)
+    return Fact(100 * gain.value / (teacher - plain), f"{gain.how}, and {teacher:g} for the teacher")
 
 
-def information_seeds(ledger: pd.DataFrame, subject: Subject) -> Fact:
+def _information_seeds(ledger: Ledger, subject: Subject) -> Fact:
     """Fewest seeds behind a published InfoNCE or uniformity loss."""
-    table = plain(ledger)
-    return _fewest(table[table["quantity"].isin(["info_nce", "uniformity"])])
+    return _fewest_seeds([claim for claim in ledger if claim.quantity in ("info_nce", "uniformity")])
 
 
-def augmentation_seeds(ledger: pd.DataFrame, subject: Subject) -> Fact:
+def _augmentation_seeds(ledger: Ledger, subject: Subject) -> Fact:
     """Fewest seeds behind a published accuracy with augmentation."""
-    table = plain(ledger)
-    return _fewest(table[table["augmented"].astype(bool)])
+    return _fewest_seeds([claim for claim in ledger if claim.augmented])
 
 
-def _fewest(entries: pd.DataFrame) -> Fact:
-    return Fact(entries["seeds"].min(), f"the fewest behind any of {len(entries)} published numbers")
+def _fewest_seeds(claims: Ledger) -> Fact:
+    seeds = [claim.seeds for claim in claims if claim.is_model_value and claim.seeds is not None]
+    return Fact(min(seeds, default=math.nan), f"the fewest behind any of {len(seeds)} published numbers")
 
 
-def _value(ledger: pd.DataFrame, name: str) -> float:
-    found = ledger.loc[ledger["id"] == name, "value"]
-    if found.empty:
-        raise NotMeasured(f"the ledger has no claim {name}")
-    return float(found.iloc[0])
+def _reading(claim: str, how: str) -> Callable[[Ledger, Subject], Fact]:
+    """A number that was read off a figure or the notebook: the value of another claim."""
+    return lambda ledger, subject: Fact(_value(ledger, claim), how)
 
 
-def entry(ledger: pd.DataFrame, quantity: str, subject: Subject) -> pd.Series:
-    """The entry that holds the paper's number of a quantity of a model.
+def _value(ledger: Ledger, name: str) -> float:
+    """The value of a claim by its id."""
+    for claim in ledger:
+        if claim.id == name and claim.value is not None:
+            return claim.value
+    raise NotMeasured(f"the ledger has no claim {name}")
+
+
+def published_value(ledger: Ledger, quantity: str, subject: Subject) -> PublishedValue:
+    """The paper's number for a quantity of a model over all seeds.
 
     Raises:
         NotMeasured: the paper gives none.
     """
-    table = plain(ledger)
-    found = table[
-        (table["quantity"] == quantity)
-        & (table["model"] == subject.model)
-        & (table["augmented"] == (subject.treatment == AUGMENTED))
-        & (table["sigma"].fillna(0.0) == subject.sigma)
+    wanted = (quantity, subject.model, subject.treatment == AUGMENTED, subject.sigma)
+    for claim in ledger:
+        if claim.is_model_value and (claim.quantity, claim.model, claim.augmented, claim.sigma or 0.0) == wanted:
+            return PublishedValue(
+                *(math.nan if one is None else one for one in (claim.value, claim.spread, claim.seeds))
+            )
+    raise NotMeasured(f"the ledger has no {quantity.replace('_', ' ')} of {subject.model}")
+
+
+def _of_single_seeds(ledger: Ledger, subject: Subject) -> list[float]:
+    """The accuracies of a model that the notebook prints for single seeds."""
+    values = [
+        claim.value
+        for claim in ledger
+        if (claim.quantity, claim.model) == ("accuracy", subject.model) and claim.seed is not None
+        if claim.value is not None
     ]
-    if found.empty:
-        raise NotMeasured(f"the ledger has no {quantity.replace('_', ' ')} of {subject.model}")
-    return found.iloc[0]
-
-
-def number(ledger: pd.DataFrame, quantity: str, subject: Subject) -> float:
-    """The paper's number of a quantity of a model; raises as ``entry`` does."""
-    return float(entry(ledger, quantity, subject)["value"])
-
-
-def _by_seed(ledger: pd.DataFrame, subject: Subject) -> pd.Series:
-    of_seeds = ledger[(ledger["quantity"] == "accuracy") & ledger["seed"].notna()]
-    values = of_seeds.loc[of_seeds["model"] == subject.model, "value"]
-    if values.empty:
+    if not values:
         raise NotMeasured(f"the ledger has no accuracy of a single seed of {subject.model}")
     return values
 
 
-def _listed(values: pd.Series) -> str:
-    return ", ".join(f"{value:g}" for value in values)
+class StaticQuantity(NamedTuple):
+    """How a fact is found and worded.
 
+    Attributes:
+        find: computes it from the ledger.
+        words: the quantity in words, with braces in place of the model.
+        digits: decimals to show.
+    """
 
-class Static(NamedTuple):
-    """How a fact is found; how it is told, in words with braces for the model, and with how many decimals."""
-
-    find: Callable[[pd.DataFrame, Subject], Fact]
+    find: Callable[[Ledger, Subject], Fact]
     words: str
     digits: int = 2
 
 
-FACTS: dict[str, Static] = {
-    "parameters": Static(parameters, "the number of parameters of {}", 0),
-    "size_factor": Static(size_factor, "the factor in size between students S and L"),
-    "published_rank": Static(published_rank, "the published effective rank of {}"),
-    "notebook_rank": Static(notebook_rank, "the notebook's effective rank of {}", 3),
-    "published_reduction": Static(published_reduction, "the published loss of dimensions, in percent, of {}"),
-    "published_expansion": Static(published_expansion, "the factor between the published ranks"),
-    "figure_share": Static(figure_share, "the share at 20 components"),
-    "figure_components": Static(figure_components, "the number of components for 90 %", 0),
-    "seed_mean": Static(seed_mean, "the mean accuracy of {}", 3),
-    "seed_spread": Static(seed_spread, "the spread of the accuracies of {}", 3),
-    "significance": Static(significance, "the p of Welch's test between students S and L", 3),
-    "published_gain": Static(published_gain, "the published gain in accuracy of {}"),
-    "published_restored": Static(published_restored, "the part of the gap to the teacher, in percent, closed by {}", 1),
-    "information_seeds": Static(information_seeds, "the number of seeds behind InfoNCE and uniformity", 0),
-    "augmentation_seeds": Static(augmentation_seeds, "the number of seeds behind the augmentation control", 0),
+_FIGURE = "read off the released figure"
+FACTS: dict[str, StaticQuantity] = {
+    "parameters": StaticQuantity(_parameters, "the number of parameters of {}", 0),
+    "size_factor": StaticQuantity(_size_factor, "the factor in size between students S and L"),
+    "published_rank": StaticQuantity(_published_rank, "the published effective rank of {}"),
+    "notebook_rank": StaticQuantity(
+        _reading("v1-notebook-rank-m", "as printed there"), "the notebook's effective rank of {}", 3
+    ),
+    "published_reduction": StaticQuantity(
+        _published_reduction, "the published percentage of effective dimensions lost by {}"
+    ),
+    "published_expansion": StaticQuantity(
+        lambda ledger, subject: published_expansion(ledger), "the factor between the published ranks"
+    ),
+    "figure_share": StaticQuantity(_reading("v1-figure-share-20", _FIGURE), "the share at 20 components"),
+    "figure_components": StaticQuantity(
+        _reading("v1-figure-components-90", _FIGURE), "the number of components for 90 %", 0
+    ),
+    "seed_mean": StaticQuantity(_seed_mean, "the mean accuracy of {}", 3),
+    "seed_spread": StaticQuantity(_seed_spread, "the spread of the accuracies of {}", 3),
+    "significance": StaticQuantity(
+        lambda ledger, subject: significance(ledger, subject.sigma),
+        "the p-value of Welch's test between students S and L",
+        3,
+    ),
+    "published_gain": StaticQuantity(_published_gain, "the published gain in accuracy of {}"),
+    "published_restored": StaticQuantity(
+        _published_restored, "the published percentage of the gap to the teacher closed by {}", 1
+    ),
+    "information_seeds": StaticQuantity(
+        _information_seeds, "the number of seeds behind the InfoNCE and uniformity losses", 0
+    ),
+    "augmentation_seeds": StaticQuantity(_augmentation_seeds, "the number of seeds behind the augmentation control", 0),
 }

@@ -1,20 +1,20 @@
-"""How claims are judged: six tests, one rule of decision each.
+"""How claims are judged: six tests, one decision rule each.
 
-The measured value of a model is the mean over its seeds; that of a claim about several models is the least favourable
-of theirs. Its interval is Student's at 95 % over seeds, and for two models that of their differences seed by seed. It
-shows how sure a value is, and only ``order`` takes it into its decision.
+The measured value of a model is its mean over seeds; that of a claim about several models is the least favourable of
+theirs. The interval is Student's 95 % confidence interval over seeds; for two models, that of their differences, paired
+by seed. It shows how certain a value is, and only ``order`` uses it in the decision.
 
-- ``equal``: the measured value lies within the tolerance of the paper's.
+- ``equal``: the measured value is within the tolerance of the paper's value.
 - ``count``: the same for numbers that are counted and have no seeds; the paper rounds them.
-- ``at_least``, ``at_most``: the measured value is not below, or not above, the limit: the paper's value where it gives
-  one. Here there is a tolerance only where the entry has one.
+- ``at_least``, ``at_most``: the measured value is not below, or not above, the limit: the paper's value if it gives
+  one. There is a tolerance only if the entry has one.
 - ``same``: the two models that are furthest apart are within the tolerance of each other.
-- ``order``: the models are listed from the least to the greatest value claimed. Each is above the one before it, and
+- ``order``: the models are listed from the lowest to the highest claimed value. Each is above the one before it, and
   the interval of the difference between the last and the first excludes 0.
 
-The tolerance is twice the paper's spread, and 5 % of the paper's value where it gives no spread; an entry that has
-another one says why. Trained students are compared over at least two seeds: with one, a difference between them cannot
-be told from luck, and nothing is decided.
+The tolerance is twice the paper's spread, or 5 % of the paper's value if it gives no spread; an entry with another one
+says why. Trained students are compared over at least two seeds: with one, a difference between them cannot be
+distinguished from chance, and nothing is decided.
 """
 
 import math
@@ -24,23 +24,23 @@ from itertools import pairwise, permutations
 
 import pandas as pd
 
-from asymdistill.claims.estimates import Estimate, difference, enough_seeds
+from asymdistill.claims.estimates import Estimate, difference, require_two_seeds
 from asymdistill.claims.ledger import Claim
 
-REPRODUCED, NOT_REPRODUCED, NOT_TESTABLE = "reproduced", "not reproduced", "not testable here"
-ROUNDING = 1e-9  # so that a value on a limit is within it
-Samples = Mapping[str, pd.Series]
+VERDICTS = REPRODUCED, NOT_REPRODUCED, NOT_TESTABLE = "reproduced", "not reproduced", "not testable here"
+ROUNDING = 1e-9  # a value exactly on a limit is within it
+ByModel = Mapping[str, pd.Series]
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What was found of a claim.
+class Judgement:
+    """The outcome of a test.
 
     Attributes:
-        holds: whether it is reproduced.
-        model: whose value decides, in words; of two that are compared, the greater.
+        holds: whether the claim is reproduced.
+        model: the model whose value decides, in words; of two that are compared, the one with the greater value.
         estimate: the measured value.
-        sentence: what was seen, with the numbers.
+        sentence: what was measured, with the numbers.
     """
 
     holds: bool
@@ -50,27 +50,27 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Words:
-    """How a claim's numbers are told.
+class Wording:
+    """How the numbers of a claim are put into words.
 
     Attributes:
-        measured: what a number is, with braces for the model: ``the effective rank of {}``.
-        digits: decimals.
+        quantity: the quantity, with braces in place of the model: ``the effective rank of {}``.
+        digits: decimals to show.
     """
 
-    measured: str
+    quantity: str
     digits: int
 
-    def what(self, model: str, *others: str) -> str:
-        """What a number is of: one model, or one less another."""
-        return self.measured.format(" less that of ".join([model, *others]))
+    def of(self, model: str, *others: str) -> str:
+        """The quantity of one model, or its difference from that of others."""
+        return self.quantity.format(" minus that of ".join([model, *others]))
 
     def number(self, value: float, *, sign: bool = False) -> str:
-        """One number, with thousands apart."""
+        """One number, with thousands separators."""
         return f"{value:{'+' if sign else ''},.{self.digits}f}"
 
     def estimate(self, found: Estimate, *, sign: bool = False) -> str:
-        """A mean, with its interval and seeds where it has them."""
+        """A mean, with its interval and number of seeds if it has them."""
         mean = self.number(found.mean, sign=sign)
         if found.seeds == 0:
             return mean
@@ -80,92 +80,92 @@ class Words:
         return f"{mean} (95 % interval {low} to {high}, {found.seeds} seeds)"
 
 
-def judge(claim: Claim, samples: Samples, words: Words) -> Finding:
+def judge(claim: Claim, values: ByModel, wording: Wording) -> Judgement:
     """Judge a claim by the values of its models.
 
     Args:
-        claim: what is claimed.
-        samples: values by seed of each model that it speaks of, in its order, by the model's name in words.
-        words: how they are told.
+        claim: the claim.
+        values: values by seed for each of its models, in the order of the claim, by the model's name in words.
+        wording: how numbers are put into words.
 
     Raises:
         NotMeasured: too few seeds.
     """
-    return _RULES[claim.test](claim, samples, words)
+    return _RULES[claim.test](claim, values, wording)
 
 
-def _equal(claim: Claim, samples: Samples, words: Words) -> Finding:
+def _equal(claim: Claim, values: ByModel, wording: Wording) -> Judgement:
     assert claim.value is not None
     assert claim.allowed is not None
     value, allowed = claim.value, claim.allowed
-    name = max(samples, key=lambda own: abs(samples[own].mean() - value))
-    found = Estimate.of(samples[name])
+    model = max(values, key=lambda name: abs(values[name].mean() - value))
+    found = Estimate.of(values[model])
     holds = abs(found.mean - value) <= allowed + ROUNDING
-    within = f"{'within' if holds else 'not within'} {words.number(allowed)} of {words.number(value)}"
-    sure = _unless_sure(found, value - allowed, value + allowed)
-    return Finding(holds, name, found, f"{_of(name, samples, words)} {words.estimate(found)}, {within}{sure}")
+    within = f"{'within' if holds else 'not within'} {wording.number(allowed)} of {wording.number(value)}"
+    doubt = _straddling(found, value - allowed, value + allowed)
+    return Judgement(holds, model, found, f"{_of(model, values, wording)} {wording.estimate(found)}, {within}{doubt}")
 
 
-def _threshold(claim: Claim, samples: Samples, words: Words) -> Finding:
+def _threshold(claim: Claim, values: ByModel, wording: Wording) -> Judgement:
     limit, below = claim.limit if claim.value is None else claim.value, claim.test == "at_most"
     assert limit is not None
     limit += (claim.tolerance or 0.0) * (1 if below else -1)
-    name = (max if below else min)(samples, key=lambda own: samples[own].mean())
-    found = Estimate.of(samples[name])
+    model = (max if below else min)(values, key=lambda name: values[name].mean())
+    found = Estimate.of(values[model])
     holds = found.mean <= limit + ROUNDING if below else found.mean >= limit - ROUNDING
-    side = f"{'' if holds else 'not '}{'at most' if below else 'at least'} {words.number(limit)}"
-    sure = _unless_sure(found, -math.inf if below else limit, limit if below else math.inf)
-    return Finding(holds, name, found, f"{_of(name, samples, words)} {words.estimate(found)}, {side}{sure}")
+    side = f"{'' if holds else 'not '}{'at most' if below else 'at least'} {wording.number(limit)}"
+    doubt = _straddling(found, -math.inf if below else limit, limit if below else math.inf)
+    return Judgement(holds, model, found, f"{_of(model, values, wording)} {wording.estimate(found)}, {side}{doubt}")
 
 
-def _same(claim: Claim, samples: Samples, words: Words) -> Finding:
+def _same(claim: Claim, values: ByModel, wording: Wording) -> Judgement:
     assert claim.allowed is not None
-    enough_seeds(*samples.values())
-    apart = {pair: difference(samples[pair[0]], samples[pair[1]]) for pair in permutations(samples, 2)}
+    require_two_seeds(*values.values())
+    apart = {pair: difference(values[pair[0]], values[pair[1]]) for pair in permutations(values, 2)}
     above, below = max(apart, key=lambda pair: apart[pair].mean())
-    enough_seeds(apart[above, below])
+    require_two_seeds(apart[above, below])
     found = Estimate.of(apart[above, below])
     holds = found.mean <= claim.allowed + ROUNDING
-    within = f"{'within' if holds else 'more than'} the {words.number(claim.allowed)} allowed"
-    sure = _unless_sure(found, -claim.allowed, claim.allowed)
-    text = f"{_worst(samples, 2)}{words.what(above, below)} is {words.estimate(found)}, {within}{sure}"
-    return Finding(holds, above, found, text)
+    within = f"{'within' if holds else 'more than'} the {wording.number(claim.allowed)} allowed"
+    doubt = _straddling(found, -claim.allowed, claim.allowed)
+    text = f"{_worst(values, 2)}{wording.of(above, below)} is {wording.estimate(found)}, {within}{doubt}"
+    return Judgement(holds, above, found, text)
 
 
-def _order(claim: Claim, samples: Samples, words: Words) -> Finding:
-    enough_seeds(*samples.values())
-    least, *_, greatest = samples
-    values = difference(samples[greatest], samples[least])
-    enough_seeds(values)
-    found = Estimate.of(values)
-    text = f"{words.what(greatest, least)} is {words.estimate(found, sign=True)}"
+def _order(claim: Claim, values: ByModel, wording: Wording) -> Judgement:
+    require_two_seeds(*values.values())
+    lowest, *_, highest = values
+    apart = difference(values[highest], values[lowest])
+    require_two_seeds(apart)
+    found = Estimate.of(apart)
+    text = f"{wording.of(highest, lowest)} is {wording.estimate(found, sign=True)}"
     if not found.low > 0:
-        seen = "the opposite of what is claimed" if found.high < 0 else "which cannot be told from no difference"
-        return Finding(False, greatest, found, f"{text}, {seen}")
-    for lower, upper in pairwise(samples):
-        step = float(difference(samples[upper], samples[lower]).mean())
+        seen = "the opposite of what is claimed" if found.high < 0 else "which is indistinguishable from no difference"
+        return Judgement(False, highest, found, f"{text}, {seen}")
+    for lower, upper in pairwise(values):
+        step = float(difference(values[upper], values[lower]).mean())
         if step <= 0:
-            broken = f"{words.what(upper, lower)} is {words.number(step, sign=True)}"
-            return Finding(False, greatest, found, f"{text}, but {broken}")
-    return Finding(True, greatest, found, f"{text}, as claimed")
+            broken = f"{wording.of(upper, lower)} is {wording.number(step, sign=True)}"
+            return Judgement(False, highest, found, f"{text}, but {broken}")
+    return Judgement(True, highest, found, f"{text}, as claimed")
 
 
-def _of(name: str, samples: Samples, words: Words) -> str:
-    """The start of a sentence on the one value that decides."""
-    return f"{_worst(samples, 1)}{words.what(name)} is"
+def _of(model: str, values: ByModel, wording: Wording) -> str:
+    """The start of a sentence about the one value that decides."""
+    return f"{_worst(values, 1)}{wording.of(model)} is"
 
 
-def _worst(samples: Samples, needed: int) -> str:
-    return "At worst, " if len(samples) > needed else ""
+def _worst(values: ByModel, needed: int) -> str:
+    return "At worst, " if len(values) > needed else ""
 
 
-def _unless_sure(found: Estimate, low: float, high: float) -> str:
-    """A clause where the interval is partly within and partly beyond what is allowed."""
+def _straddling(found: Estimate, low: float, high: float) -> str:
+    """A clause for an interval that is partly within and partly outside what is allowed."""
     straddles = found.low < low < found.high or found.low < high < found.high
-    return "; its interval reaches to both sides of that limit" if straddles else ""
+    return "; its interval extends to both sides of that limit" if straddles else ""
 
 
-_RULES: dict[str, Callable[[Claim, Samples, Words], Finding]] = {
+_RULES: dict[str, Callable[[Claim, ByModel, Wording], Judgement]] = {
     "equal": _equal,
     "count": _equal,
     "at_least": _threshold,

@@ -1,4 +1,4 @@
-"""Values by seed: means and Student's intervals, and differences seed by seed."""
+"""Estimates by seed: means with Student's intervals, and paired differences."""
 
 import math
 
@@ -9,7 +9,14 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asymdistill.claims.estimates import Estimate, NotMeasured, difference, enough_seeds, has_no_seed, without_seed
+from asymdistill.claims.estimates import (
+    Estimate,
+    NotMeasured,
+    difference,
+    has_no_seed,
+    require_two_seeds,
+    without_seed,
+)
 
 finite = st.floats(-1e3, 1e3)
 
@@ -64,6 +71,6 @@ def test_a_difference_changes_its_sign_with_the_order(first: dict[int, float], s
 
 
 def test_trained_models_are_compared_over_two_seeds_or_more() -> None:
-    enough_seeds(by_seed(s1=1.0, s2=2.0), without_seed(3.0))
+    require_two_seeds(by_seed(s1=1.0, s2=2.0), without_seed(3.0))
     with pytest.raises(NotMeasured, match="with one seed"):
-        enough_seeds(without_seed(3.0), by_seed(s1=1.0))
+        require_two_seeds(without_seed(3.0), by_seed(s1=1.0))

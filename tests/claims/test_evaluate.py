@@ -8,7 +8,7 @@ from conftest import threads
 from made_runs import accuracies, control, of_components, ranks, run, table
 
 from asymdistill.claims import evaluate
-from asymdistill.models import students
+from asymdistill.claims.facts import student_parameters
 from asymdistill.runtime.errors import InputError
 from asymdistill.study.study import Study
 
@@ -70,17 +70,21 @@ def test_without_a_run_exactly_the_static_claims_are_judged(without_run: pd.Data
     assert (tested["evidence"] == "static").all()
 
 
-def test_another_data_set_is_named_as_the_evidence(on_small: pd.DataFrame) -> None:
+def test_another_data_set_is_named_as_the_evidence(on_small: pd.DataFrame, small_study: Study) -> None:
     tested = on_small[(on_small["evidence"] != "static") & (on_small["verdict"] != "not testable here")]
     assert not tested.empty
-    assert tested["reason"].str.endswith(". Evidence from data set scenes with teacher embedded.").all()
+    assert (
+        tested["reason"]
+        .str.endswith(f". Evidence from data set scenes with teacher {small_study.settings.teacher}.")
+        .all()
+    )
 
 
 def test_what_the_small_study_lacks_is_said(on_small: pd.DataFrame) -> None:
     reason = on_small.set_index("id")["reason"]
     assert reason["v1-order-infonce"] == "This run has no student L."
     assert reason["v1-students-fall-s-0.1"] == "This run has no sigma 0.1."
-    assert reason["v2-expansion"] == "No student of this run was trained with InfoNCE."
+    assert reason["v2-expansion"] == "No student of this run was trained on cosine with InfoNCE."
     assert reason["v1-bottleneck-absolute"] == "This run has no control underfitting."
     assert "profile cifar10-clip, and this run has data set scenes" in reason["v1-rank-s"]
     assert "without a seed" in reason["v1-locked-noise"]
@@ -176,10 +180,10 @@ def test_infonce_is_testable_as_soon_as_a_table_has_it() -> None:
     found = one(run(spectrum=both), "v2-expansion")
     assert (found["verdict"], found["measured"], found["seeds"]) == ("reproduced", pytest.approx(2.4), 2)
     gone = one(run(spectrum=both[~both["objective"].eq("infonce")]), "v2-expansion")
-    assert gone["reason"] == "No student of this run was trained with InfoNCE."
+    assert gone["reason"] == "No student of this run was trained on cosine with InfoNCE."
 
 
-# Tests by name, on numbers with known answers; the rules themselves are in test_judging
+# Tests by name, on numbers with known answers; the rules themselves are in test_rules
 
 
 def test_a_measured_value_comes_with_students_interval() -> None:
@@ -284,7 +288,7 @@ def test_a_teacher_that_stays_robust_at_low_rank_refutes_that_rank_causes_fragil
     robust, fragile = (one(fall_of(cut), "v1-rank-causes-robustness-0.1") for cut in (5.0, 20.0))
     assert (robust["verdict"], robust["measured"]) == ("not reproduced", pytest.approx(-11.0))
     assert (fragile["verdict"], fragile["measured"]) == ("reproduced", pytest.approx(4.0))
-    assert "of the teacher cut to its top 16 components less that of student S at sigma = 0.1" in robust["reason"]
+    assert "of the teacher cut to its top 16 components minus that of student S at sigma = 0.1" in robust["reason"]
 
 
 def longer(late: list[float]) -> object:
@@ -351,9 +355,9 @@ def test_a_changed_number_flips_the_verdict_of_a_run(everything: object, name: s
     ("name", "changes"),
     [
         ("v1-size-teacher", {"value": 151_277_313}),
-        ("v1-size-s", {"value": students.parameter_count(1)}),
-        ("v1-size-m", {"value": students.parameter_count(2)}),
-        ("v1-size-l", {"value": students.parameter_count(4)}),
+        ("v1-size-s", {"value": student_parameters(1)}),
+        ("v1-size-m", {"value": student_parameters(2)}),
+        ("v1-size-l", {"value": student_parameters(4)}),
         ("v1-size-factor", {"value": 3.37}),
         ("v1-rank-16-published", {"value": 14}),
         ("v1-rank-m-notebook", {"value": 16.63}),

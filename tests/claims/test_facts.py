@@ -1,4 +1,4 @@
-"""What needs no run: each number against its own computation from the papers' numbers, typed here again."""
+"""Facts that need no run: each number against a computation from the papers' numbers, typed here again."""
 
 import math
 
@@ -6,52 +6,48 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from asymdistill.claims import evaluate, facts
-from asymdistill.claims.facts import FACTS
-from asymdistill.claims.quantities import NotMeasured, Subject
-from asymdistill.models import students
+from asymdistill.claims import evaluate, facts, ledger
+from asymdistill.claims.estimates import NotMeasured
+from asymdistill.claims.facts import FACTS, PublishedValue
+from asymdistill.claims.quantities import Subject
+from asymdistill.models.students import ScalableCNN
 
 SEEDS = {"S": (71.08, 70.58, 71.66), "M": (72.48, 72.84, 71.65), "L": (73.21, 72.33, 73.28)}
 
 
 def fact(name: str, label: str = "students", sigma: float | None = None) -> facts.Fact:
-    return FACTS[name].find(evaluate.load(), Subject.parse(label, sigma))
+    return FACTS[name].find(ledger.paper_claims(), Subject.parse(label, sigma))
 
 
-def test_the_teachers_parameters_are_those_of_its_layers() -> None:
-    """Counted by hand: CLIP ViT-B/32 has 12 blocks of width 768 for images, 12 of width 512 for text."""
-
-    def block(width: int) -> int:
-        attention = 4 * width * width + 4 * width
-        mlp = 8 * width * width + 5 * width
-        return attention + mlp + 4 * width
-
-    image = 12 * block(768) + 3 * 32 * 32 * 768 + 768 + 50 * 768 + 4 * 768 + 768 * 512
-    text = 12 * block(512) + 49408 * 512 + 77 * 512 + 2 * 512 + 512 * 512
-    assert facts.teacher_parameters() == (image + text + 1, image)
-    assert fact("parameters", "teacher").value == image + text + 1
-    assert f"{image:,}" in fact("parameters", "teacher").how
+def parameters(network: torch.nn.Module) -> int:
+    return sum(weight.numel() for weight in network.parameters())
 
 
-def test_no_weights_are_made_to_count_the_teacher(monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[torch.device] = []
-    original = torch.nn.Linear.__init__
+def test_the_teachers_parameters_are_those_of_open_clips_network() -> None:
+    import open_clip
 
-    def spy(self: torch.nn.Linear, *args: object, **kwargs: object) -> None:
-        original(self, *args, **kwargs)  # type: ignore[arg-type]
-        made.append(self.weight.device)
-
-    monkeypatch.setattr(torch.nn.Linear, "__init__", spy)
-    facts.teacher_parameters.cache_clear()
-    facts.teacher_parameters()
-    assert {device.type for device in made} == {"meta"}
+    with torch.device("meta"):
+        clip = open_clip.CLIP(**open_clip.get_model_config("ViT-B-32-quickgelu"))
+    assert facts.clip_parameters() == (parameters(clip), parameters(clip.visual))
+    assert fact("parameters", "teacher").value == parameters(clip)
+    assert f"{parameters(clip.visual):,}" in fact("parameters", "teacher").how
 
 
-@pytest.mark.parametrize(("model", "width"), [("S", 1), ("M", 2), ("L", 4)])
-def test_the_students_parameters_are_those_of_a_real_network(model: str, width: int) -> None:
-    network = students.ScalableCNN(width, 512)
-    assert fact("parameters", model).value == sum(weight.numel() for weight in network.parameters())
+@pytest.mark.parametrize("outputs", [512, 384])
+@pytest.mark.parametrize("width", [0.5, 1, 1.1, 2, 3, 4, 10])
+def test_the_students_parameters_are_those_of_the_network(width: float, outputs: int) -> None:
+    with torch.device("meta"):
+        network = ScalableCNN(width, outputs)
+    assert facts.student_parameters(width, outputs) == parameters(network)
+
+
+def test_the_students_are_those_of_the_papers_widths() -> None:
+    sizes = {model: fact("parameters", model).value for model in ("S", "M", "L")}
+    assert sizes == {"S": 811_264, "M": 1_405_440, "L": 2_732_032}
+    assert fact("parameters", "M").how == "this is width 2 of the released notebook's family, with 512 outputs"
 
 
 def test_the_sizes_grow_by_less_than_four() -> None:
@@ -85,6 +81,24 @@ def test_significance_is_that_of_samples_with_these_means_and_spreads(
     assert f"t = {test.statistic:.2f}" in fact("significance", sigma=sigma).how
 
 
+numbers = st.builds(PublishedValue, st.floats(-100, 100), st.floats(0.01, 20), st.integers(2, 20))
+
+
+@given(numbers, numbers)
+def test_welchs_test_is_scipys(first: PublishedValue, second: PublishedValue) -> None:
+    one, two = ((own.value, own.spread * math.sqrt(own.seeds / (own.seeds - 1)), own.seeds) for own in (first, second))
+    expected = scipy.stats.ttest_ind_from_stats(*one, *two, equal_var=False)
+    found = facts.welch(first, second)
+    assert found.t == pytest.approx(expected.statistic, abs=1e-12)
+    assert found.p == pytest.approx(expected.pvalue, rel=1e-6, abs=1e-12)
+    assert (found.difference, found.seeds) == (first.value - second.value, (first.seeds, second.seeds))
+
+
+def test_welchs_test_needs_two_seeds_of_each_model() -> None:
+    with pytest.raises(NotMeasured, match="two seeds"):
+        facts.welch(PublishedValue(1.0, 0.1, 3), PublishedValue(2.0, math.nan, 1))
+
+
 def test_the_papers_inversion_is_not_significant() -> None:
     assert round(fact("significance", sigma=0.1).value, 2) == 0.11
     assert "t = 2.19" in fact("significance", sigma=0.1).how
@@ -109,9 +123,9 @@ def test_readings_are_those_of_the_figure_and_the_notebook() -> None:
 def test_seeds_behind_a_claim_are_counted() -> None:
     assert fact("information_seeds").value == 1
     assert fact("augmentation_seeds").value == 1
-    ledger = evaluate.load()
-    ledger.loc[ledger["quantity"].isin(["info_nce", "uniformity"]), "seeds"] = 3
-    assert FACTS["information_seeds"].find(ledger, Subject("students")).value == 3
+    table = evaluate.load()
+    table.loc[table["quantity"].isin(["info_nce", "uniformity"]), "seeds"] = 3
+    assert FACTS["information_seeds"].find(ledger.parse(table), Subject("students")).value == 3
 
 
 def test_the_second_papers_factor_is_a_ratio_of_its_ranks() -> None:

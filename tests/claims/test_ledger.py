@@ -6,6 +6,7 @@ import pytest
 
 from asymdistill.claims import evaluate, ledger
 from asymdistill.claims.ledger import Claim
+from asymdistill.config.profiles import profile_names
 from asymdistill.runtime.errors import InputError
 
 # What the first paper and its notebook report, transcribed independently of the ledger.
@@ -112,7 +113,7 @@ def test_claims_with_the_same_quantity_do_not_leak_into_the_papers_values() -> N
     table = evaluate.load()
     worded = table[table["models"].notna()]
     assert {"effective_rank", "accuracy", "share_20", "info_nce", "uniformity"} <= set(worded["quantity"])
-    for quantity in set(worded["quantity"]) & set(ledger.plain(table)["quantity"]):
+    for quantity in set(worded["quantity"]) & set(table.loc[table["models"].isna() & table["seed"].isna(), "quantity"]):
         assert not set(evaluate.published(quantity)["id"]) & set(worded["id"])
 
 
@@ -149,16 +150,21 @@ def test_the_tolerance_is_the_entrys_own_else_twice_the_spread_else_five_percent
 
 
 def test_a_claim_speaks_of_its_model_of_its_models_or_of_the_papers_three_students() -> None:
-    assert claim(value=1.0, model="teacher").subjects == ("teacher",)
-    assert claim(value=1.0, model="L", augmented=True).subjects == ("L augmented",)
-    assert claim(value=1.0, models=("L", "S")).subjects == ("L", "S")
-    assert claim(value=1.0).subjects == ("S", "M", "L")
+    assert claim(value=1.0, model="teacher").labels == ("teacher",)
+    assert claim(value=1.0, model="L", augmented=True).labels == ("L augmented",)
+    assert claim(value=1.0, models=("L", "S")).labels == ("L", "S")
+    assert claim(value=1.0).labels == ("S", "M", "L")
 
 
 def test_the_papers_own_setting_is_the_first_papers_unless_an_entry_says_otherwise() -> None:
-    assert claim(value=1.0).home == "cifar10-clip"
-    assert claim(value=1.0, judged="cifar100-dinov2").home == "cifar100-dinov2"
-    assert claim(value=1.0, setting="cifar100-dinov2").home == "cifar100-dinov2"
+    assert claim(value=1.0).paper_profile == "cifar10-clip"
+    assert claim(value=1.0, judged="cifar100-dinov2").paper_profile == "cifar100-dinov2"
+    assert claim(value=1.0, setting="cifar100-dinov2").paper_profile == "cifar100-dinov2"
+
+
+def test_every_profile_that_a_claim_names_exists() -> None:
+    named = {claim.paper_profile for claim in ledger.paper_claims()} | set(evaluate.load()["judged"])
+    assert named - {"any", "static"} <= set(profile_names())
 
 
 WRONG = {
@@ -180,9 +186,9 @@ def test_an_entry_that_is_no_claim_is_named(case: str) -> None:
     for column, value in change.items():
         table[column] = [value]
     with pytest.raises(InputError, match=re.escape(message)):
-        ledger.claims_of(table)
+        ledger.parse(table)
 
 
 def test_an_unknown_column_is_refused() -> None:
     with pytest.raises(InputError, match="Extra inputs are not permitted"):
-        ledger.claims_of(evaluate.load().assign(verdict="reproduced"))
+        ledger.parse(evaluate.load().assign(verdict="reproduced"))

@@ -1,4 +1,4 @@
-"""Quantities: each read from the rows that it names and no others, on tables whose answers are plain."""
+"""Quantities: each read from the right rows and no others, on tables with obvious answers."""
 
 import itertools
 import re
@@ -58,7 +58,9 @@ def test_what_is_missing_is_said() -> None:
     refuses("this run has no table spectrum", "effective_rank", run(), "S")
     refuses("this run has no student M", "effective_rank", run(spectrum=plain), "M")
     refuses("this run has no teacher", "effective_rank", run(spectrum=plain.iloc[1:]), "teacher")
-    refuses("no student of this run was trained with InfoNCE", "effective_rank", run(spectrum=plain), "S infonce")
+    refuses(
+        "no student of this run was trained on cosine with InfoNCE", "effective_rank", run(spectrum=plain), "S infonce"
+    )
     refuses("this run has no quantity dims_for_90", "dims_for_90", run(spectrum=plain), "S")
     refuses("has nothing of S labels", "effective_rank", run(spectrum=plain), "S labels")
     refuses("no student of this run was trained with augmentation", "accuracy",
@@ -152,7 +154,7 @@ def test_only_infonce_towards_the_teacher_counts_as_infonce() -> None:
     assert measured("effective_rank", made, "students infonce") == {42: 20.0}
     assert measured("expansion", made, "students") == {42: 2.0}
     others = run(spectrum=ranks({"teacher": 99.0, "S": [10.0], "S views": [90.0]}))
-    refuses("no student of this run was trained with InfoNCE", "expansion", others, "students")
+    refuses("no student of this run was trained on cosine with InfoNCE", "expansion", others, "students")
 
 
 def test_a_run_without_the_first_papers_objective_says_nothing_of_it() -> None:
@@ -161,7 +163,7 @@ def test_a_run_without_the_first_papers_objective_says_nothing_of_it() -> None:
               for x, v in ((5.0, 16.0), (40.0, 18.0))]  # fmt: skip
     more = control("statistics", {"S infonce": [50.0, 51.0]}, "accuracy", sigma=0.1)
     made = run(spectrum=ranks({"S infonce": [38.0]}), controls=pd.concat([*longer, more]))
-    refuses("no student of this run was trained as in the first paper", "effective_rank", made, "S")
+    refuses("no student of this run was trained on cosine alone", "effective_rank", made, "S")
     refuses("this run has no objective cosine", "later_rank_gain", made, "S")
     refuses("this run has no objective cosine", "more_seeds_accuracy", made, "S", 0.1)
     assert measured("effective_rank", made, "S infonce") == {42: 38.0}
@@ -172,7 +174,7 @@ def test_a_run_without_the_first_papers_objective_says_nothing_of_it() -> None:
 
 def test_a_run_of_infonce_alone_is_said_to_lack_the_first_papers_students_not_student_s() -> None:
     made = run(spectrum=ranks({"teacher": 90.0, "S infonce": [38.0, 39.0]}))
-    refuses("no student of this run was trained as in the first paper", "effective_rank", made, "S")
+    refuses("no student of this run was trained on cosine alone", "effective_rank", made, "S")
     assert list(measured("effective_rank", made, "teacher").values()) == [90.0]
 
 

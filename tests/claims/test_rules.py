@@ -1,4 +1,4 @@
-"""Rules of decision: each on numbers for which the answer is plain, on its limit, and just beyond."""
+"""Decision rules: each on numbers with an obvious answer, on its limit, and just beyond."""
 
 import math
 
@@ -9,20 +9,20 @@ from hypothesis import strategies as st
 
 from asymdistill.claims.estimates import NotMeasured, without_seed
 from asymdistill.claims.ledger import Claim
-from asymdistill.claims.rules import Finding, Words, judge
+from asymdistill.claims.rules import Judgement, Wording, judge
 
-WORDS = Words("the rank of {}", 2)
+WORDING = Wording("the rank of {}", 2)
 
 
-def found(samples: dict[str, list[float] | float], **fields: object) -> Finding:
-    """What is found of a claim by values of three seeds each, or by a number without a seed."""
+def found(values: dict[str, list[float] | float], **fields: object) -> Judgement:
+    """The judgement of a claim by values of one or more seeds, or by a number without a seed."""
     entry = {"id": "x", "paper": "v1", "source": "here", "statement": "So.", "quantity": "rank", "judged": "any"}
-    claim = Claim.model_validate({**entry, "models": tuple(samples), **fields})
+    claim = Claim.model_validate({**entry, "models": tuple(values), **fields})
     by_seed = {
-        name: pd.Series(values, index=range(len(values))) if isinstance(values, list) else without_seed(values)
-        for name, values in samples.items()
+        name: pd.Series(own, index=range(len(own))) if isinstance(own, list) else without_seed(own)
+        for name, own in values.items()
     }
-    return judge(claim, by_seed, WORDS)
+    return judge(claim, by_seed, WORDING)
 
 
 # equal and count
@@ -42,7 +42,7 @@ def test_the_mean_decides_and_not_the_seeds() -> None:
     assert seen.holds
     assert seen.estimate.mean == 100.0
     assert seen.sentence.startswith("the rank of S is 100.00 (95 % interval ")
-    assert seen.sentence.endswith(", 3 seeds), within 5.00 of 100.00; its interval reaches to both sides of that limit")
+    assert seen.sentence.endswith(", 3 seeds), within 5.00 of 100.00; its interval extends to both sides of that limit")
 
 
 def test_of_several_models_the_furthest_off_decides() -> None:
@@ -81,8 +81,8 @@ def test_every_model_keeps_to_the_limit() -> None:
 
 
 def test_an_interval_across_the_limit_is_said() -> None:
-    assert "reaches to both sides" in found({"S": [1.0, 2.0, 6.0]}, test="at_least", limit=2.0).sentence
-    assert "reaches" not in found({"S": [2.9, 3.0, 3.1]}, test="at_least", limit=2.0).sentence
+    assert "extends to both sides" in found({"S": [1.0, 2.0, 6.0]}, test="at_least", limit=2.0).sentence
+    assert "extends" not in found({"S": [2.9, 3.0, 3.1]}, test="at_least", limit=2.0).sentence
 
 
 # same
@@ -94,7 +94,7 @@ def test_models_are_the_same_where_the_two_furthest_apart_are() -> None:
     assert (seen.holds, seen.model) == (True, "M")
     assert (seen.estimate.mean, seen.estimate.low, seen.estimate.high) == (1.5, 1.5, 1.5)
     assert seen.sentence == (
-        "At worst, the rank of M less that of S is 1.50 (95 % interval 1.50 to 1.50, 2 seeds), within the 1.50 allowed"
+        "At worst, the rank of M minus that of S is 1.50 (95 % interval 1.50 to 1.50, 2 seeds), within the 1.50 allowed"
     )
     assert not found(values, test="same", tolerance=1.49).holds
 
@@ -104,7 +104,7 @@ def test_sameness_does_not_depend_on_the_order_of_the_models() -> None:
         [("S", [1.0, 2.0]), ("L", [3.0, 4.0])], [("L", [3.0, 4.0]), ("S", [1.0, 2.0])],
     ))  # fmt: skip
     assert one == other
-    assert one.sentence.startswith("the rank of L less that of S is 2.00")
+    assert one.sentence.startswith("the rank of L minus that of S is 2.00")
 
 
 # order
@@ -113,13 +113,13 @@ def test_sameness_does_not_depend_on_the_order_of_the_models() -> None:
 def test_an_order_needs_each_step_and_a_sure_difference_between_the_ends() -> None:
     seen = found({"S": [1.0, 2.0, 3.0], "M": [1.1, 2.1, 3.1], "L": [2.0, 3.0, 4.0]}, test="order")
     assert (seen.holds, seen.model, seen.estimate.mean) == (True, "L", 1.0)
-    assert seen.sentence == "the rank of L less that of S is +1.00 (95 % interval +1.00 to +1.00, 3 seeds), as claimed"
+    assert seen.sentence == "the rank of L minus that of S is +1.00 (95 % interval +1.00 to +1.00, 3 seeds), as claimed"
 
 
 def test_a_step_in_the_wrong_direction_breaks_an_order() -> None:
     seen = found({"S": [1.0, 2.0, 3.0], "M": [0.9, 1.9, 2.9], "L": [2.0, 3.0, 4.0]}, test="order")
     assert not seen.holds
-    assert seen.sentence.endswith(", but the rank of M less that of S is -0.10")
+    assert seen.sentence.endswith(", but the rank of M minus that of S is -0.10")
 
 
 def test_a_step_that_goes_nowhere_breaks_an_order() -> None:
@@ -132,7 +132,7 @@ def test_the_opposite_is_told_from_no_difference() -> None:
     assert not opposite.holds
     assert not unsure.holds
     assert opposite.sentence.endswith("the opposite of what is claimed")
-    assert unsure.sentence.endswith("which cannot be told from no difference")
+    assert unsure.sentence.endswith("which is indistinguishable from no difference")
 
 
 def test_an_interval_that_touches_0_proves_no_order() -> None:
@@ -159,9 +159,9 @@ def test_an_order_and_its_opposite_never_both_hold(pairs: list[tuple[float, floa
 
 @pytest.mark.parametrize("test", ["order", "same"])
 def test_models_with_one_seed_are_not_compared(test: str) -> None:
-    for samples in ({"S": [1.0], "L": [9.0]}, {"S": 1.0, "L": [9.0]}, {"S": [1.0, 2.0], "L": [9.0]}):
+    for values in ({"S": [1.0], "L": [9.0]}, {"S": 1.0, "L": [9.0]}, {"S": [1.0, 2.0], "L": [9.0]}):
         with pytest.raises(NotMeasured, match="with one seed"):
-            found(samples, test=test, tolerance=1.0)
+            found(values, test=test, tolerance=1.0)
 
 
 @pytest.mark.parametrize("test", ["order", "same"])
@@ -172,7 +172,7 @@ def test_models_with_one_seed_in_common_are_not_compared(test: str) -> None:
     )  # fmt: skip
     values = {"S": pd.Series([1.0, 2.0], index=[1, 2]), "L": pd.Series([3.0, 4.0], index=[2, 3])}
     with pytest.raises(NotMeasured, match="with one seed"):
-        judge(claim, values, WORDS)
+        judge(claim, values, WORDING)
 
 
 def test_one_seed_is_enough_for_a_value_and_is_said() -> None:
@@ -184,5 +184,5 @@ def test_counts_are_told_with_thousands_apart() -> None:
         {"id": "x", "paper": "v1", "source": "here", "statement": "So.", "quantity": "size", "judged": "static",
          "model": "S", "test": "count", "value": 500_000}
     )  # fmt: skip
-    seen = judge(claim, {"S": without_seed(811_264)}, Words("the size of {}", 0))
+    seen = judge(claim, {"S": without_seed(811_264)}, Wording("the size of {}", 0))
     assert seen.sentence == "the size of S is 811,264, not within 25,000 of 500,000"

@@ -1,0 +1,216 @@
+"""The scorecard: the judged ledger as a table to filter and as a forest plot."""
+
+import math
+import re
+from functools import cache
+from html import escape
+from importlib import resources
+from string import Template
+from textwrap import fill
+from typing import Any
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import EngFormatter, FormatStrFormatter, LogLocator, NullFormatter
+
+from asymdistill.claims.evaluate import OTHER_SETTING, STATIC
+from asymdistill.claims.facts import FACTS
+from asymdistill.claims.ledger import Claim, paper_claims
+from asymdistill.claims.quantities import QUANTITIES
+from asymdistill.claims.rules import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED
+from asymdistill.claims.summary import values
+from asymdistill.plots import style
+
+Row = dict[str, Any]  # a judged claim
+_PALETTE = sns.color_palette("colorblind")
+# Colour, marker and sign of each verdict: the shapes differ too, for readers and printers without colours.
+LOOKS = {
+    REPRODUCED: (_PALETTE[2], "o", "●"),
+    NOT_REPRODUCED: (_PALETTE[3], "X", "✕"),
+    NOT_TESTABLE: (_PALETTE[7], "s", "□"),
+}
+DIFFERENCE = "difference in"
+UNITS = {"accuracy": "%", "fall": "points", "info_nce": "nats", "uniformity": "log of a mean"}
+_TOLERANCE = "0.85"
+_OPEN: Any = {**style.PAPER, "markerfacecolor": "none", "markersize": 8}
+ROWS = 8  # claims per figure, so that it fits a screen
+
+
+def static(ledger: pd.DataFrame) -> str:
+    """HTML of the claims that need no run: the paper's value, the computed one, and the verdict.
+
+    Args:
+        ledger: claims as ``claims.evaluate.evaluate`` returns them; so in all functions here.
+    """
+    own = ledger[ledger["evidence"] == STATIC].to_dict("records")
+    rows = [[row["statement"], *values(row), row["verdict"]] for row in own]
+    return in_words(pd.DataFrame(rows, columns=["claim", "paper", "computed", "verdict"]))
+
+
+def untested(ledger: pd.DataFrame) -> str:
+    """HTML of the reasons why claims cannot be tested in this run, and the number of claims for each."""
+    reasons = ledger.loc[ledger["verdict"] == NOT_TESTABLE, "reason"].value_counts()
+    return in_words(pd.DataFrame({"claims": reasons.to_numpy(), "why": reasons.index}))
+
+
+def in_words(rows: pd.DataFrame) -> str:
+    """HTML of a table whose cells wrap, for sentences and for narrow screens."""
+    cell = "font: inherit; font-size: 0.92em; padding: 0.3rem 0.25rem; text-align: left; vertical-align: top"
+    rules = f"{{ {cell}; white-space: normal }} .words td:first-child {{ min-width: 8.5rem }}"
+    wrap = f"<style>.words table.dataframe :is(th, td) {rules}</style>"
+    return f'<div class="words">{wrap}{rows.to_html(index=False, border=0)}</div>'
+
+
+def table(ledger: pd.DataFrame) -> str:
+    """HTML of a table with one row per claim, which a short script filters by paper, verdict, evidence and words.
+
+    It is self-contained, so that it works offline, in the book and in a notebook. Each row is a link target,
+    ``#claim-<id>``. Without scripts the whole table is shown, and in a narrow column each row becomes a card.
+    """
+    template = Template((resources.files("asymdistill.plots") / "scorecard.html").read_text("utf-8"))
+    names = ("claim", "paper", "measured", "verdict", "evidence", "why")
+    facets = ("paper", "verdict", "evidence")
+    return template.substitute(
+        filters="\n".join(_filter(facet, list(dict.fromkeys(ledger[facet]))) for facet in facets),
+        count=len(ledger),
+        header="".join(f'<th role="columnheader" scope="col" data-name="{name}">{name}</th>' for name in names),
+        rows="\n".join(_row(row, facets) for row in ordered(ledger).to_dict("records")),
+    )
+
+
+def ordered(ledger: pd.DataFrame) -> pd.DataFrame:
+    """The ledger sorted by paper and by place: abstract, sections, tables, figures, the rest."""
+    places = ("abstract", "Section", "Table", "Figure")
+    place = [next((i for i, word in enumerate(places) if s.startswith(word)), len(places)) for s in ledger["source"]]
+    return ledger.assign(place=place).sort_values(["paper", "place", "source"], kind="stable").drop(columns="place")
+
+
+def forest(ledger: pd.DataFrame) -> list[Figure]:
+    """Forest plot: the paper's value of each claim as an open diamond, and the measured one with its 95 % interval.
+
+    One panel per quantity, so that an axis has one unit, and as many figures as needed for each to fit a screen. Pale
+    marks and dashed intervals are measurements in another setting than the paper's. Claims without a value of the
+    paper or without a measured one are left out.
+    """
+    shown = ledger[ledger["paper_value"].notna() & ledger["measured"].notna()]
+    shown = shown.assign(axis=[_axis(row) for row in shown.to_dict("records")])
+    panels = [
+        (str(label), own.iloc[start : start + ROWS])
+        for label, own in shown.groupby("axis", sort=False)
+        for start in range(0, len(own), ROWS)
+    ]
+    drawn: list[list[tuple[str, pd.DataFrame]]] = []
+    for panel in panels:
+        if drawn and sum(len(own) + 1 for _, own in [*drawn[-1], panel]) <= ROWS + 2:
+            drawn[-1].append(panel)
+        else:
+            drawn.append([panel])
+    return [_forest(group) for group in drawn] or [style.placeholder("no claim has both values in this run")]
+
+
+def _axis(row: Row) -> str:
+    """The label of an axis: the quantity with its unit, with values and differences on separate axes."""
+    quantity = QUANTITIES.get(row["quantity"]) or FACTS.get(row["quantity"])
+    words = quantity.words if quantity else row["quantity"]
+    name = re.sub(r" (closed by|lost by|of|to)( that of)? \{\}$", "", words).removeprefix("the ")
+    unit = f" ({UNITS[row['quantity']]})" if row["quantity"] in UNITS else ""
+    claim = _claims().get(row["id"])
+    if row["test"] in ("order", "same") or (claim is not None and claim.minus is not None):
+        return f"{DIFFERENCE} {name}{unit.replace('%', 'points')}"
+    return f"{name}{unit}"
+
+
+@cache
+def _claims() -> dict[str, Claim]:
+    return {claim.id: claim for claim in paper_claims()}
+
+
+def _forest(panels: list[tuple[str, pd.DataFrame]]) -> Figure:
+    labels = [[fill(words, 74) for words in own["statement"]] for _, own in panels]
+    lines = [sum(label.count("\n") + 2.6 for label in own) for own in labels]  # of text, two to a mark
+    heights = [0.2 * count + 0.75 for count in lines]
+    with plt.rc_context(style.STYLE):
+        size = (style.WIDTH, sum(heights) + 0.9)
+        layout: Any = {"height_ratios": heights, "layout": "constrained", "squeeze": False}
+        figure: Figure
+        figure, axes = plt.subplots(len(panels), 1, figsize=size, **layout)
+        for axis, (unit, own), words, end in zip(axes.flat, panels, labels, lines, strict=True):
+            top = 0.0
+            for row, label in zip(own.to_dict("records"), words, strict=True):
+                axis.text(0, top, label, transform=axis.get_yaxis_transform(), fontsize=11, va="top")
+                top += label.count("\n") + 2.6
+                _interval(axis, top - 1, row)
+            if unit.startswith(DIFFERENCE):
+                axis.axvline(0, color="0.5", linewidth=1, zorder=0)
+            _scale(axis, pd.concat([own["paper_value"], own["measured"]]))
+            axis.set(xlabel=unit, yticks=[], ylim=(end, -0.3))
+            axis.spines["left"].set_visible(False)
+        figure.legend(handles=_legend(), loc="outside upper left", ncols=2, columnspacing=1.2)
+    return figure
+
+
+def _interval(axis: Axes, y: float, row: Row) -> None:
+    """The tolerance as a grey band, with the measured value and its interval and then the paper's value on top."""
+    colour, marker, _ = LOOKS[row["verdict"]]
+    elsewhere = row["evidence"] == OTHER_SETTING
+    claim = _claims().get(row["id"])
+    if claim is not None and claim.allowed is not None and row["test"] in ("equal", "count"):
+        ends = row["paper_value"] - claim.allowed, row["paper_value"] + claim.allowed
+        axis.plot(ends, [y, y], color=_TOLERANCE, linewidth=11, solid_capstyle="butt")
+    if not math.isnan(row["low"]):
+        axis.plot([row["low"], row["high"]], [y, y], color=colour, linewidth=2.5, linestyle=_dashes(elsewhere))
+    filling = sns.light_palette(colour, 3)[1] if elsewhere else colour
+    axis.plot(row["measured"], y, marker, color=colour, markerfacecolor=filling, markersize=9, markeredgewidth=1.4)
+    axis.plot(row["paper_value"], y, "D", markeredgecolor="0.1", **_OPEN)
+
+
+def _scale(axis: Axes, both: pd.Series) -> None:
+    """A logarithmic axis for values of very different sizes, with plain tick labels: 0.5, 20, 2M."""
+    axis.margins(x=0.06)
+    if both.min() > 0 and both.max() / both.min() > 20:
+        axis.set_xscale("log")
+        axis.xaxis.set_major_locator(LogLocator(subs=(1,) if both.max() / both.min() > 100 else (1, 2, 5)))
+        axis.xaxis.set_minor_formatter(NullFormatter())
+    axis.xaxis.set_major_formatter(EngFormatter(sep="") if both.max() > 1000 else FormatStrFormatter("%g"))
+
+
+def _dashes(elsewhere: bool) -> Any:
+    return (0, (2, 1)) if elsewhere else "-"
+
+
+def _legend() -> list[Any]:
+    handles = [style.handle("0.1", "D", "the paper's value", hollow=True)]
+    handles += [Line2D([], [], color=_TOLERANCE, linewidth=11, label="tolerance around it")]
+    handles += [style.handle(colour, marker, verdict) for verdict, (colour, marker, _) in LOOKS.items()]
+    line: Any = {"color": "0.3", "marker": "o", "markersize": 8, "linewidth": 2.5}
+    own = Line2D([], [], **line, label="the paper's setting, or no run")
+    other = Line2D([], [], **line, markerfacecolor="0.85", linestyle=_dashes(True), label=OTHER_SETTING)
+    return [*handles, own, other]
+
+
+def _filter(name: str, values: list[str]) -> str:
+    options = "".join(f"<option>{escape(value)}</option>" for value in values)
+    return f'<label>{name} <select name="{name}"><option value="">all</option>{options}</select></label>'
+
+
+def _row(row: Row, facets: tuple[str, ...]) -> str:
+    data = " ".join(f'data-{facet}="{escape(row[facet])}"' for facet in facets)
+    name = escape(row["id"])
+    where = f'<small>{escape(row["paper"])}, {escape(row["source"])} · <a href="#claim-{name}">{name}</a></small>'
+    paper, measured = values(row)
+    colour, _, sign = LOOKS[row["verdict"]]
+    cells = {
+        "paper": paper,
+        "measured": measured,
+        "verdict": f'<b aria-hidden="true" style="color: {to_hex(colour)}">{sign}</b> {row["verdict"]}',
+        "evidence": row["evidence"],
+        "why": escape(row["reason"]),
+    }
+    others = "".join(f'<td role="cell" data-name="{column}">{shown}</td>' for column, shown in cells.items())
+    first = f'<th role="rowheader" scope="row">{escape(row["statement"])} {where}</th>'
+    return f'<tr role="row" id="claim-{name}" {data}>{first}{others}</tr>'
