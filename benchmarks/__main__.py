@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from asymdistill.runtime import devices
-from asymdistill.store import files, manifest
+from asymdistill.store import files, provenance
 from benchmarks import ceiling, metrics, networks, records, report, runs
 from benchmarks.measuring import Record
 
@@ -67,9 +67,9 @@ def show(costs: records.Costs) -> None:
 def _provenance(device: str) -> Record:
     return {
         "device": devices.describe_device(devices.resolve_device(device)),
-        "commit": manifest.commit(),
+        "commit": provenance.commit(),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": manifest.versions(),
+        "versions": {"python": provenance.python_version(), **provenance.versions()},
     }
 
 

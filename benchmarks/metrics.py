@@ -11,6 +11,7 @@ from sklearn.decomposition import PCA
 from torch import Tensor
 
 from asymdistill.metrics import contrastive, spectrum
+from asymdistill.metrics.streaming import EffectiveRank
 from benchmarks.measuring import Record, module, most_used, seconds
 
 DIM = 512
@@ -75,7 +76,7 @@ def rank(rows: int, device: str, method: str) -> Record:
 
 def stream(rows: int, device: str, method: str) -> Record:
     """Effective rank of embeddings drawn batch by batch and never held together; the time leaves out the drawing."""
-    metric = spectrum.EffectiveRank(DIM).to(device)
+    metric = EffectiveRank(DIM).to(device)
     batch = embeddings(_BATCH, device)
     taken = seconds(lambda: metric.update(batch), device=device)
     metric.reset()

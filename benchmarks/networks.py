@@ -9,8 +9,9 @@ from functools import partial
 import torch
 
 from asymdistill.config.names import SHIPPED_TEACHERS
-from asymdistill.data.views import View, embed
+from asymdistill.data.views import View
 from asymdistill.models import students
+from asymdistill.models.encoding import embed
 from asymdistill.models.teachers import untrained_teacher
 from asymdistill.runtime import devices, executors
 from asymdistill.training.distillation import Recipe, distil

@@ -9,19 +9,17 @@
 # %% [markdown]
 # # Recorded runs: real photographs
 #
-# **The question.** The paper's images are photographs, and this book's own run is, by default, of generated ones. Do
-# the same things happen on the paper's images, with another vision transformer as teacher?
+# **The question.** The paper's images are photographs, while this book's own run uses generated ones by default. Do
+# the same things happen on the paper's images?
 #
 # **What the paper says** {cite:p}`thayani2026v1`. On CIFAR-10 with CLIP, students of every width lose most of the
-# teacher's effective rank, the largest loses most accuracy under noise, and augmentation does not help.
+# teacher's effective rank, the widest student loses most accuracy under noise, and augmentation does not help.
 # {cite:t}`thayani2026v2` add that an InfoNCE term brings part of the rank back.
 #
-# **What is ours.** The runs below were computed once and are kept in the repository's folder `results/`: their
-# settings and tables, and nothing else. They are shown beside the run that made this copy of the book and are not
-# computed again. Their images are the paper's; their teacher is not. CLIP's weights cannot be had without a network,
-# so a small vision transformer was trained here on the class names of CIFAR-100, whose images are no images of
-# CIFAR-10. What is seen here is evidence about another vision transformer on the paper's own images, and no more. It
-# says nothing about CLIP, and, as the teacher is small, nothing about large teachers.
+# **What is ours.** The recorded runs were computed once and are kept in the folder `results/`: their settings and
+# tables, and nothing else. They are shown beside the run that made this copy of the book and are not computed again.
+# The first table names the images and the teacher of each. Where the teacher is not CLIP, a run is evidence about
+# another teacher on those images. It says nothing about CLIP, and a small teacher says nothing about large ones.
 
 # %% tags=["parameters"]
 profile = "embedded"
@@ -33,10 +31,9 @@ runs_dir = None
 from IPython.display import HTML, Markdown
 from myst_nb import glue
 
-from asymdistill.builder import recordings, scorecard
-from asymdistill.plots import recording_report
-from asymdistill.plots import recordings as recording_figures
-from asymdistill.study.study import Study
+from asymdistill.builder.recordings import gather
+from asymdistill.plots import recordings, scorecard, tables
+from asymdistill.study import Study
 
 study = Study.open(profile, overrides, runs_dir)
 Markdown(study.description())
@@ -44,105 +41,108 @@ Markdown(study.description())
 # %% [markdown]
 # ## The runs
 #
-# In brackets: parameters. A step is one batch; the paper's students are trained for 3,905 of them.
+# `this run` is the one behind this copy of the book. Every recorded run in `results/` has a column or a row of its own
+# in the tables below; if the folder is empty, they show this run alone. A step is one batch; the paper's students are
+# trained for 3,905 steps.
 
 # %%
-runs = recordings.gather(study)
-ledgers = recording_report.ledgers(runs)
-reading = recording_report.readings(runs, ledgers)
-for key, value in reading.items():
-    glue(key, value, display=False)
-Markdown(reading["reading_recorded"])
-
-# %%
+_ = study.compute()
+runs = gather(study)
+table = tables.for_readers(recordings.table(runs))
+glue("table_recorded", table, display=False)
 HTML(scorecard.in_words(recordings.overview(runs)))
 
-# %%
-Markdown(reading["reading_recorded_teacher"])
-
 # %% [markdown]
+# **How to read it.** Compare the parameters of teacher and students first. A student that is larger than its teacher
+# is not the compression that the paper is about, and a rank that it loses is not lost for want of capacity.
+#
 # ## Effective rank
 #
-# Mean ± standard deviation over seeds (ddof = 0, as in the paper), for students of the first objective. The effective
-# rank depends on the number of test images, so that across runs only the share of the teacher's rank can be compared,
-# and that with care.
+# Mean ± standard deviation over seeds (ddof = 0, as in the paper) for students of the first objective; in brackets the
+# share of the teacher's rank. An effective rank depends on the number of test images. Across runs, compare only the
+# shares, and those with care.
 
 # %%
 HTML(scorecard.in_words(recordings.ranks(runs)))
 
-# %% mystnb={"image": {"alt": "Effective rank of the teacher and of each student, one panel a run"}}
-figure = recording_figures.ranks(runs)
+# %% mystnb={"image": {"alt": "Effective rank of the teacher and of each student, one panel per run"}}
+figure = recordings.rank_figure(runs)
 glue("fig_recorded_ranks", figure, display=False)
 
-# %%
-Markdown(f"**What was seen.**\n\n{reading['reading_recorded_ranks']}")
-
 # %% [markdown]
+# **How to read it.** Collapse means that every student stands far to the left of its teacher; if width does not matter,
+# the rows of the students overlap. A collapse that appears on generated images and on photographs does not depend on
+# either kind of image. One that appears on only one of them does depend on the images, the teacher or the size of the
+# run, and these tables cannot say on which.
+#
 # ## Accuracy under noise
 #
-# A linear probe is fitted on clean embeddings. The noise is the paper's, added to the normalised tensor and drawn for
-# every pixel of the enlarged image, so that the same σ is a finer noise at 224 × 224 than at 32 × 32. The first column
-# of numbers is the accuracy without noise, the others are changes from it, student by student.
+# A linear probe is fitted on clean embeddings. As in the paper, the noise is added to the normalised tensor and drawn
+# for every pixel of the resized image, so the same σ is a finer noise at 224 × 224 than at 32 × 32. The first column of
+# numbers is the accuracy without noise; the others are changes from it, paired by student.
 
 # %%
 HTML(scorecard.in_words(recordings.accuracies(runs)))
 
-# %% mystnb={"image": {"alt": "Probe accuracy against the noise, teacher and students, one panel a run"}}
-figure = recording_figures.robustness(runs)
+# %% mystnb={"image": {"alt": "Probe accuracy under noise, teacher and students, one panel per run"}}
+figure = recordings.accuracy_figure(runs)
 glue("fig_recorded_noise", figure, display=False)
 
 # %% [markdown]
-# Lines are means over seeds, bands reach from the least to the greatest, and the dotted line is guessing.
-
-# %%
-Markdown(f"**What was seen.**\n\n{reading['reading_recorded_noise']}")
-
-# %% [markdown]
+# Lines are means over seeds, bands reach from the smallest to the largest value, and the dotted line is chance.
+#
+# **How to read it.** The paper's inversion is a crossing: the widest student leads without noise and trails under it.
+# Compare the changes of the narrowest and the widest student at one noise level, beside their spreads over seeds. A
+# student close to the dotted line has nothing left to lose, so small changes there are no robustness.
+#
 # ## What InfoNCE does to the rank
 #
-# Of the runs that trained students for both objectives; the factor is taken student by student.
+# Of the runs that trained students for both objectives. The factor is taken student by student.
 
 # %%
 HTML(scorecard.in_words(recordings.gains(runs)))
 
+# %% [markdown]
+# **How to read it.** A factor above 1 is a gain in rank. Compare the new rank with the teacher's in the last column as
+# well: a student with a higher rank than its teacher has dimensions that it cannot have copied.
+#
+# ## Augmentation
+#
+# Change of the widest student's accuracy when it is trained with augmentation, in points and paired by seed, at each
+# noise level σ. Only runs with augmented students have a column.
+
 # %%
-Markdown(f"**What was seen.**\n\n{reading['reading_recorded_infonce']}")
+HTML(scorecard.in_words(recordings.augmentation(runs)))
 
 # %% [markdown]
-# ## Augmentation and controls
+# ## Controls
 #
-# The controls are those of [their chapter](08_controls.ipynb), which says what each of them can show. Only those that
-# a recorded run has are listed.
+# The numbers that decide each control, for the controls that a recorded run has. [The chapter on
+# controls](08_controls.ipynb) explains what each of them compares and what the outcomes would mean.
 
 # %%
-Markdown(f"**What was seen, with augmentation.**\n\n{reading['reading_recorded_augmentation']}")
-
-# %%
-Markdown(f"**What was seen, by control.**\n\n{reading['reading_recorded_controls']}")
+HTML(scorecard.in_words(recordings.controls(runs)))
 
 # %% [markdown]
 # ## The claims, run by run
 #
-# Each run is judged as [the scorecard](09_scorecard.ipynb) judges this one. Claims that need no run are left out: they
-# come out the same everywhere. First how many claims got which verdict; then every claim that at least one run can
-# judge, with what was measured and its 95 % interval over seeds, and a dash where a run cannot.
+# Each run is judged in the same way as this one on [the scorecard](09_scorecard.ipynb). Claims that need no run are
+# left out, since their verdicts are the same everywhere. First the number of claims with each verdict; then every claim
+# that at least one run can judge, with the measured value and its 95 % interval over seeds: ● is `reproduced`, ✕ is
+# `not reproduced`, and a dash means that the run cannot judge the claim.
 
 # %%
-HTML(scorecard.in_words(recording_report.verdict_counts(ledgers)))
+ledgers = recordings.ledgers(runs)
+HTML(scorecard.in_words(recordings.verdict_counts(ledgers)))
 
 # %%
-Markdown(reading["reading_recorded_signs"])
-
-# %%
-HTML(scorecard.in_words(recording_report.verdicts(ledgers)))
-
-# %%
-Markdown(f"**What was seen.**\n\n{reading['reading_recorded_ledger']}")
+HTML(scorecard.in_words(recordings.verdicts(ledgers)))
 
 # %% [markdown]
-# **How sure are we?** The recorded runs are slices of the experiment, of a size that two processor cores afford in an
-# hour: the first table says how many images and seeds each rests on. With few images a student hardly learns, a rank
-# reads low, and an accuracy has a wide error: one of {math}`n` test images is 100 / {math}`n` points. All of them have
-# one teacher, and its weaknesses are theirs. Runs that differ in resolution, images and controls at once are no
-# experiment on any of these. Where this run and a recorded one agree on a claim, it is seen on two sets of images with
-# two teachers; where they do not, images, teacher and size of the run may each be the reason.
+# **How to read it.** Look along a row. Two equal signs mean that a claim fared the same on two sets of images and with
+# two teachers. Two different signs are no contradiction: images, teacher and size of the run may each be the reason.
+#
+# **How sure are we?** The recorded runs are small slices of the experiment; the first table says how many images and
+# seeds each of them rests on. With few images a student hardly learns, a rank reads low, and an accuracy has a wide
+# error: one of {math}`n` test images is 100 / {math}`n` points. Runs that share a teacher share its weaknesses, and
+# runs that differ in resolution, images and controls at once are no experiment on any one of these.

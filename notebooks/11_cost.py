@@ -9,17 +9,17 @@
 # %% [markdown]
 # # What does it cost?
 #
-# **The question.** How long does a run take, against the way the papers' notebook works, and how far is that from what
-# the machine could do at most? But for the seconds of this run itself, all numbers are drawn from the records that
-# `make bench` stores in `benchmarks/`; making the book does not measure them again. They are those of the machines
-# named with them, and only ratios within one run say something about another machine.
+# **The question.** How long does a run take, compared with the way the papers' notebook works and with the most that
+# the machine could do? Only the first table below is about the run behind this copy of the book. All other numbers
+# come from the records that `make bench` stored in `benchmarks/`; building the book does not measure them again. They
+# belong to the machines named beside them. On another machine, expect similar ratios and different times.
 #
-# **What is compared.** The reference, `benchmarks/reference_pipeline.py`, is our own plain writing of how the released
-# notebook works: Pillow prepares every image in a data loader on every pass, the teacher runs again on every batch that
-# any student learns from, and each model is evaluated by itself at each noise level. Ours computes the teacher's
-# embeddings once, keeps images as bytes, and trains as many students side by side as there are cores. Batch size,
-# optimiser, loss and epochs are the same, and so are the images, which are generated: how long an image takes does not
-# depend on what it shows. The teacher has CLIP's architecture and random weights.
+# **What is compared.** The reference, `benchmarks/reference_pipeline.py`, is our own plain implementation of how the
+# released notebook works: Pillow preprocesses every image in a data loader on every pass, the teacher runs again on
+# every training batch of every student, and each model is evaluated separately at each noise level. Our pipeline
+# computes the teacher's embeddings once, keeps images as bytes, and trains as many students in parallel as there are
+# cores. Batch size, optimiser, loss and epochs are the same. So are the images, which are generated: the time that an
+# image takes does not depend on what it shows. The teacher has CLIP's architecture and random weights.
 
 # %% tags=["parameters"]
 profile = "embedded"
@@ -28,50 +28,44 @@ runs_dir = None
 
 # %%
 # %matplotlib inline
+import sys
+
 from IPython.display import HTML, Markdown
 from myst_nb import glue
 
-from asymdistill.builder import scorecard
-from asymdistill.study.study import Study, default_runs_dir
+from asymdistill.plots import scorecard
+from asymdistill.study import Study
+
+sys.path += [".", ".."]  # `benchmarks` is a folder of the checkout, not of the package
 from benchmarks import records, report
 
 study = Study.open(profile, overrides, runs_dir)
 Markdown(study.description())
 
 # %%
-costs = records.stored(default_runs_dir().with_name("benchmarks"))
-cpu = costs.get("cpu", records.Costs("cpu", {}, {}))
-Markdown(report.provenance(cpu))
+cpu = records.stored("cpu")
+HTML(scorecard.in_words(report.provenance(cpu)))
 
 # %% [markdown]
+# The rates are the machine's ceilings, measured in the same run as the sections beside them: large matrix products in
+# float32 and float64, and a large copy.
+#
 # ## This run
 #
-# Seconds of computing by step, as the run itself recorded them. Making the pages is not among them, nor are the other
-# teachers and images of [chapter 7](07_generality.ipynb), which are runs of their own.
+# Seconds of computing by kind of result, as they were recorded when each result was computed. Making the pages is not
+# included.
 
 # %%
 _ = study.compute()
-HTML(scorecard.in_words(report.steps(study.experiment.manifest()["seconds"])))
-
-# %% [markdown]
-# ## The targets
-#
-# Each target was set before anything was measured. None of them changes the experiment: a batch stays 64 images, the
-# optimiser Adam, and losses and metrics are float32 or better.
-
-# %%
-HTML(scorecard.in_words(records.targets(costs)))
-
-# %%
-Markdown(f"**What was seen.** {report.reading(cpu)}")
+HTML(scorecard.in_words(report.steps(study.manifest()["seconds"])))
 
 # %% [markdown]
 # ## The grid
 #
-# Both pipelines take turns on the same images in processes of their own. The grid is nine students, three widths by
-# three seeds, for one epoch at 224 x 224, and the evaluation of teacher and students at four noise levels on a quarter
-# as many test images. The reference runs its teacher once for every student and epoch; with the five epochs of the
-# papers it would do so five times as often, and ours would not.
+# Both pipelines take turns on the same images, each in a process of its own. The grid is nine students, three widths
+# by three seeds, trained for one epoch at 224 × 224, and the evaluation of teacher and students at four noise levels
+# on a quarter as many test images. The reference runs its teacher once per student and epoch. With the five epochs of
+# the papers it would do so five times as often; our pipeline would not.
 
 # %% mystnb={"image": {"alt": "Bars of the time for training and evaluation, ours and the reference's, by round"}}
 figure = report.grid(cpu)
@@ -81,14 +75,18 @@ glue("fig_cost_grid", figure, display=False)
 HTML(scorecard.in_words(report.table(cpu, "grid")))
 
 # %% [markdown]
-# ## Students in training, and the ceiling
+# **How to read it.** The column `relative to ours` compares the two pipelines within a round, so whatever slowed the
+# machine down slowed both. The rounds show how much the ratio varies. Our pipeline trades memory for time: it keeps
+# images and embeddings, and every student that trains in parallel has activations of its own.
 #
-# The ceiling counts what a training step needs at least: the floating-point operations of convolutions and linear
-# layers, at the rate of a large matrix product, or the bytes of the activations, each read and written once where a
-# layer needs it, at the rate of a large copy, whichever takes longer, layer by layer. Both rates are measured in the
-# same run. As many students as there are cores train side by side.
+# ## Training students, and the ceiling
+#
+# The ceiling is a lower bound on the time of a training step: either the floating-point operations of the convolutions
+# and linear layers at the rate of a large matrix product, or the bytes of the activations, read and written once per
+# use, at the rate of a large copy. The slower of the two counts, layer by layer. As many students train in parallel as
+# there are cores.
 
-# %% mystnb={"image": {"alt": "Training images a second over the side of the input, by width, with ceilings"}}
+# %% mystnb={"image": {"alt": "Training images per second over the side of the input, by width, with ceilings"}}
 figure = report.training(cpu)
 glue("fig_cost_training", figure, display=False)
 
@@ -96,15 +94,23 @@ glue("fig_cost_training", figure, display=False)
 HTML(scorecard.in_words(report.table(cpu, "training")))
 
 # %% [markdown]
+# **How to read it.** A share close to 100 % leaves nothing to gain without changing the network or the experiment. A
+# low share means that the time goes elsewhere: to small layers that cannot use the whole core, to pooling and
+# normalisation, or to the optimiser, none of which the ceiling counts as arithmetic. `limited by` names the resource
+# that sets the ceiling, not the cause of the gap.
+#
 # ## Precision
 #
 # The embedded profile's students trained under autocast to bfloat16, with losses and metrics in float32, beside those
-# trained in float32: means over the seeds, and the spread of float32 over the same seeds (ddof = 1).
+# trained in float32: means over seeds, and the standard deviation over seeds in float32 (ddof = 1).
 
 # %%
 HTML(scorecard.in_words(report.table(cpu, "precision")))
 
 # %% [markdown]
+# **How to read it.** A difference well within the spread cannot be told from another choice of seeds. A difference
+# beyond it means that bfloat16 changes the result, and that the two must not be mixed in one comparison.
+#
 # ## Teachers
 
 # %%
@@ -113,19 +119,22 @@ HTML(scorecard.in_words(report.table(cpu, "teachers")))
 # %% [markdown]
 # ## Metrics
 #
-# Effective rank is read off a Gram matrix that is summed in float64 block by block. On a CPU the products within a
-# block are float32 from 16,384 embeddings on, unless they would hide the smallest variances. The others are a full
-# singular value decomposition and scikit-learn's principal component analysis, which works in the embeddings' own
-# float32. Errors are relative to float64 singular values. The streaming rank is float64 throughout and fed batches of
-# 10,000 that are never held together; drawing them is left out of its time.
+# Our effective rank is computed from a Gram matrix that is accumulated in float64, block by block. The alternatives are
+# a full singular value decomposition, and scikit-learn's principal component analysis in the embeddings' own float32.
+# Errors are relative to float64 singular values. The streaming rank is fed batches of 10,000 embeddings that are never
+# held together; drawing them is not part of its time.
 
 # %%
 HTML(scorecard.in_words(report.table(cpu, "metrics")))
 
 # %% [markdown]
+# **How to read it.** Compare methods at the same number of embeddings: `relative to ours` is above 1 where a method is
+# slower than ours. Then read down the column of memory: the streaming rank should need the same for any number of
+# embeddings, and the uniformity over all pairs far less than a matrix of all pairs would take.
+#
 # ## The whole book
 #
-# From nothing to the pages, all processes together.
+# From nothing to the finished pages, all processes together.
 
 # %%
 HTML(scorecard.in_words(report.table(cpu, "book")))
@@ -133,17 +142,18 @@ HTML(scorecard.in_words(report.table(cpu, "book")))
 # %% [markdown]
 # ## Growth
 #
-# The power of size with which time and memory grow, fitted to three sizes each. Below 1 there is a part that does not
-# grow; memory that does not grow at all has the power 0.
+# The exponents with which time and memory grow with size, each fitted to three sizes or more. An exponent of 1 is
+# proportional growth; below 1, part of the cost is fixed; 0 is no growth at all.
 
 # %%
 HTML(scorecard.in_words(report.table(cpu, "growth")))
 
-# %% mystnb={"image": {"alt": "Time over size on logarithmic axes, one panel a quantity, with the fitted power"}}
+# %% mystnb={"image": {"alt": "Time over size on logarithmic axes, one panel per quantity, with the fitted exponent"}}
 figure = report.growth(cpu)
 glue("fig_cost_growth", figure, display=False)
 
 # %% [markdown]
-# **How sure are we?** Each number is the least of a few repetitions, or a single pass where one takes long; the grid's
-# rounds show the spread. The machine is shared, and what else runs on it can only slow things down. The share of the
-# ceiling depends on what is counted: activations that stay in a cache move fewer bytes than the count has them move.
+# **How sure are we?** Each number is the shortest of a few repetitions, or a single pass where one takes long; only the
+# rounds of the grid show a spread. The machine was shared, and other load can only make things slower. The share of
+# the ceiling depends on what is counted: activations that stay in a cache move fewer bytes than the count assumes.
+# Three sizes are enough for a rough exponent, not for a law.

@@ -1,24 +1,247 @@
-"""Figures of recorded runs beside the book's own: one panel a run, one below the other, on a common axis."""
+"""Chapter 10: recorded runs beside the book's own, as tables and figures.
 
-from collections.abc import Sequence
+A recorded run is evidence about its own images, teacher and size, so its name states them in every table.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from textwrap import fill
+from typing import Any, NamedTuple
 
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from asymdistill.builder.recordings import Run, accuracy_values, rank_values
+from asymdistill.claims import evaluate, summary
+from asymdistill.claims.quantities import Results
+from asymdistill.claims.rules import NOT_TESTABLE
+from asymdistill.config.names import OBJECTIVES, TEACHER
+from asymdistill.config.settings import Settings
+from asymdistill.plots import controls as chapter8
+from asymdistill.plots.scorecard import LOOKS
 from asymdistill.plots.style import GREY, STYLE, dots, legend_above, lines, model_handles, panels
+from asymdistill.plots.tables import pick, ratios, shown, span, students_of, teacher_of, two
 
-TITLE = 66  # letters in a line of a panel's title
+IMAGES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "scenes": "Scenes", "scenes100": "Scenes100"}
+TITLE_WIDTH = 66  # characters per line of a panel's title
+Ledgers = Mapping[str, pd.DataFrame]
 
 
-def ranks(runs: Sequence[Run]) -> Figure:
-    """Effective rank of the teacher and of each student of the first objective: one dot a seed."""
-    tables = [rank_values(run) for run in runs]
+class ShownRun(NamedTuple):
+    """A run that chapter 10 shows: the book's own or a recorded one.
+
+    Attributes:
+        name: its name in every table and figure.
+        results: its settings and tables.
+        manifest: where, when and by which code it was computed.
+        classes: number of classes of its images; None if unknown.
+    """
+
+    name: str
+    results: Results
+    manifest: dict[str, Any]
+    classes: int | None
+
+    @property
+    def settings(self) -> Settings:
+        """Settings of the run."""
+        return self.results.settings
+
+    def table(self, name: str) -> pd.DataFrame:
+        """A table by its name; empty if the run does not have it."""
+        found = self.results.table(name)
+        return pd.DataFrame() if found is None else found
+
+    def ranks(self) -> pd.DataFrame:
+        """Effective rank of the teacher and of each student of the first objective, one row per seed."""
+        return pick(self._first(self.table("spectrum")), "effective_rank", estimator="per seed")
+
+    def accuracies(self) -> pd.DataFrame:
+        """Accuracy under noise in the normalised space, in percent, of the teacher and the same students."""
+        return self._first(pick(self.table("expansion"), "accuracy", comparison="gains"))
+
+    def gains(self) -> pd.DataFrame:
+        """Effective rank of the teacher and of the students of every objective, one row per seed."""
+        return pick(self.table("expansion"), "effective_rank", comparison="gains")
+
+    def commit(self) -> str:
+        """The commits at which its results were computed."""
+        made: dict[str, list[str]] = self.manifest.get("made", {})
+        return ", ".join(made.get("commit", [])) or str(self.manifest.get("commit", "–"))
+
+    def test_images(self) -> int:
+        """Number of test images behind its spectra."""
+        return int(self.table("spectrum")["images"].iloc[0])
+
+    def _first(self, table: pd.DataFrame) -> pd.DataFrame:
+        return table[table["objective"].isna() | (table["objective"] == self.settings.baseline)]
+
+
+def images_name(settings: Settings) -> str:
+    """The name of a run's images, without the folder or the file they are read from."""
+    name = Path(settings.dataset).stem
+    return IMAGES.get(name, name)
+
+
+def training_images(settings: Settings) -> str:
+    """Number of training images, as tables show it."""
+    return f"{settings.train_limit:,}" if settings.train_limit else "all"
+
+
+def input_size(settings: Settings) -> str:
+    """What the students see, as tables show it."""
+    side = settings.resolution
+    return f"{side} × {side}" if side else "the teacher's resolution"
+
+
+def table(runs: Sequence[ShownRun]) -> pd.DataFrame:
+    """The summary for the front page: one row per run, with the teacher's rank and what the students keep of it."""
+    rows = []
+    for run in runs:
+        ranks, gains = run.ranks(), run.gains()
+        teacher, students = teacher_of(ranks)["value"], students_of(ranks)["value"]
+        rows.append(
+            {
+                "run": run.name,
+                "rank, teacher": shown(teacher),
+                "rank, students": span(students),
+                "share kept (%)": f"{100 * students.mean() / teacher.mean():.0f}",
+                "factor by InfoNCE": span(ratios(gains)["value"], 2) if len(two(gains)) > 1 else "–",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def overview(runs: Sequence[ShownRun]) -> pd.DataFrame:
+    """What each run is: one column per run, one row for each of images, teacher, students, training and origin."""
+    return _columns({run.name: _facts(run) for run in runs}, "")
+
+
+def _facts(run: ShownRun) -> dict[str, str]:
+    own, sizes = run.settings, run.table("models").set_index("model")["parameters"]
+    return {
+        "images": images_name(own),
+        "training images": training_images(own),
+        "test images": f"{run.test_images():,}",
+        "teacher (parameters)": f"{own.teacher} ({sizes[TEACHER]:,})",
+        "students (parameters)": ", ".join(f"{model} ({size:,})" for model, size in sizes.drop(TEACHER).items()),
+        "input of the students": input_size(own),
+        "seeds": f"{len(own.seeds)}",
+        "epochs": f"{own.epochs}",
+        "steps per epoch": f"{own.train_limit // own.batch_size}" if own.train_limit else "–",
+        "objectives": ", ".join(OBJECTIVES[kind] for kind in own.objectives),
+        "augmented students": f"{own.augmentation_seeds}",
+        "computed": f"{run.manifest['created'][:10]}, {run.manifest['device']}",
+        "at commit": run.commit(),
+    }
+
+
+def ranks(runs: Sequence[ShownRun]) -> pd.DataFrame:
+    """Effective ranks: one row per model, one column per run; of students also the share of the teacher's rank."""
+    columns = {}
+    for run in runs:
+        own = run.ranks()
+        whole = teacher_of(own)["value"].mean()
+        cells = {str(model): shown(values) for model, values in own.groupby("model", sort=False)["value"]}
+        for model, values in students_of(own).groupby("model", sort=False)["value"]:
+            cells[str(model)] += f" ({100 * values.mean() / whole:.0f} %)"
+        columns[run.name] = cells
+    counts = pd.DataFrame([{"model": "test images", **{run.name: f"{run.test_images():,}" for run in runs}}])
+    return pd.concat([_columns(columns, "model"), counts], ignore_index=True)
+
+
+def accuracies(runs: Sequence[ShownRun]) -> pd.DataFrame:
+    """Accuracy without noise in percent, and its change at each noise level in points: one row per run and model."""
+    tables = {run.name: run.accuracies() for run in runs}
+    levels = sorted({sigma for table in tables.values() for sigma in table["sigma"]})
+    columns = {sigma: f"{sigma:g} (points)" for sigma in levels[1:]}
+    rows = []
+    for name, table in tables.items():
+        for model, own in table.groupby("model", sort=False):
+            by_seed = own.pivot_table(index="sigma", columns=own["seed"].fillna(0), values="value")
+            row = {"run": name, "model": str(model), f"σ = {levels[0]:g} (%)": shown(by_seed.iloc[0])}
+            changes = by_seed.iloc[1:] - by_seed.iloc[0]
+            rows.append(row | {columns[sigma]: _signed(change) for sigma, change in changes.iterrows()})
+    return _name_once(pd.DataFrame(rows, columns=["run", "model", f"σ = {levels[0]:g} (%)", *columns.values()]))
+
+
+def gains(runs: Sequence[ShownRun]) -> pd.DataFrame:
+    """Effective rank by objective and its factor, of the runs with two objectives: one row per run and model."""
+    rows = []
+    for run in runs:
+        own = run.gains()
+        kinds = two(own)
+        if len(kinds) < 2:
+            continue
+        factor = ratios(own)
+        for model in dict.fromkeys(students_of(own)["model"]):
+            row = {"run": run.name, "model": str(model)}
+            row |= {OBJECTIVES[kind]: shown(pick(own, model=model, objective=kind)["value"]) for kind in kinds}
+            row["factor"] = shown(pick(factor, model=model)["value"], 2)
+            rows.append(row | {"teacher": shown(teacher_of(own)["value"])})
+    return _name_once(pd.DataFrame(rows))
+
+
+def augmentation(runs: Sequence[ShownRun]) -> pd.DataFrame:
+    """Change of accuracy by augmentation in points, paired by seed: one row per noise level, one column per run."""
+    columns = {}
+    for run in runs:
+        own = run.table("augmentation")
+        if own.empty:
+            continue
+        own = pick(own, noise_space=own["noise_space"].iloc[0])
+        by_seed = own.pivot_table(index=["sigma", "seed"], columns="augmented", values="accuracy")
+        change = (by_seed[True] - by_seed[False]).groupby("sigma", sort=True)
+        columns[run.name] = {f"{sigma:g}": _signed(values) for sigma, values in change}
+    return _columns(columns, "σ")
+
+
+def controls(runs: Sequence[ShownRun]) -> pd.DataFrame:
+    """The numbers that decide each control which a recorded run has: one row per control, one column per run."""
+    tables = {
+        run.name: chapter8.table(run.table("controls"), epochs=run.settings.epochs).set_index("control")
+        for run in runs
+        if run.settings.controls
+    }
+    wanted = {chapter8.TITLES[name] for run in runs[1:] for name in run.settings.controls}
+    rows = []
+    for title in (title for title in chapter8.TITLES.values() if title in wanted):
+        compared = next(iter(tables.values())).loc[title, "what was compared"]
+        row = {"control": title, "what was compared": compared}
+        rows.append(row | {name: own.loc[title, "numbers"] for name, own in tables.items()})
+    return pd.DataFrame(rows, columns=["control", "what was compared", *tables])
+
+
+def ledgers(runs: Sequence[ShownRun]) -> dict[str, pd.DataFrame]:
+    """Every claim judged on every run, by the name of the run; claims that need no run are left out."""
+    judged = {run.name: evaluate.evaluate(run.results) for run in runs}
+    return {name: ledger[ledger["evidence"] != evaluate.STATIC] for name, ledger in judged.items()}
+
+
+def verdict_counts(judged: Ledgers) -> pd.DataFrame:
+    """Number of claims with each verdict, one row per run."""
+    rows = [{"run": name, **summary.counts(ledger).drop(columns="claims").iloc[-1]} for name, ledger in judged.items()]
+    return pd.DataFrame(rows)
+
+
+def verdicts(judged: Ledgers) -> pd.DataFrame:
+    """The claims that at least one run can judge: the paper's value, then the sign and the value of each run."""
+    tables = {name: ledger.set_index("id") for name, ledger in judged.items()}
+    rows = []
+    for claim in next(iter(judged.values())).to_dict("records"):
+        found = {name: table.loc[claim["id"]].to_dict() for name, table in tables.items()}
+        if any(one["verdict"] != NOT_TESTABLE for one in found.values()):
+            row = {"claim": f"{claim['statement']} ({claim['id']})", "paper": summary.values(claim)[0]}
+            rows.append(row | {name: _verdict(one) for name, one in found.items()})
+    return pd.DataFrame(rows, columns=["claim", "paper", *tables])
+
+
+def rank_figure(runs: Sequence[ShownRun]) -> Figure:
+    """Effective rank of the teacher and of each student of the first objective: one panel per run, one dot per seed."""
+    tables = [run.ranks() for run in runs]
     with plt.rc_context(STYLE):
-        figure, axes = _one_a_run(runs, [0.34 * table["model"].nunique() + 0.5 for table in tables])
+        figure, axes = _panel_per_run(runs, [0.34 * table["model"].nunique() + 0.5 for table in tables])
         for axis, table in zip(axes, tables, strict=True):
             dots(axis, table)
         axes[-1].set_xlim(0, 1.05 * max(table["value"].max() for table in tables))
@@ -26,13 +249,13 @@ def ranks(runs: Sequence[Run]) -> Figure:
     return figure
 
 
-def robustness(runs: Sequence[Run]) -> Figure:
-    """Accuracy of the clean probe against the noise, mean and range over seeds; guessing as a dotted line."""
-    tables = [accuracy_values(run) for run in runs]
+def accuracy_figure(runs: Sequence[ShownRun]) -> Figure:
+    """Accuracy of the clean probe under noise, one panel per run: mean and range over seeds, chance level dotted."""
+    tables = [run.accuracies() for run in runs]
     with plt.rc_context(STYLE):
-        figure, axes = _one_a_run(runs, [2.4] * len(runs))
+        figure, axes = _panel_per_run(runs, [2.4] * len(runs))
         for axis, table, run in zip(axes, tables, runs, strict=True):
-            lines(axis, table, "sigma", "accuracy", marks=True)
+            lines(axis, table, "sigma", "value", marks=True)
             if run.classes:
                 axis.axhline(100 / run.classes, color=GREY, linestyle=":", linewidth=1.5)
             axis.set(ylabel="accuracy (%)", ylim=(0, 101))
@@ -42,10 +265,33 @@ def robustness(runs: Sequence[Run]) -> Figure:
     return figure
 
 
-def _one_a_run(runs: Sequence[Run], heights: list[float]) -> tuple[Figure, list[Axes]]:
-    """An empty panel a run, under its name."""
+def _panel_per_run(runs: Sequence[ShownRun], heights: list[float]) -> tuple[Figure, list[Axes]]:
+    """One empty panel per run, titled with its name, one below the other on a common axis."""
     layout = [[str(number)] for number in range(len(runs))]
     figure, axes = panels(layout, sum(heights) + 0.9, sharex=True, height_ratios=heights)
     for run, axis in zip(runs, axes.values(), strict=True):
-        axis.set_title(fill(run.name, TITLE), loc="left", fontsize=11)
+        axis.set_title(fill(run.name, TITLE_WIDTH), loc="left", fontsize=11)
     return figure, list(axes.values())
+
+
+def _verdict(claim: dict[str, Any]) -> str:
+    return "–" if claim["verdict"] == NOT_TESTABLE else f"{LOOKS[claim['verdict']][2]} {summary.values(claim)[1]}"
+
+
+def _signed(change: pd.Series) -> str:
+    return f"{'+' if change.mean() > 0 else ''}{shown(change)}"
+
+
+def _columns(columns: Mapping[str, Mapping[str, str]], first: str) -> pd.DataFrame:
+    """A table with one column per run, from the cells of each by the name of the row."""
+    names = dict.fromkeys(name for cells in columns.values() for name in cells)
+    return pd.DataFrame(
+        [{first: name, **{run: cells.get(name, "–") for run, cells in columns.items()}} for name in names],
+        columns=[first, *columns],
+    )
+
+
+def _name_once(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with the name of each run in the first of its rows only, and dashes for missing cells."""
+    table = table.fillna("–")
+    return table if table.empty else table.assign(run=table["run"].mask(table["run"].duplicated(), ""))

@@ -1,6 +1,7 @@
-"""The builder on a book of two pages and one notebook: what it makes, what it refuses, what it leaves alone."""
+"""The builder on a book of two pages and one notebook: what it builds, what it refuses, what it leaves untouched."""
 
 import hashlib
+import html
 import re
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from asymdistill.builder import build as builder
 from asymdistill.runtime.errors import InputError
-from asymdistill.store import files as artifacts
+from asymdistill.store import files
 
 nbformat = pytest.importorskip("nbformat")
 pytest.importorskip("papermill")
@@ -72,8 +73,8 @@ def build(source: Path, **options: object) -> Path:
 
 
 def digests(folder: Path) -> dict[str, str]:
-    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
-    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    found = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
 
 
 def test_good_build(source: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -152,7 +153,7 @@ def test_bad_input_is_refused_at_once(source: Path) -> None:
 
 
 def test_a_missing_extra_is_named(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(builder, "EXTRA", ("yaml", "no_such_package"))
+    monkeypatch.setattr(builder, "BOOK_PACKAGES", ("yaml", "no_such_package"))
     with pytest.raises(InputError, match=r"needs no_such_package: pip install 'asymdistill\[book\]'"):
         build(source)
 
@@ -166,17 +167,16 @@ def test_relative_paths_hold_in_the_notebooks(tmp_path: Path, monkeypatch: pytes
     assert builder._absolute({"dataset": "scenes"}) == {"dataset": "scenes"}
 
 
-def test_notebooks_find_recorded_runs_and_measurements_where_they_run(source: Path) -> None:
+def test_notebooks_find_recorded_runs_and_benchmarks_in_the_stage(source: Path) -> None:
     (source / "results" / "run").mkdir(parents=True)
     (source / "results" / "run" / "manifest.json").write_text("{}")
-    (source / "benchmarks").mkdir()
-    artifacts.write_json(source / "benchmarks" / "cost.json", {})
-    (source / "benchmarks" / "measure.py").write_text("raise SystemExit")
-    look = "from pathlib import Path\nprint(sorted(p.as_posix() for f in ('results', 'benchmarks') for p in "
-    look += "Path('..', f).rglob('*.*')))"
+    (source / "benchmarks" / "__pycache__").mkdir(parents=True)
+    files.write_json(source / "benchmarks" / "cpu.json", {})
+    (source / "benchmarks" / "__init__.py").write_text("WHERE = __file__")
+    look = "from pathlib import Path\nprint([Path('..', name).exists() for name in ('results/run/manifest.json', "
+    look += "'benchmarks/cpu.json', 'benchmarks/cpu.json.sha256', 'benchmarks/__pycache__')])\n"
+    look += "sys.path += ['..']\nimport benchmarks\nprint(Path(benchmarks.WHERE).resolve().parts[-3:])"
     write_notebook(source / "notebooks" / "one.ipynb", code=f"{GLUE}\n{look}")
-    chapter = (build(source) / "notebooks" / "one.html").read_text()
-    assert "../results/run/manifest.json" in chapter
-    assert "../benchmarks/cost.json" in chapter
-    assert "../benchmarks/cost.json.sha256" in chapter
-    assert "measure.py" not in chapter.split("sorted")[-1]
+    page = html.unescape((build(source) / "notebooks" / "one.html").read_text())
+    assert "[True, True, True, False]" in page
+    assert "('stage', 'benchmarks', '__init__.py')" in page
