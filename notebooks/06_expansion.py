@@ -9,18 +9,19 @@
 # %% [markdown]
 # # Does a contrastive term bring the rank back?
 #
-# **The question.** If the cosine loss leaves the students in few directions, what happens when a second term is added
-# that asks them to tell images apart? Does the rank grow, by how much, and what are the new directions good for?
+# **The question.** With the cosine loss, the students use few dimensions. What happens when a second term asks them to
+# tell images apart? Does the rank grow, by how much, and what are the new dimensions good for?
 #
-# **What the paper says** {cite:p}`thayani2026v2`. The second version adds an InfoNCE term and reports that on CIFAR-10
-# with CLIP the effective rank grows from about 16 *(paper)* to about 38 *(paper)*, a factor of 2.4 *(paper)*, that the
-# spectrum then follows the teacher's, and that the cause of the collapse is the objective. What we have of its text
-# does not give the weight of the term, its temperature, or whether the positives are the teacher's embeddings or a
-# second view.
+# **What the paper says** {cite:p}`thayani2026v2`. The second version adds an InfoNCE term to the loss. On CIFAR-10 with
+# CLIP, it reports that the effective rank grows from about 16 *(paper)* to about 38 *(paper)*, a factor of 2.4
+# *(paper)*; that the spectrum then follows the teacher's; and that the collapse is caused by the objective. The part of
+# its text that we have does not give the weight of the term or its temperature. It does not say either whether the
+# positives are the teacher's embeddings or a second view of the image.
 #
-# **What is ours.** Weight 1 and temperature 0.1, the latter as in the paper's own InfoNCE measurement; the positive of
-# an image is the teacher's embedding of the same image, its negatives are the teacher's embeddings of the rest of the
-# batch. All of it are settings, and below they are varied. {doc}`Methods <../book/methods>` has the equations.
+# **What is ours.** The weight is 1. The temperature is 0.1, as in the paper's own InfoNCE measurement. The positive of
+# an image is the teacher's embedding of the same image; its negatives are the teacher's embeddings of the rest of the
+# batch. All of these are settings, and weight, temperature and batch size are varied below.
+# {doc}`Methods <../book/methods>` has the equations.
 
 # %% tags=["parameters"]
 profile = "embedded"
@@ -32,10 +33,10 @@ runs_dir = None
 from IPython.display import Markdown
 from myst_nb import glue
 
-from asymdistill.claims import evaluate
-from asymdistill.plots import expansion as expansion_figures
-from asymdistill.plots import expansion_report, report
-from asymdistill.study.study import Study
+from asymdistill.claims import ledger
+from asymdistill.plots import expansion as chapter
+from asymdistill.plots.tables import for_readers
+from asymdistill.study import Study
 
 study = Study.open(profile, overrides, runs_dir)
 Markdown(study.description())
@@ -43,36 +44,43 @@ Markdown(study.description())
 # %%
 expansion = study.expansion()
 gains = expansion[expansion["comparison"] == "gains"]
-paper = evaluate.load().set_index("id")["value"]
-chance = 100 / len(study.experiment.test.class_names)
-reading = expansion_report.expansion(expansion) | expansion_report.longer(gains, study.controls())
-for key, value in reading.items():
+paper = ledger.load().set_index("id")["value"]
+chance = 100 / len(study.images("test").class_names)
+for key, value in chapter.numbers(expansion).items():
     glue(key, value, display=False)
 
 # %% [markdown]
-# Filled marks and solid lines are students of the cosine loss alone, open marks and dashed lines those with InfoNCE
-# beside it: same networks, same seeds, same order of the images. A number with a bracket is a mean, with the least, the
-# greatest and the count $n$ of what it was taken over: students (one a width and seed) or seeds. A change is taken
-# between two students that share width and seed. The paragraphs that begin "What was seen" are written by the run.
+# In the figures, filled markers and solid lines are students of the cosine loss alone. Open markers and dashed lines
+# are students with InfoNCE beside it: the same networks, the same seeds, the same order of the images. In the tables,
+# numbers are means ± standard deviations. A factor or a change is taken between two students of the same width and
+# seed, before it is averaged.
 #
 # ## The rank
 #
 # | explanation of the collapse | rank with InfoNCE | where the new variance lies |
 # | :--- | :--- | :--- |
-# | the cosine loss lets directions go that cost it little | rises at every width | where the teacher has its own |
-# | the network can't hold more | stays | |
+# | the cosine loss drops directions that cost it little | rises at every width | where the teacher has its own |
+# | the network cannot hold more | stays | |
 # | the students know no more of the teacher | may rise | much of it elsewhere: spread, not knowledge |
 
 # %% mystnb={"image": {"alt": "Effective rank by model and objective, and the factor between the two objectives"}}
-figure = expansion_figures.ranks(gains, published=paper["v2-expansion"])
+figure = chapter.ranks(gains, published=paper["v2-expansion"])
 glue("fig_expansion_ranks", figure, display=False)
 
 # %%
-Markdown(f"**What was seen.** {reading['reading_expansion']}")
+table_expansion = for_readers(chapter.table(expansion))
+glue("table_expansion", table_expansion, display=False)
+table_expansion
 
 # %% [markdown]
-# The dotted line is the paper's factor, for CLIP and CIFAR-10. What the ledger makes of these numbers: the factor,
-# {verdict}`v2-expansion`; that the spectrum follows the teacher's more closely, {verdict}`v2-spectrum-follows`.
+# **How to read it.** The factor is the rank with InfoNCE divided by the rank without it. Its range tells more than its
+# mean: if even the smallest factor is above 1, every student gained. Compare the ranks with the teacher's as well. A
+# student's rank above the teacher's means that its variance is spread more evenly than the teacher's, or that it lies
+# elsewhere. If the factor stays near 1, the first explanation fails for this term at this weight. A rise rules out that
+# the network could hold no more than it did. It does not say what the new dimensions contain; that is asked below.
+#
+# The dotted line is the paper's factor, for CLIP and CIFAR-10. The ledger's verdicts on this run: on the factor,
+# {verdict}`v2-expansion`; on the spectrum following the teacher's more closely, {verdict}`v2-spectrum-follows`.
 #
 # ## The spectrum
 #
@@ -80,72 +88,93 @@ Markdown(f"**What was seen.** {reading['reading_expansion']}")
 # component, mean and range over the seeds.
 
 # %% mystnb={"image": {"alt": "Share of the variance in each component, teacher and students of both objectives"}}
-figure = expansion_figures.spectra(study.singular_values())
+figure = chapter.spectra(study.singular_values())
 glue("fig_expansion_spectra", figure, display=False)
 
 # %% [markdown]
-# ## What the directions are good for
+# **How to read it.** A short spectrum falls steeply; a full one stays level and falls late. If InfoNCE works as the
+# paper says, the dashed lines lie between the solid ones and the teacher's. Lines that agree show that variance is
+# distributed alike, not that the components are the same: the directions behind two equal spectra can differ.
 #
-# A higher rank is not a better student. Four questions to the same embeddings: can a linear probe read the classes, do
-# the nearest neighbours share them, are the nearest neighbours the teacher's own, and how much of the variance lies in
-# the components that hold 90 % of the teacher's?
+# ## What the new dimensions are good for
+#
+# A higher rank does not make a better student. Four questions to the same embeddings: can a linear probe read the
+# classes? Do the nearest neighbours share them? Are the nearest neighbours the teacher's own? And how much of the
+# variance lies in the components that hold 90 % of the teacher's?
 
 # %% mystnb={"image": {"alt": "Probe, neighbours, shared neighbours and aligned variance by model and objective"}}
-figure = expansion_figures.worth(gains)
+figure = chapter.worth(gains)
 glue("fig_expansion_worth", figure, display=False)
 
 # %% mystnb={"image": {"alt": "Accuracy under noise of the teacher and of students of both objectives"}}
-figure = expansion_figures.noise(gains, chance=chance)
+figure = chapter.noise(gains, chance=chance)
 glue("fig_expansion_noise", figure, display=False)
 
 # %%
-Markdown(f"**What was seen.** {reading['reading_worth']}")
+for_readers(chapter.worth_table(gains))
 
 # %% [markdown]
-# ## Or by training for longer?
+# **How to read it.** A change is positive where the measure rises from the cosine loss to InfoNCE. For the cosine
+# distance, a rise means a worse copy. If the students learned more of the teacher, they share more neighbours with it,
+# and the share of variance in its components stays high. If that share falls while the rank rises, part of the new
+# variance lies where the teacher has little: it is spread, not knowledge. A range of changes that includes zero means
+# that some students gained and others lost. Accuracy depends on the classes that are asked for; a dimension that this
+# probe has no use for may matter to another task.
 #
-# A term that is hard to satisfy may only make the student learn faster what the cosine loss would teach it in time. The
+# ## Or by longer training?
+#
+# A term that is hard to satisfy may only teach the student faster what the cosine loss would teach it in time. The
 # first control ([chapter 8](08_controls.ipynb)) trains the narrowest student for longer, without any term.
 
 # %%
-Markdown(f"**What was seen.** {reading['reading_longer']}")
+for_readers(chapter.longer_table(gains, study.controls(), epochs=study.settings.epochs))
 
 # %% [markdown]
-# ## Weight, temperature, batch
+# **How to read it.** Compare the long row without InfoNCE with the short row with it. If longer training reaches the
+# same rank, the term saves time and that may be all. If it stays below, the term does something that more of the same
+# training has not done, at least not by then. The long training is a few times as long, no more: what many more epochs
+# would do, it cannot show.
 #
-# The narrowest student, with one setting varied at a time. A larger batch gives InfoNCE more negatives, and every
-# student fewer steps, so the students of the cosine loss alone stand beside it.
+# ## Weight, temperature, batch size
+#
+# The narrowest student, with one setting varied at a time. A larger batch gives InfoNCE more negatives, but it also
+# gives every student fewer steps. Students of the cosine loss alone are therefore shown beside it.
 
 # %% mystnb={"image": {"alt": "Rank and accuracy against weight, temperature and batch size"}}
-figure = expansion_figures.sweeps(expansion)
+figure = chapter.sweeps(expansion)
 glue("fig_expansion_sweeps", figure, display=False)
 
 # %%
-report.for_readers(expansion_report.varied(expansion))
-
-# %%
-Markdown(f"**What was seen.** {reading['reading_sweeps']}")
+for_readers(chapter.sweeps_table(expansion))
 
 # %% [markdown]
+# **How to read it.** A weight of 0 is the cosine loss alone. If the rank grows steadily with the weight, the paper's
+# factor is the result of a choice, and other choices give other factors. Look at rank and accuracy together: where they
+# part, the term spreads embeddings at the expense of what the probe can read. For the batch size, only the distance
+# between the two lines tells what InfoNCE does; what both lines do comes from the number of steps. One setting at a
+# time does not show how settings act together.
+#
 # ## Other ways to the same end
 #
-# InfoNCE is one of several terms that were made against collapse. The narrowest student again: with InfoNCE between two
-# views of an image, as the first paper's outlook has it (SimCLR's loss); with VICReg's variance and covariance terms;
-# with a term for uniformity on the sphere; and with no term but whitened targets.
+# InfoNCE is one of several terms that were made against collapse. Here is the narrowest student again: with InfoNCE
+# between two views of an image, as in the first paper's outlook (SimCLR's loss); with VICReg's variance and covariance
+# terms; with a term for uniformity on the sphere; and with whitened targets and no term at all.
 
 # %% mystnb={"image": {"alt": "Rank, accuracy and shared neighbours of the narrowest student by objective"}}
-figure = expansion_figures.alternatives(expansion)
+figure = chapter.alternatives(expansion)
 glue("fig_expansion_alternatives", figure, display=False)
 
 # %%
-report.for_readers(expansion_report.compared(expansion))
-
-# %%
-Markdown(f"**What was seen.** {reading['reading_alternatives']}")
+for_readers(chapter.alternatives_table(expansion))
 
 # %% [markdown]
-# **How sure are we?** Ranges over seeds are in every bracket; seeds change initial weights and the order of the images.
-# All objectives had the same number of steps, and none was tuned: at other settings another objective may come first,
-# and a profile that trains for longer may order them otherwise. A term that spreads embeddings raises the rank whether
-# or not anything is learned by it, as the controls show for a network that was not trained at all ([chapter
-# 8](08_controls.ipynb)), so that the rank alone is no evidence of quality.
+# **How to read it.** Order the objectives once by rank, once by accuracy, and once by neighbours shared with the
+# teacher. If the three orders agree, rank is a good guide to quality here. If an objective leads in rank and trails in
+# the others, it is not. And if other objectives raise the rank as much as InfoNCE does, the gain is not specific to a
+# contrastive term.
+#
+# **How sure are we?** Seeds change the initial weights and the order of the images; the spread over them is in every
+# table. All objectives had the same number of steps, and none was tuned: at other settings, or after longer training,
+# another objective may come first. A term that spreads embeddings raises the rank whether or not anything is learned by
+# it. A network that was not trained at all has a rank, too ([chapter 8](08_controls.ipynb)). The rank alone is
+# therefore no evidence of quality.

@@ -7,22 +7,22 @@
 # ---
 
 # %% [markdown]
-# # Is it so with another teacher and other images?
+# # Is it the same with another teacher and other images?
 #
-# **The question.** The first paper has one teacher and one set of images. Do a teacher that never read a caption, and
-# images of a hundred classes, give the same picture? And is there a rank that no student exceeds?
+# **The question.** The first version of the paper has one teacher and one set of images. Do a teacher that never read a
+# caption, and images of a hundred classes, give the same picture? And is there a rank that no student exceeds?
 #
-# **What the paper says** {cite:p}`thayani2026v2`. With DINOv2 on CIFAR-100 the students' effective rank is about 54
-# *(paper)* by cosine distance alone and about 82 *(paper)* with an InfoNCE term, which it calls the limit of the
-# network; large students are brittle under noise, small ones act as low-pass filters. From its first setting, CLIP on
-# CIFAR-10, the paper changes teacher and images at once, so that the two effects can't be told apart. Which DINOv2 it
-# is, what we have of its text does not say.
+# **What the paper says** {cite:p}`thayani2026v2`. With DINOv2 on CIFAR-100, the students' effective rank is about 54
+# *(paper)* with the cosine distance alone and about 82 *(paper)* with an InfoNCE term. The paper calls the latter the
+# limit of the network. It also says that large students are brittle under noise and that small ones act as low-pass
+# filters. Compared with its first setting, CLIP on CIFAR-10, teacher and images change at once, so that the two effects
+# cannot be told apart. The part of its text that we have does not say which DINOv2 it is.
 #
-# **What is ours.** Each teacher with each set of images, all else equal. In the profiles on CIFAR the second teacher is
-# DINOv2 ViT-S/14 *(our choice)*. In the book's own profile it is as large as the first and was trained on the same
-# generated scenes by telling augmented views apart, without a caption; the second set of images has a hundred classes,
-# the shapes by their colours, and is drawn by the same generator. Between the two sets the rank can therefore only
-# differ by the draw; what changes is what is asked of the embeddings.
+# **What is ours.** Each teacher is combined with each set of images, and all else stays the same. In the profiles on
+# CIFAR, the second teacher is DINOv2 ViT-S/14 *(our choice)*. In the book's own profile, the second teacher was trained
+# on generated scenes by telling augmented views apart, without a caption. The second set of images has a hundred
+# classes, the shapes by their colours, and comes from the same generator. Between the two sets of generated scenes the
+# rank can therefore differ only by the draw of the images; what changes is what is asked of the embeddings.
 
 # %% tags=["parameters"]
 profile = "embedded"
@@ -34,18 +34,15 @@ runs_dir = None
 from IPython.display import Markdown
 from myst_nb import glue
 
-from asymdistill.plots import expansion, expansion_report, report
-from asymdistill.study.study import Study
+from asymdistill.plots import generality as chapter
+from asymdistill.plots.tables import for_readers
+from asymdistill.study import Study
 
 study = Study.open(profile, overrides, runs_dir)
 Markdown(study.description())
 
 # %%
 generality = study.generality()
-reading = expansion_report.generality(generality)
-limit = expansion_report.expansion(study.expansion())["reading_limit"]
-for key, value in {**reading, "reading_limit": limit}.items():
-    glue(key, value, display=False)
 
 # %% [markdown]
 # ## Teachers and images
@@ -57,16 +54,23 @@ for key, value in {**reading, "reading_limit": limit}.items():
 # | the network's limit | the same | the same |
 
 # %% mystnb={"image": {"alt": "Effective rank of teachers and students by data set, teacher and objective"}}
-figure = expansion.crossing(generality)
+figure = chapter.ranks(generality)
 glue("fig_generality_crossing", figure, display=False)
 
 # %%
-report.for_readers(expansion_report.crossed(generality))
-
-# %%
-Markdown(f"**What was seen.** {reading['reading_generality']}")
+table_generality = for_readers(chapter.table(generality))
+glue("table_generality", table_generality, display=False)
+table_generality
 
 # %% [markdown]
+# **How to read it.** Numbers are means ± standard deviations over all students of a pair, one per width and seed. The
+# factor is the rank with InfoNCE divided by the rank without it. Compare rows that differ in one thing only. Same
+# images, other teacher: does the students' rank move with the teacher's? The column *below teacher* says by how many
+# percent the students of the cosine loss fall short of their own teacher; similar values in all rows speak for the
+# first explanation. Same teacher, other images: does the rank rise with the number of classes? If the students' ranks
+# are the same in all rows, whatever the teacher, that speaks for a limit of the network. A factor above 1 in every row
+# shows that InfoNCE raises the rank in general, not only in one setting.
+#
 # The ledger judges on the profile's own teacher and images. That InfoNCE raises the rank, which the paper says of
 # DINOv2 on CIFAR-100: {verdict}`v2-dinov2-gains`. Its numbers for DINOv2 can be judged on the profile `cifar100-dinov2`
 # only.
@@ -74,37 +78,50 @@ Markdown(f"**What was seen.** {reading['reading_generality']}")
 # ## Noise, with a hundred classes
 #
 # The paper's third figure shows robustness on CIFAR-100. Here is the accuracy of each model's clean probe on the set of
-# images with the most classes; dotted is guessing. On the profile's own images the ledger finds, at sigma = 0.1: that S
-# is more accurate than L, {verdict}`v2-brittle-0.1`; that S loses less than L, {verdict}`v2-low-pass-0.1`; that S loses
-# no more than the teacher, {verdict}`v2-immunity-0.1`.
+# images with the most classes; the dotted line is guessing.
 
-# %% mystnb={"image": {"alt": "Accuracy under noise on the images with the most classes, one panel a teacher"}}
-figure = expansion.noise_elsewhere(generality)
+# %% mystnb={"image": {"alt": "Accuracy under noise on the images with the most classes, one panel per teacher"}}
+figure = chapter.noise(generality)
 glue("fig_generality_noise", figure, display=False)
 
 # %%
-Markdown(f"**What was seen.** {reading['reading_elsewhere']}")
+for_readers(chapter.noise_table(generality))
 
 # %% [markdown]
+# **How to read it.** The table shows points of accuracy lost between the lowest and the highest noise, for every pair.
+# If students are brittle, they lose more than their teacher; if small students act as low-pass filters, they lose less.
+# Losses in points need care. A model that begins with a low accuracy has less to lose, and near guessing nothing more
+# can be lost. With a hundred classes guessing is 1 %, so that there is more room than with ten.
+#
+# On the profile's own images the ledger judges, at $\sigma = 0.1$: that S is more accurate than L,
+# {verdict}`v2-brittle-0.1`; that S loses less than L, {verdict}`v2-low-pass-0.1`; that S loses no more than the
+# teacher, {verdict}`v2-immunity-0.1`.
+#
 # ## Is there a limit?
 #
-# The paper calls the highest rank that it saw the limit of the network. A limit of the network would show as a rank
-# that neither a larger weight nor a wider student exceeds; a limit set by the teacher or by the objective would move
-# with them. Here the weight of InfoNCE is raised to the largest of [chapter 6](06_expansion.ipynb), at several widths.
+# The paper calls the highest rank that it saw the limit of the network. A limit of the network would be a rank that
+# neither a larger weight nor a wider student exceeds. A limit set by the teacher or by the objective would move with
+# them. Here the weight of InfoNCE is raised to the largest value of [chapter 6](06_expansion.ipynb), at several widths.
 
 # %% mystnb={"image": {"alt": "Effective rank against width, without InfoNCE, with it, and with the largest weight"}}
 settings = study.settings
-figure = expansion.pushed(
-    study.expansion(), weight=settings.infonce_weight, largest=max(settings.infonce_weight, *settings.infonce_weights)
-)
+weights = {
+    "weight": settings.infonce_weight,
+    "largest": max(settings.infonce_weight, *settings.infonce_weights),
+}
+figure = chapter.limit(study.expansion(), **weights)
 glue("fig_generality_limit", figure, display=False)
 
 # %%
-Markdown(f"**What was seen.** {limit}")
+for_readers(chapter.limit_table(study.expansion(), **weights))
 
 # %% [markdown]
-# **How sure are we?** Ranges are over the students of each set, one a width and seed; where a second teacher or a
-# second set of images is concerned there are fewer widths, and one teacher each: what is said of "self-supervised" and
-# "vision-language" rests on a single pair. The embedded teachers differ in what they were trained on as well as in how
-# much they know. Effective ranks are bounded by the number of test images and by the dimension of the embedding, which
-# is 128 for both embedded teachers.
+# **How to read it.** Read down a column for the effect of width, and along a row for the effect of the weight. If the
+# largest weight gives the same rank as the usual one, at every width, something limits the rank; if that rank lies near
+# the teacher's, the teacher may be what limits it. If the rank still rises with weight or width, the highest rank seen
+# is not a limit but the end of what was tried. The tables of chapter 6 show whether another objective goes further.
+#
+# **How sure are we?** With a second teacher or a second set of images there may be fewer widths, and each kind of
+# teacher is represented by one: what is said of "self-supervised" and "vision-language" teachers rests on a single
+# pair. Teachers also differ in size, in what they were trained on and in how much they know. Effective ranks are
+# bounded by the number of test images and by the dimension of the embedding, which a low limit can be mistaken for.

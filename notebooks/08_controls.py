@@ -7,25 +7,24 @@
 # ---
 
 # %% [markdown]
-# # Does anything plainer explain the collapse?
+# # Does anything simpler explain the collapse?
 #
-# **The question.** The paper {cite:p}`thayani2026v1` measures two things, a low rank and a fragility to noise, and
-# reads both as geometry: a bottleneck that holds at every size and that makes students brittle. Which other
-# explanations would give the same measurements, and which of them survive an experiment that could tell them apart?
+# **The question.** The paper {cite:p}`thayani2026v1` measures two things, a low rank and a fragility to noise. It reads
+# both as geometry: a bottleneck that holds at every size and makes students brittle. Which other explanations would
+# give the same measurements? And which of them survive an experiment that could tell them apart?
 #
 # **What the paper says.** The first version has one control, augmentation, for one width and one seed
-# ([chapter 5](05_augmentation.ipynb)). The second {cite:p}`thayani2026v2` reports an ablation of the architecture, from
-# which it concludes that the collapse comes from the objective; how that was done is not public. Section 5 below trains
-# one network for other ends, and [chapter 6](06_expansion.ipynb) adds further terms to the cosine distance. No run of
-# either version varies the length of training, the number of classes, the receptive field or the noise while all else
-# stays.
+# ([chapter 5](05_augmentation.ipynb)). The second {cite:p}`thayani2026v2` reports an ablation of the architecture and
+# concludes that the collapse comes from the objective; how that was done is not public. Section 5 below trains one
+# network for other objectives, and [chapter 6](06_expansion.ipynb) adds further terms to the cosine distance. No run of
+# either version varies only the length of training, the number of classes, the receptive field or the noise.
 #
-# **Why a control is needed.** A rank of 16 can be had without any bottleneck. A student that has learned the teacher's
-# strong components better than the weak ones shows a shorter spectrum than the teacher, however wide it is. Ten tight
-# clusters span nine directions. A probe can lose its accuracy under noise because a convolution sees the noise at full
-# resolution, or because batch statistics no longer fit, with the rank playing no part. Each section below sets what
-# these explanations predict beside what was measured, in one experiment each. The predictions were written down
-# before the results were seen.
+# **Why controls are needed.** A rank of 16 needs no bottleneck. A student that has learned the teacher's strong
+# components better than the weak ones has a shorter spectrum than the teacher, however wide it is. Ten tight clusters
+# span nine directions. A probe can lose its accuracy under noise because a convolution sees the noise at full
+# resolution, or because batch statistics no longer fit; the rank need not play a part. Each section below is one
+# experiment. It sets what these explanations predict beside what was measured. The predictions were written down before
+# the results were seen.
 
 # %% tags=["parameters"]
 profile = "embedded"
@@ -37,36 +36,32 @@ runs_dir = None
 from IPython.display import Markdown
 from myst_nb import glue
 
-from asymdistill.claims import evaluate
-from asymdistill.plots import control_report, report
-from asymdistill.plots import controls as control_figures
-from asymdistill.study.study import Study
+from asymdistill.claims import ledger
+from asymdistill.plots import controls as chapter
+from asymdistill.plots.tables import for_readers
+from asymdistill.study import Study
 
 study = Study.open(profile, overrides, runs_dir)
 Markdown(study.description())
 
-# %% [markdown]
-# A number with a bracket is a mean, with the least, the greatest and the count $n$ of what it was taken over: students
-# (one a width and seed), seeds, or random draws. A change is taken between two students that share their seed. Every
-# paragraph that begins a "What was seen" is written by the run from its table; another profile gives other words.
-
 # %%
 controls = study.controls()
-paper = evaluate.published("accuracy")
-chance = 100 / len(study.experiment.test.class_names)
-reading = control_report.readings(
-    controls, epochs=study.settings.epochs, images=len(study.experiment.test), published=paper
-)
-for key, value in reading.items():
-    glue(key, value, display=False)
+epochs = study.settings.epochs
+paper = ledger.published("accuracy")
+chance = 100 / len(study.images("test").class_names)
 
 # %% [markdown]
+# In the tables, numbers are means ± standard deviations over seeds, unless a section says otherwise. All ranks and
+# accuracies are measured on test images. A change is taken between two students of the same seed, before it is
+# averaged. The text under each table says how to read it and what each outcome would mean. It holds for any run; the
+# numbers are this run's.
+#
 # ## 1. Underfitting
 #
 # Is the rank low because the students have not finished learning? $R^2_k$ is the squared correlation, over images,
-# between student and teacher along the teacher's $k$-th component. From these numbers alone follows what the rank would
-# be if each component were only shrunk by what is unknown of it: the teacher's variances $\lambda_k R^2_k$, and their
-# effective rank. That is the shrinkage null. It holds no geometry.
+# between student and teacher along the teacher's $k$-th component. These numbers alone predict what the rank would be
+# if each component were only shrunk by what the student does not know of it: the effective rank of the variances
+# $\lambda_k R^2_k$, where $\lambda_k$ are the teacher's. That is the shrinkage null. It contains no geometry.
 #
 # | explanation | $R^2_k$ along the components | rank from $R^2_k$ alone | rank with longer training |
 # | :--- | :--- | :--- | :--- |
@@ -75,28 +70,35 @@ for key, value in reading.items():
 # | overfitting | lower on test than on training images | at the measured rank | rises on training images only |
 
 # %% mystnb={"image": {"alt": "R squared by component, predicted against measured rank, and rank over the epochs"}}
-figure = control_figures.underfitting(controls, epochs=study.settings.epochs)
+figure = chapter.underfitting(controls, epochs=epochs)
 glue("fig_control_underfitting", figure, display=False)
 
 # %% [markdown]
-# On the dotted diagonal of the second panel, the null predicts exactly what was measured. The third panel goes on
-# where the paper's five epochs stop, at a constant and at an annealed learning rate.
+# On the dotted diagonal of the second panel, the null predicts exactly what was measured. The third panel goes beyond
+# the profile's own epochs, at a constant and at an annealed learning rate.
 
 # %%
-Markdown(f"**What was seen.** {reading['reading_underfitting']}")
+for_readers(chapter.underfitting_table(controls, epochs=epochs))
 
 # %% [markdown]
-# **How sure are we?** If the null suffices, the rank says what the students know of the teacher and nothing beyond;
-# whether they could know more, a bottleneck or not, is for longer training to show. The null is an upper limit for a
-# student that only shrinks: if its errors are correlated between components, its rank is lower still. A student above
-# the null holds variance that does not follow the teacher, which counts as rank and is not knowledge. We say that the
-# null suffices when it misses the measured rank by at most half of what the teacher's own rank misses it by; that line
-# is ours, the numbers are in the sentence.
+# **How to read it.** Set the students' rank beside the rank predicted and beside the teacher's. If the prediction
+# misses the measured rank by much less than the teacher's own rank does, what the students know of each component is
+# enough to explain their rank; nothing else is needed. If the measured rank lies far below the prediction, something
+# beyond shrinkage is at work, such as errors that are correlated between components. If it lies above, the students
+# have variance that does not follow the teacher. Then compare the last rows: if the rank rises with longer training
+# while the cosine distance falls, the short training was part of the reason. A rank on training images that is much
+# higher than on test images would point to overfitting.
+#
+# **How sure are we?** If the null suffices, the rank says what the students know of the teacher and nothing beyond. It
+# does not say whether they could know more; only longer training can show that, as far as it goes. The null is an upper
+# limit for a student that only shrinks: correlated errors lower its rank further. Variance that does not follow the
+# teacher counts as rank and is not knowledge.
 #
 # ## 2. Class structure
 #
-# Is the rank low because there are only ten classes? The variance of embeddings splits into that of the class means and
-# that within classes; both have an effective rank. The second experiment trains on fewer classes and as many images.
+# Is the rank low because there are only ten classes? The variance of the embeddings is the variance of the class means
+# plus the variance within classes; both have an effective rank. A second experiment trains on fewer classes with
+# equally many images.
 #
 # | explanation | share of variance between classes | rank within classes | rank against the number of classes |
 # | :--- | :--- | :--- | :--- |
@@ -104,22 +106,29 @@ Markdown(f"**What was seen.** {reading['reading_underfitting']}")
 # | class structure | far above the teacher's | need not fall | grows with it |
 
 # %% mystnb={"image": {"alt": "Effective rank in all, within classes and of class means; and by number of classes"}}
-figure = control_figures.classes(controls)
+figure = chapter.classes(controls)
 glue("fig_control_classes", figure, display=False)
 
 # %%
-Markdown(f"**What was seen.** {reading['reading_classes']}")
+for_readers(chapter.classes_table(controls))
 
 # %% [markdown]
-# **How sure are we?** The rank of $c$ class means cannot exceed $c - 1$, so that those ranks only say how even the
-# classes are. The sweep changes the training images along with the classes, for the teacher's embeddings as for the
-# student's; the teacher's own change is therefore the one to compare with.
+# **How to read it.** Compare the students with the teacher in two columns: overall and within classes. Within classes
+# the class means play no part. If the students lose as much rank there as overall, class structure is not the reason.
+# If they lose little there, it is. Students that put a far larger share of their variance between classes than the
+# teacher does have been drawn to the classes. In the columns by number of classes, compare the student's change with
+# the teacher's own: only what goes beyond it is the student's.
+#
+# **How sure are we?** The rank of $c$ class means cannot exceed $c - 1$, so that this column only says how even the
+# classes are. With fewer classes the training images change as well, and so do the teacher's embeddings: the sweep does
+# not change one thing alone.
 #
 # ## 3. Cause of fragility
 #
-# Does a low rank make a model fragile? Then the teacher itself should become fragile when it is cut to few directions.
-# It is projected on its top principal components, and, as a check on which directions matter, on as many random and as
-# many of its last ones. A probe is fitted on the clean result; noise is added to the image, as everywhere.
+# Does a low rank make a model fragile? Then the teacher itself should become fragile when it is cut to a few
+# directions. It is projected on its top principal components. As a check on which directions matter, it is also
+# projected on equally many random directions and on equally many of its last components. A probe is fitted on the clean
+# result; noise is added to the image, as in every chapter.
 #
 # | explanation | the teacher, cut to 16 components |
 # | :--- | :--- |
@@ -127,23 +136,30 @@ Markdown(f"**What was seen.** {reading['reading_classes']}")
 # | fragility has another cause | loses about as much as the whole teacher |
 
 # %% mystnb={"image": {"alt": "Accuracy of the teacher cut to few components, clean and under noise, and of students"}}
-figure = control_figures.truncation(controls, chance=chance)
+figure = chapter.truncation(controls, chance=chance)
 glue("fig_control_truncation", figure, display=False)
 
 # %%
-Markdown(f"**What was seen.** {reading['reading_truncation']}")
+for_readers(chapter.truncation_table(controls))
 
 # %% [markdown]
-# **How sure are we?** There is one teacher, so its numbers have no spread other than that of the random directions.
-# Losses in points depend on where a model begins, and near chance (dotted) nothing more can be lost. The cut shows
-# whether a low rank is enough for fragility; it cannot show that rank plays no part inside a student.
+# **How to read it.** The column *lost* decides: points of accuracy between the lowest and the highest noise. If the
+# teacher's top directions lose about as much as the whole teacher, a low rank alone does not make it fragile. If they
+# lose about as much as the students, and the students more than the whole teacher, a low rank is enough. If the
+# students lose no more than the whole teacher, there is no fragility of theirs to explain. Random and last directions
+# show whether it matters which directions are kept. Random ones are drawn several times; their spread is over the
+# draws.
+#
+# **How sure are we?** There is one teacher, so its numbers have no spread. Losses in points depend on where a model
+# begins, and near guessing (dotted) nothing more can be lost. The cut shows whether a low rank is enough for fragility.
+# It cannot show that rank plays no part inside a student.
 #
 # ## 4. Capacity and receptive field
 #
-# Is it capacity at all that was varied? The paper's widths change the number of channels. They leave the depth and the
-# receptive field as they are: 18 pixels, which is 2.6 pixels of a CIFAR image enlarged to 224. Here the width goes on
-# to the sizes that the paper's text states, and the smallest student gets another input and, by dilated convolutions
-# with the same number of weights, a larger receptive field.
+# Did the paper vary what matters in capacity? Its widths change the number of channels. They leave the depth and the
+# receptive field as they are: 18 pixels, which is 2.6 pixels of a CIFAR image enlarged to 224. Here further widths are
+# added, by default those that have the sizes in the paper's text. The narrowest student also gets another input size,
+# and, by dilated convolutions with the same number of weights, a larger receptive field.
 #
 # | explanation | size | input side | receptive field |
 # | :--- | :--- | :--- | :--- |
@@ -152,20 +168,26 @@ Markdown(f"**What was seen.** {reading['reading_truncation']}")
 # | too narrow a view | no change | changes | rises |
 
 # %% mystnb={"image": {"alt": "Rank, and accuracy lost to noise, against size, input side and receptive field"}}
-figure = control_figures.capacity(controls)
+figure = chapter.capacity(controls)
 glue("fig_control_capacity", figure, display=False)
 
 # %%
-Markdown(f"**What was seen.** {reading['reading_capacity']}")
+for_readers(chapter.capacity_table(controls))
 
 # %% [markdown]
-# **How sure are we?** Input and receptive field have two values each, for the smallest student only. Dilation also
-# thins out what a convolution sees, and a larger input also makes the noise finer; neither changes one thing alone.
+# **How to read it.** Read each of the three groups by itself, from its smallest to its largest value. The group in
+# which the rank changes most is what limited it, if anything did. If the rank stays the same in all three, a limit set
+# by the objective is left. Too little capacity would show as a rank that rises at every step, not as one that peaks in
+# the middle. The column *lost* asks the same of fragility. A change within the spread over seeds is no evidence.
+#
+# **How sure are we?** Input size and receptive field have two values each, for the narrowest student only. Dilation
+# also makes a convolution sample its view more thinly, and a larger input also makes the noise finer. Neither changes
+# one thing alone.
 #
 # ## 5. What the objective does
 #
-# Is it the loss or the network? The same network is trained with labels in place of a teacher, with targets whose
-# components were all given the same variance (whitened), and not at all.
+# Is it the loss or the network? The same network is trained with labels in place of a teacher, with whitened targets
+# (all components have the same variance), and not at all.
 #
 # | explanation | whitened targets | labels |
 # | :--- | :--- | :--- |
@@ -173,22 +195,28 @@ Markdown(f"**What was seen.** {reading['reading_capacity']}")
 # | the cosine loss and its targets limit the rank | higher | another rank |
 
 # %% mystnb={"image": {"alt": "Rank and accuracy of one network by what it was trained for, beside the teacher"}}
-figure = control_figures.objective(controls)
+figure = chapter.objective(controls)
 glue("fig_control_objective", figure, display=False)
 
 # %%
-Markdown(f"**What was seen.** {reading['reading_objective']}")
+for_readers(chapter.objective_table(controls))
 
 # %% [markdown]
-# **How sure are we?** A higher rank is not a better student: whitening gives as much weight to the teacher's noise as
-# to its strongest component. A network that was not trained has a rank as well, which says what the metric returns
-# when nothing was learned.
+# **How to read it.** It is one network throughout. If whitened targets or labels give it a clearly higher rank than the
+# cosine loss, the network can hold more, and the cosine loss and its targets are what keep it from doing so. If every
+# objective gives a rank about as low, that points to the network. Look also at the column *lost*: if rank and loss to
+# noise do not move together from row to row, a low rank is not what makes this network fragile.
+#
+# **How sure are we?** A higher rank does not make a better student: whitening gives as much weight to the teacher's
+# weakest components as to its strongest. A network that was not trained has a rank as well; it shows what the metric
+# returns where nothing was learned.
 #
 # ## 6. Noise
 #
-# What kind of noise is it, and what helps? The paper adds it after normalisation. Batch normalisation then meets
-# inputs whose statistics it was not fitted on. They can be re-estimated under the noise, on training images and without
-# labels; or the student can be trained with noise; or the noise can be added to the pixels, as a camera would.
+# What kind of noise is it, and what helps? The paper adds noise after normalisation. Batch normalisation then sees
+# inputs with other statistics than in training. Three things are tried: to re-estimate the statistics under the noise,
+# on training images and without labels; to train the student with noise; and to add the noise to the pixels, as a
+# camera would.
 #
 # | explanation | statistics re-estimated | trained with noise | noise on the pixels |
 # | :--- | :--- | :--- | :--- |
@@ -197,22 +225,29 @@ Markdown(f"**What was seen.** {reading['reading_objective']}")
 # | noise was never seen in training | little help | most is restored | the same in kind |
 
 # %% mystnb={"image": {"alt": "Accuracy of two students under noise, with two remedies, and under pixel noise"}}
-figure = control_figures.noise(controls, chance=chance)
+figure = chapter.noise(controls, chance=chance)
 glue("fig_control_noise", figure, display=False)
 
 # %%
-Markdown(f"**What was seen.** {reading['reading_noise']}")
+for_readers(chapter.noise_table(controls))
 
 # %% [markdown]
-# **How sure are we?** Re-estimation needs noisy images of the same strength, which a model in use may not have. The
-# students trained with noise saw one level of it, and the widest was trained so for one seed. The probe is always the
-# clean one of the same student.
+# **How to read it.** The column *gained* shows what a remedy adds to the accuracy at the highest noise. Compare it with
+# what the plain student lost. If re-estimated statistics bring back most of it, the loss came from batch normalisation
+# and not from the geometry of the embeddings. If only training with noise helps, the student had simply not seen any.
+# If neither helps, the fragile geometry is left. Compare the two students as well, plain and with re-estimated
+# statistics: if their order turns round, the order under noise is about statistics. Levels of pixel noise are in units
+# of the pixel range, so that its rows cannot be compared with the others number by number.
+#
+# **How sure are we?** Re-estimation needs images with noise of the same strength, which a model in use may not have.
+# Students trained with noise saw one level of it, and the widest was trained with noise for one seed only. The probe is
+# always the clean one of the same student.
 #
 # ## 7. Estimators
 #
-# Would another way of measuring give another answer? The effective rank depends on the number of images, on squaring
-# the singular values or not, and on subtracting the mean. Where the images are generated, embeddings can be made whose
-# rank is known in closed form, and one can ask which factor of the image each model's variance follows.
+# Would another way of measuring give another answer? The effective rank depends on the number of images, on whether the
+# singular values are squared, and on whether the mean is subtracted. Where images are generated, one can make
+# embeddings whose rank is known in closed form, and ask which factor of the image each model's variance follows.
 #
 # | explanation | number of images | the three estimators | which factors |
 # | :--- | :--- | :--- | :--- |
@@ -221,22 +256,31 @@ Markdown(f"**What was seen.** {reading['reading_noise']}")
 # | the students do not see some factors | order stays | agree | a few fade |
 
 # %% mystnb={"image": {"alt": "Rank by number of images, share of a known truth, intervals, and shares of factors"}}
-figure = control_figures.estimators(controls)
+figure = chapter.estimators(controls)
 glue("fig_control_estimators", figure, display=False)
 
 # %%
-Markdown(f"**What was seen.** {reading['reading_estimators']}")
+for_readers(chapter.estimators_table(controls))
 
 # %% [markdown]
-# **How sure are we?** The bootstrap interval covers the choice of test images, not the choice of seed. It lies above
-# its estimate because fewer images lower a rank, for which it corrects. Shares of factors that depend on each other
-# overlap, and what only a combination of factors explains is in none of them.
+# **How to read it.** There is one column per model. First ask whether the order of the models is the same in all six
+# rows of ranks. If it is, the collapse does not depend on the estimator or on the number of images, whatever the
+# values. If the order changes, it does, and no single number should be trusted. The columns *true rank* and *estimated*
+# show how far the estimate is off where the truth is known, at the fewest images and at all of them. Then compare the
+# intervals: where those of two students overlap, this set of test images cannot tell their ranks apart. Last, compare
+# students and teacher factor by factor. A factor that explains much of the teacher's variance and little of the
+# students' is one that they do not see. The first six rows are means over random draws of images, for the students of
+# one seed.
+#
+# **How sure are we?** The bootstrap interval covers the choice of test images, not the choice of seed. It is corrected
+# for the fact that fewer distinct images lower a rank, which is why it can lie above its estimate. Shares of factors
+# that depend on each other overlap, and what only a combination of factors explains is in none of them.
 #
 # ## 8. Across modalities
 #
 # The paper's title speaks of cross-modal transfer, yet everything in it stays on the image side. A student imitates the
-# teacher's image embeddings, so it can be placed beside the teacher's texts: class prompts for zero-shot
-# classification, and whole captions for retrieval. Neither uses a fitted probe.
+# teacher's image embeddings, so it can be compared with the teacher's text embeddings: class prompts for zero-shot
+# classification, and whole captions for retrieval. Neither needs a fitted probe.
 #
 # | explanation | students among texts | the teacher, cut to 16 components |
 # | :--- | :--- | :--- |
@@ -244,48 +288,61 @@ Markdown(f"**What was seen.** {reading['reading_estimators']}")
 # | meaning lies in the strong components | well above chance | near the whole teacher |
 
 # %% mystnb={"image": {"alt": "Zero-shot accuracy and caption retrieval under noise, and the modality gap"}}
-figure = control_figures.crossmodal(controls)
+figure = chapter.crossmodal(controls)
 glue("fig_control_crossmodal", figure, display=False)
 
 # %%
-Markdown(f"**What was seen.** {reading['reading_crossmodal']}")
+for_readers(chapter.crossmodal_table(controls))
 
 # %% [markdown]
-# **How sure are we?** Prompts name the class and nothing else; captions, where there are any, name every factor. Few
-# images share a caption, so that recall falls with the number of test images: compare models, not profiles.
+# **How to read it.** Compare the students with guessing first, then the cut teacher with the whole one. If the cut
+# teacher keeps most of its zero-shot accuracy, the meaning lies in its strong components. If it falls to the students'
+# level, the lost dimensions carry it. Students far below a teacher with as few dimensions have another problem than
+# their rank. The gap is the distance between the centres of image and text embeddings; a student with a larger gap than
+# the teacher has left the place where the teacher's texts are. *Own caption* is how often an image's own caption is the
+# closest of all.
+#
+# **How sure are we?** Prompts name the class and nothing else; captions, where there are any, name every factor. The
+# more test images there are, the more captions compete, so that retrieval falls with their number: compare models, not
+# profiles.
 #
 # ## 9. Statistics
 #
-# Are the differences between widths more than chance? Narrowest and widest student are trained from more seeds. Both
-# share a seed's order of images, and all share one test set, so the test is paired.
+# Are the differences between widths more than chance? The narrowest and the widest student are trained from more seeds.
+# Both share a seed's order of images, and all share one test set, so the test is paired.
 #
 # | explanation | rank of L – S | accuracy of L – S under noise |
 # | :--- | :--- | :--- |
-# | width leaves the rank alone and brings fragility | narrow interval around zero | interval below zero |
+# | width does not change the rank and brings fragility | narrow interval around zero | interval below zero |
 # | three seeds were too few to say | wide interval | interval holds zero |
 
 # %% mystnb={"image": {"alt": "Widest minus narrowest student in rank and accuracy: seeds, mean and interval"}}
-figure = control_figures.statistics(controls, published=paper)
+figure = chapter.statistics(controls, published=paper)
 glue("fig_control_statistics", figure, display=False)
 
 # %%
-report.for_readers(control_report.tests_for_readers(controls))
-
-# %%
-Markdown(f"**What was seen.** {reading['reading_statistics']}")
+for_readers(chapter.statistics_table(controls))
 
 # %% [markdown]
-# **How sure are we?** Each interval holds the mean difference of such pairs with a confidence of 95 %, if differences
-# are about normal; Wilcoxon's test does without that. An interval that holds zero does not show that the two are equal,
-# only that a difference within it cannot be told from chance. The seeds stand for initial weights and the order of
-# images; another test set would add to the spread.
+# **How to read it.** A positive difference means that the widest student is ahead. An interval that excludes zero is
+# evidence of a difference; a narrow one around zero says that any difference is small. There is one test per row, so
+# that some would fall below 0.05 by chance: to be strict, compare each p with 0.05 divided by the number of rows.
+# Wilcoxon's test has no value with fewer than six seeds, where it cannot reach 0.05. The paper's own three seeds are
+# tested in [chapter 4](04_robustness.ipynb), from its printed means and spreads.
 #
-# ## What was seen, in nine sentences
+# **How sure are we?** The intervals assume that differences are about normally distributed; Wilcoxon's test does not.
+# An interval that holds zero does not show that the two are equal, only that a difference within it cannot be told from
+# chance. Seeds change the initial weights and the order of images; another test set would add to the spread.
+#
+# ## All nine
 
 # %%
-Markdown(reading["reading_controls"])
+table_controls = for_readers(chapter.table(controls, epochs=epochs))
+glue("table_controls", table_controls, display=False)
+table_controls
 
 # %% [markdown]
-# None of these experiments settles a question alone. A control that agrees with one explanation has not excluded the
-# others that predict the same; the tables above show which those are. And every number here belongs to this profile's
-# images and teacher: on other data, the same notebook may find otherwise.
+# The table repeats, control by control, the numbers that decide. It gives no verdicts. None of these experiments
+# settles a question alone: a control that agrees with one explanation has not ruled out the others that predict the
+# same, and the tables of predictions show which those are. And every number belongs to this profile's images and
+# teacher. On other data, the same notebook may give other answers.
