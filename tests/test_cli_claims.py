@@ -1,4 +1,4 @@
-"""``asymdistill claims``: a recorded run's verdicts as a table or as JSON, and one line for what is no run."""
+"""``asymdistill claims``: the verdicts on a run as a table or as JSON, and one line for a folder without a run."""
 
 import json
 import os
@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from asymdistill import cli
-from asymdistill.builder import scorecard
-from asymdistill.claims import evaluate
+from asymdistill.claims import evaluate, summary
 from asymdistill.store import files
 from asymdistill.study.study import Study
 
@@ -30,7 +29,7 @@ def test_every_claim_is_listed_with_its_verdict_and_the_counts(
     assert [(name, verdict, evidence, reason) for name, verdict, _, _, evidence, reason in lines] == list(
         ledger[["id", "verdict", "evidence", "reason"]].itertuples(index=False, name=None)
     )
-    assert out.splitlines()[-1] == scorecard.summary(ledger)["scorecard_summary"]
+    assert out.splitlines()[-1] == summary.summarise(ledger)["scorecard_summary"]
 
 
 def test_a_measured_value_stands_beside_the_papers(
@@ -92,6 +91,14 @@ def test_in_a_shell_json_is_whole_beside_a_warning_of_a_damaged_table(small_stud
     assert files.DamagedFileWarning.__name__ in done.stderr
     reasons = {claim["id"]: claim["reason"] for claim in json.loads(done.stdout)}
     assert reasons["v1-rank-same"] == "This run has no table spectrum."
+
+
+def test_no_torch_and_no_matplotlib_is_imported(small_study: Study) -> None:
+    code = "import sys; from asymdistill import cli; cli.main(sys.argv[1:]); print(*sys.modules, file=sys.stderr)"
+    words = ["claims", str(small_study.folder)]
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=120)
+    assert "v1-size-s" in done.stdout
+    assert not {"torch", "matplotlib", "sklearn", "scipy.stats", "torchvision"} & set(done.stderr.split())
 
 
 def test_help_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:

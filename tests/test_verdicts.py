@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from asymdistill.builder import prose
+from asymdistill.builder import build, prose
 from asymdistill.runtime.errors import InputError
 
 nbformat = pytest.importorskip("nbformat")
@@ -164,17 +164,17 @@ def test_a_book_is_refused_before_anything_runs_and_when_the_ledger_says_otherwi
     shutil.copytree(ROOT / "book" / "_ext", source / "book" / "_ext")
     page = source / "book" / "index.md"
 
-    def build() -> Path:
+    def book() -> Path:
         folders = {"runs_dir": source / "runs", "source": source, "out": source / "out"}
         return build.build("smoke", provenance={}, verdicts=LEDGER, **folders)
 
     page.write_text("# Front\n\nThe rank is {verdict}`v1-rank-s = reproduced`.\n", "utf-8")
-    assert "Within the tolerance." in (build() / "book" / "index.html").read_text("utf-8")
+    assert "Within the tolerance." in (book() / "book" / "index.html").read_text("utf-8")
     page.write_text("# Front\n\nThe rank is {verdict}`v1-rank-s = not reproduced`.\n", "utf-8")
     with pytest.raises(
         InputError, match=r"does not build: book/index\.md:3: .*'v1-rank-s' is 'reproduced' in this run"
     ):
-        build()
+        book()
     page.write_text("# Front\n\nThe rank is reproduced.\n", "utf-8")
     with pytest.raises(InputError, match=r"^index\.md states a verdict"):
         build.check(source)

@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from conftest import threads
 from made_runs import accuracies, control, of_components, ranks, run, table
 
@@ -274,13 +275,14 @@ def test_a_network_trained_for_something_else_is_a_variant_of_the_objective() ->
 # A real study
 
 
-def test_a_real_study_is_read_as_its_embeddings_are(small_study: Study) -> None:
+def test_ranks_of_a_real_study_are_those_of_its_spectra(small_study: Study) -> None:
     with threads(1):
-        ranks_by_seed = measured("effective_rank", small_study, "S")
-        run_of = small_study.experiment
-        arms = {arm.seed: arm for arm in run_of.arms() if arm.width == 1}
-        expected = {seed: spectrum.effective_rank(run_of.encode(arm, "test")) for seed, arm in arms.items()}
-    assert ranks_by_seed == pytest.approx(expected)
+        values = small_study.table("singular_values").query("model == 'S' and not augmented")
+        expected = {
+            seed: spectrum.effective_rank_of(torch.tensor(own["value"].to_numpy()))
+            for seed, own in values.groupby("seed")
+        }
+        assert measured("effective_rank", small_study, "S") == pytest.approx(expected)
     found = small_study.table("robustness").query("model == 'S' and sigma == 0.2 and noise_space == 'normalised'")
     assert list(measured("accuracy", small_study, "S", 0.2).values()) == found.sort_values("seed")["accuracy"].tolist()
     assert measured("accuracy", small_study, "S augmented", 0.2).keys() == {42}

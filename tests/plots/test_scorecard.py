@@ -1,7 +1,5 @@
-"""What readers see of the ledger: every claim, its numbers as the papers type them, and marks that say the verdict."""
+"""The scorecard: every claim in its table, and marks and intervals in its forest plot."""
 
-import json
-import math
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -9,43 +7,13 @@ from html.parser import HTMLParser
 import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
+from made_ledgers import MIXED, NAN, ledger
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from asymdistill.builder import scorecard
 from asymdistill.claims import evaluate
-
-NAN = math.nan
-DEFAULTS = {
-    "paper": "v1",
-    "source": "Table I",
-    "statement": "A number is what it is.",
-    "quantity": "effective_rank",
-    "test": "equal",
-    "paper_value": 16.62,
-    "paper_spread": NAN,
-    "measured": 12.3456,
-    "low": 11.5,
-    "high": 13.25,
-    "seeds": 3,
-    "verdict": "reproduced",
-    "evidence": "same setting",
-    "reason": "It is within the tolerance.",
-}
-
-
-def ledger(*rows: dict[str, object]) -> pd.DataFrame:
-    """Evaluated claims, made up: each row says how it differs from an ordinary one."""
-    return pd.DataFrame([{"id": f"v1-claim-{number}", **DEFAULTS, **row} for number, row in enumerate(rows)])
-
-
-MIXED = ledger(
-    {"verdict": "not reproduced", "evidence": "another setting"},
-    {"verdict": "not testable here", "evidence": "another setting", "measured": NAN, "low": NAN, "high": NAN},
-    {"paper": "v2", "id": "v2-in-words", "paper_value": NAN, "statement": "A <b> & a 'c'.", "source": "abstract"},
-    {"source": "abstract", "evidence": "static", "quantity": "parameters", "low": NAN, "high": NAN},
-)
+from asymdistill.plots import scorecard
 
 
 class Cells(HTMLParser):
@@ -138,24 +106,6 @@ def test_the_table_is_small_and_takes_nothing_from_elsewhere() -> None:
     assert not re.search(r"https?:|\bsrc=|@import|url\(|fetch\(", html)
 
 
-@pytest.mark.parametrize(
-    ("row", "paper", "measured"),
-    [
-        ({}, "16.62", "12.35 [11.50, 13.25]"),
-        ({"paper_spread": 0.4}, "16.62 ± 0.4", "12.35 [11.50, 13.25]"),
-        ({"paper_value": -0.4061, "measured": -0.41, "low": NAN, "high": NAN}, "−0.4061", "−0.4100"),
-        ({"paper_value": 5e8, "measured": 151277313.0, "low": NAN, "high": NAN}, "500,000,000", "151,277,313"),
-        ({"paper_value": 20.0, "measured": 12.6667, "low": 11.2, "high": 14.1}, "20", "12.7 [11.2, 14.1]"),
-        ({"paper_value": 20.0, "measured": 0.0, "low": NAN, "high": NAN}, "20", "0"),
-        ({"paper_value": NAN, "measured": 0.012345, "low": 0.011, "high": 0.013}, "–", "0.0123 [0.0110, 0.0130]"),
-        ({"paper_value": NAN, "measured": 7e-15, "low": -0.746, "high": 0.746}, "–", "0.000 [−0.746, 0.746]"),
-        ({"measured": NAN, "low": NAN, "high": NAN}, "16.62", "–"),
-    ],
-)
-def test_numbers_have_the_papers_digits_or_three(row: dict[str, object], paper: str, measured: str) -> None:
-    assert scorecard.values(ledger(row).iloc[0].to_dict()) == (paper, measured)
-
-
 def test_what_needs_no_run_and_what_cannot_be_tested_have_tables() -> None:
     static = scorecard.static(MIXED)
     assert re.findall(r"<td>(.*)</td>", static) == ["A number is what it is.", "16.62", "12.35", "reproduced"]
@@ -164,29 +114,6 @@ def test_what_needs_no_run_and_what_cannot_be_tested_have_tables() -> None:
         *("4", "No &lt;seeds&gt;."),
         *("1", "It is within the tolerance."),
     ]
-
-
-def test_the_summary_counts_every_claim_once() -> None:
-    found = scorecard.summary(MIXED)
-    assert found == {
-        "claims": 4,
-        "claims_reproduced": 2,
-        "claims_not_reproduced": 1,
-        "claims_not_testable_here": 1,
-        "scorecard_summary": (
-            "Of 4 claims (3 of v1 and 1 of v2), 2 came out as stated, 1 did not, and 1 cannot be tested in this run. "
-            "Of the 3 tested: 1 on facts that need no run, 1 on the paper's own setting, 1 on another setting."
-        ),
-    }
-    table = scorecard.counts(MIXED).set_index("claims")
-    assert table.loc["all"].tolist() == [2, 1, 1]
-    assert table.loc["v1, another setting"].tolist() == [0, 1, 1]
-
-
-def test_verdicts_are_plain_values_by_id() -> None:
-    found = json.loads(json.dumps(scorecard.verdicts(MIXED)))
-    assert found["v1-claim-0"] == {"verdict": "not reproduced", "reason": "It is within the tolerance."}
-    assert list(found) == list(MIXED["id"])
 
 
 def lines(figure: Figure) -> list[Line2D]:
