@@ -4,7 +4,6 @@ import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,9 +12,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from asymdistill.config.names import image_source
+from asymdistill.config.names import GENERATED_IMAGES, TORCHVISION_IMAGES, image_source
 from asymdistill.data import scenes
 from asymdistill.runtime.checks import check_images
+from asymdistill.runtime.digests import file_digest
+from asymdistill.runtime.download import timeout
 from asymdistill.runtime.errors import InputError, check_option
 
 Split = Literal["train", "test"]
@@ -33,7 +34,7 @@ class ImageSet:
     Attributes:
         images: uint8, N x H x W x 3, RGB.
         labels: int64, N, indices into ``class_names``.
-        class_names: one name a class.
+        class_names: one name per class.
         factors: of Scenes, what each image shows: see ``scenes.Scenes``; empty for other images.
     """
 
@@ -50,7 +51,7 @@ class ImageSet:
                 f"not {self.labels.dtype} of shape {tuple(self.labels.shape)}"
             )
         if len(self.labels) and not 0 <= int(self.labels.min()) <= int(self.labels.max()) < len(self.class_names):
-            raise InputError(f"labels must lie in 0..{len(self.class_names) - 1}, one a class name")
+            raise InputError(f"labels must lie in 0..{len(self.class_names) - 1}, one per class name")
 
     def __len__(self) -> int:
         return len(self.images)
@@ -100,8 +101,7 @@ def load(
     elif image_source(dataset) == "torchvision":
         loaded = _load_torchvision(dataset, split, (root or DEFAULT_ROOT).expanduser(), download)
     else:
-        path = Path(dataset).expanduser()
-        _check_there(dataset)
+        path = _locate(dataset)
         loaded = _load_npz(path, split) if image_source(dataset) == "npz" else _load_folder(path, split, image_size)
         generator = torch.Generator().manual_seed(seed)
         loaded = loaded.take(torch.randperm(len(loaded), generator=generator))
@@ -141,13 +141,13 @@ def digest(dataset: str) -> str:
     Raises:
         InputError: nothing by that name.
     """
-    source, path = image_source(dataset), Path(dataset).expanduser()
+    source = image_source(dataset)
     if source in ("generated", "torchvision"):
         return dataset
-    _check_there(dataset)
+    path = _locate(dataset)
     if source == "npz":
-        return _file_digest(path)
-    entries = (f"{file.relative_to(path).as_posix()} {_file_digest(file)}\n" for file in _files(path))
+        return file_digest(path)
+    entries = (f"{file.relative_to(path).as_posix()} {file_digest(file)}\n" for file in _files(path))
     return hashlib.sha256("".join(entries).encode("utf-8", "surrogateescape")).hexdigest()
 
 
@@ -189,11 +189,11 @@ def census(dataset: str, *, root: Path | None = None, image_size: int = 32) -> C
         return Census(count["train"], count["test"], SIDE, len(scenes.SHAPES) if dataset == "scenes" else 100)
     if source == "torchvision":
         return _cifar_census(dataset, (root or DEFAULT_ROOT).expanduser())
-    _check_there(dataset)
+    path = _locate(dataset)
     if source == "npz":
         train, test = load(dataset, "train"), load(dataset, "test")
         return Census(len(train), len(test), train.images.shape[1], len(train.class_names), dataset)
-    trees = [_image_folder(Path(dataset).expanduser() / split) for split in ("train", "test")]
+    trees = [_image_folder(path / split) for split in ("train", "test")]
     return Census(len(trees[0]), len(trees[1]), image_size, len(trees[0].classes), dataset)
 
 
@@ -238,7 +238,8 @@ def _open_cifar(kind: Any, root: Path, train: bool, download: bool) -> Any:
     except (RuntimeError, OSError):
         if not download and not _has_archive(kind, root):
             raise OSError("download is false") from None
-    return kind(root, train=train, download=True)  # unpacks the archive where it is there
+    with timeout():  # torchvision itself sets none
+        return kind(root, train=train, download=True)  # unpacks the archive where it is there
 
 
 def _cifar(dataset: str) -> Any:
@@ -276,16 +277,19 @@ def _image_folder(path: Path) -> Any:
         raise InputError(f"{path} is not a folder with one subfolder of images per class: {error}") from None
 
 
-def _check_there(dataset: str) -> None:
+def _locate(dataset: str) -> Path:
+    """The existing path that a data set of the user's own names."""
     path = Path(dataset).expanduser()
     if image_source(dataset) == "npz":
         if not path.is_file():
             raise InputError(f"{path} does not exist")
     elif not path.is_dir():
+        listed = ", ".join(map(repr, (*GENERATED_IMAGES, *TORCHVISION_IMAGES)))
         raise InputError(
-            f"no data set {dataset!r}; allowed: 'scenes', 'scenes100', 'cifar10', 'cifar100', "
-            "a path to an .npz file, or a path to an existing folder with train/ and test/"
+            f"no data set {dataset!r}; allowed: {listed}, a path to an .npz file, or a path to an existing folder with "
+            "train/ and test/"
         )
+    return path
 
 
 def _load_npz(path: Path, split: Split) -> ImageSet:
@@ -337,14 +341,3 @@ def _files(folder: Path) -> list[Path]:
     """Every file below a folder, that of linked folders included, in a fixed order."""
     found = os.walk(folder, followlinks=True)
     return sorted(Path(place, name) for place, _, names in found for name in names)
-
-
-def _file_digest(path: Path) -> str:
-    status = path.stat()
-    return _digest_of(path.resolve(), status.st_size, status.st_mtime_ns)
-
-
-@lru_cache(maxsize=4096)
-def _digest_of(path: Path, size: int, modified: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -32,8 +32,8 @@ def resize(images: Tensor, resolution: int) -> Tensor:
 
     This is torchvision's ``Resize(resolution, BICUBIC)`` and ``CenterCrop(resolution)`` on PIL images, grey level for
     grey level: weights in Pillow's fixed point, sums in float64, where they are exact, so that every device gives the
-    same bytes whatever its settings for TF32 or autocast. (Apple's GPU has no float64; there, float32 may differ from
-    Pillow by one grey level in rare pixels.) A shorter side that is ``resolution`` already is not resampled.
+    same bytes whatever its settings for TF32 or autocast. An image whose shorter side is ``resolution`` already is only
+    cropped.
 
     Args:
         images: uint8, N x H x W x 3.
@@ -70,8 +70,8 @@ def normalise(images: Tensor, mean: Sequence[float] = CLIP_MEAN, std: Sequence[f
 
     Args:
         images: uint8, N x 3 x H x W.
-        mean: one value a channel, in units of the [0, 1] range.
-        std: one positive value a channel, in the same units.
+        mean: one value per channel, in units of the [0, 1] range.
+        std: one positive value per channel, in the same units.
 
     Returns:
         float32, N x 3 x H x W.
@@ -85,7 +85,7 @@ def normalise(images: Tensor, mean: Sequence[float] = CLIP_MEAN, std: Sequence[f
         raise InputError(f"images must have shape N x 3 x H x W, not {tuple(images.shape)}")
     for name, values in (("mean", mean), ("std", std)):
         if len(values) != 3 or not all(map(math.isfinite, values)):
-            raise InputError(f"{name} is {tuple(values)}; it must be three finite numbers, one a channel")
+            raise InputError(f"{name} is {tuple(values)}; it must be three finite numbers, one per channel")
     if min(std) <= 0:
         raise InputError(f"std is {tuple(std)}; every value must be greater than 0")
     centre, spread = (_per_channel(tuple(values), images.device) for values in (mean, std))
@@ -107,8 +107,8 @@ def clip_preprocess(
     Args:
         images: uint8, N x H x W x 3.
         resolution: R, the side of the output in pixels; the images' own side means no resampling.
-        mean: one value a channel, in units of the [0, 1] range.
-        std: one positive value a channel, in the same units.
+        mean: one value per channel, in units of the [0, 1] range.
+        std: one positive value per channel, in the same units.
 
     Returns:
         float32, N x 3 x R x R, on the device of ``images``.
@@ -176,8 +176,7 @@ def _resample_matrix(size_in: int, size_out: int, kept: int, device: torch.devic
     weight = weight / weight.sum(1, keepdim=True)
     weight = (weight.abs() * _FIXED_POINT + 0.5).floor() * weight.sign() / _FIXED_POINT
     start = _crop_start(size_out, kept)
-    dtype = torch.float32 if device.type == "mps" else torch.float64
-    return weight[start : start + kept].to(device, dtype)
+    return weight[start : start + kept].to(device)
 
 
 def _cubic(x: Tensor) -> Tensor:
@@ -200,5 +199,5 @@ def _to_grey_levels(values: Tensor) -> Tensor:
 
 @lru_cache(maxsize=64)
 def _per_channel(values: tuple[float, ...], device: torch.device) -> Tensor:
-    """Return one value a channel as a float32 tensor that broadcasts over images, copied to a device only once."""
+    """Return one value per channel as a float32 tensor that broadcasts over images, copied to a device only once."""
     return torch.tensor(values, dtype=torch.float32, device=device).view(-1, 1, 1)

@@ -16,7 +16,7 @@ _SHARE = {"cuda": 0.5, "cpu": 0.25}
 class Resident:
     """Resized images, as long as they fit into the memory of the device that uses them; made once for each resolution.
 
-    An image that has the resolution already passes through ``encoding.View`` as it is, so a network sees the same to
+    An image that has the resolution already passes through a ``views.View`` as it is, so a network sees the same to
     the bit. Several threads may ask at once.
 
     Args:

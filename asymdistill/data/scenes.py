@@ -92,7 +92,7 @@ def generate(count: int, *, seed: int, side: int = 32, classes: int = len(SHAPES
     """Draw ``count`` scenes; scene i depends on nothing but ``seed``, ``side`` and i.
 
     Every block of ``classes`` scenes holds each shape once, in shuffled order: any prefix is balanced to within one
-    image a class. The shape's colour, the ground and the tint are three different colours of ``PALETTE``.
+    image per class. The shape's colour, the ground and the tint are three different colours of ``PALETTE``.
 
     Args:
         count: Number of scenes, at least 1.
@@ -111,7 +111,7 @@ def generate(count: int, *, seed: int, side: int = 32, classes: int = len(SHAPES
             raise InputError(f"{name} is {value}; it must be at least {least}")
     check_option("classes", classes, range(1, len(SHAPES) + 1))
     factors = _draw_factors(count, seed, classes)
-    # One row a scene: a longer matrix from the same generator begins with the same rows.
+    # One row per scene: a longer matrix from the same generator begins with the same rows.
     rows = np.random.default_rng([seed, len(FACTORS)]).random((count, 20))
     images = np.empty((count, side, side, 3), dtype=np.uint8)
     for start in range(0, count, _CHUNK):

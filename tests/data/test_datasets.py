@@ -3,6 +3,7 @@
 import io
 import os
 import pickle
+import shutil
 import tarfile
 import time
 import zipfile
@@ -19,6 +20,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from asymdistill.data import datasets, scenes
+from asymdistill.data.datasets import Census
+from asymdistill.runtime import download
 from asymdistill.runtime.errors import InputError
 
 
@@ -341,10 +344,10 @@ def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
     write_folder(tmp_path)
     (tmp_path / "train" / "empty").mkdir()
     (tmp_path / "test" / "empty").mkdir()
-    with pytest.raises(InputError, match=r"train is not a folder of one subfolder"):
+    with pytest.raises(InputError, match=r"train is not a folder with one subfolder"):
         datasets.load(str(tmp_path), "train")
     (tmp_path / "bare").mkdir()
-    with pytest.raises(InputError, match=r"train is not a folder of one subfolder"):
+    with pytest.raises(InputError, match=r"train is not a folder with one subfolder"):
         datasets.load(str(tmp_path / "bare"), "train")
 
 
@@ -424,8 +427,8 @@ def test_cifars_archive_is_unpacked_where_it_lies_and_nobody_is_asked(
     root.mkdir()
     pack_cifar10(tmp_path / "source", root / "cifar-10-python.tar.gz", monkeypatch)
     monkeypatch.setattr(torchvision.datasets.CIFAR10, "url", f"{fake_hub.refusing()}/cifar-10-python.tar.gz")
-    for download in (False, True):
-        loaded = datasets.load("cifar10", "train", root=root, download=download)
+    for may_download in (False, True):
+        loaded = datasets.load("cifar10", "train", root=root, download=may_download)
         assert np.array_equal(loaded.images.numpy(), expected)
 
 
@@ -439,13 +442,14 @@ def test_cifar_is_downloaded_where_its_server_answers(tmp_path: Path, monkeypatc
 
 
 @pytest.mark.parametrize("name", ["cifar10", "cifar100"])
-def test_without_a_network_the_line_about_cifar_comes_within_ten_seconds(
+def test_without_a_network_the_line_about_cifar_comes_in_time(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kind = datasets.TORCHVISION[name]
+    kind = datasets._cifar(name)
+    monkeypatch.setattr(download, "TIMEOUT", 0.5)
     start = time.monotonic()
     with fake_hub.black_hole() as hole:
-        for server, reason in ((hole, "no answer within"), (fake_hub.refusing(), "refused")):
+        for server, reason in ((hole, "timed out"), (fake_hub.refusing(), "refused")):
             monkeypatch.setattr(kind, "url", f"{server}/{kind.filename}")
             message = rf"{name} is not in {tmp_path} and could not be fetched \(.*({reason})"
             with pytest.raises(InputError, match=message) as caught:
@@ -457,30 +461,64 @@ def test_without_a_network_the_line_about_cifar_comes_within_ten_seconds(
     assert not list(tmp_path.iterdir())
 
 
-# Fingerprints
+# Digests
 
 
-def test_a_fingerprint_changes_when_files_do(tmp_path: Path) -> None:
-    assert datasets.fingerprint("scenes") == "scenes"
-    assert datasets.fingerprint("scenes100") == "scenes100"
-    assert datasets.fingerprint("cifar100") == "cifar100"
+def test_a_digest_changes_when_what_files_hold_does_and_never_with_their_times(tmp_path: Path) -> None:
+    for name in ("scenes", "scenes100", "cifar100"):
+        assert datasets.digest(name) == name
     write_npz(tmp_path / "a.npz")
-    first = datasets.fingerprint(str(tmp_path / "a.npz"))
+    first = datasets.digest(str(tmp_path / "a.npz"))
+    shutil.copy(tmp_path / "a.npz", tmp_path / "b.npz")
+    assert datasets.digest(str(tmp_path / "b.npz")) == first
     write_npz(tmp_path / "a.npz", classes=["ant", "bee", "dog"])
-    assert datasets.fingerprint(str(tmp_path / "a.npz")) != first
+    assert datasets.digest(str(tmp_path / "a.npz")) != first
 
-    write_folder(tmp_path / "tree")
-    seen = {datasets.fingerprint(str(tmp_path / "tree"))}
-    assert datasets.fingerprint(str(tmp_path / "tree")) in seen
-    file = tmp_path / "tree" / "test" / "bee" / "1.png"
-    seen.add(datasets.fingerprint(str(tmp_path / "tree"), image_size=16))
+    tree = tmp_path / "tree"
+    write_folder(tree)
+    seen = [datasets.digest(str(tree))]
+    file = tree / "test" / "bee" / "1.png"
     os.utime(file, ns=(1, 1))
-    seen.add(datasets.fingerprint(str(tmp_path / "tree")))
+    assert [datasets.digest(str(tree))] == seen
+    shutil.copytree(tree, tmp_path / "copy")
+    assert [datasets.digest(str(tmp_path / "copy"))] == seen
     file.rename(file.with_name("9.png"))
-    seen.add(datasets.fingerprint(str(tmp_path / "tree")))
+    seen.append(datasets.digest(str(tree)))
+    file.with_name("9.png").write_bytes(b"other")
+    seen.append(datasets.digest(str(tree)))
     file.with_name("9.png").unlink()
-    seen.add(datasets.fingerprint(str(tmp_path / "tree")))
-    assert len(seen) == 5
+    seen.append(datasets.digest(str(tree)))
+    assert len(set(seen)) == 4
+    with pytest.raises(InputError, match="no data set"):
+        datasets.digest(str(tmp_path / "none"))
+
+
+# Census
+
+
+def test_images_are_counted_before_they_are_read(tmp_path: Path) -> None:
+    assert datasets.census("scenes") == Census(24_000, 5_000, 32, 10)
+    assert datasets.census("scenes100").classes == 100
+    write_npz(tmp_path / "a.npz")
+    assert datasets.census(str(tmp_path / "a.npz")) == Census(30, 15, 8, 3, str(tmp_path / "a.npz"))
+    write_folder(tmp_path / "tree")
+    (tmp_path / "tree" / "train" / "ant" / "0.png").write_bytes(b"unread")
+    assert datasets.census(str(tmp_path / "tree"), image_size=24) == Census(6, 6, 24, 2, str(tmp_path / "tree"))
+    with pytest.raises(InputError, match="no data set"):
+        datasets.census(str(tmp_path / "none"))
+
+
+def test_a_census_says_where_cifar_is_or_that_it_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = (50_000, 10_000, 32, 10)
+    missing = datasets.census("cifar10", root=tmp_path)
+    assert missing == Census(*counted, missing=missing.missing)
+    assert f"neither cifar-10-batches-py nor cifar-10-python.tar.gz is in {tmp_path}" in missing.missing
+    fake_cifar10(tmp_path / "source", monkeypatch)
+    pack_cifar10(tmp_path / "source", tmp_path / "cifar-10-python.tar.gz", monkeypatch)
+    packed = datasets.census("cifar10", root=tmp_path)
+    assert packed == Census(*counted, place=f"{tmp_path / 'cifar-10-python.tar.gz'}, which a run unpacks")
+    unpacked = datasets.census("cifar10", root=tmp_path / "source")
+    assert unpacked == Census(*counted, place=str(tmp_path / "source" / "cifar-10-batches-py"))
 
 
 # ImageSet
