@@ -15,15 +15,17 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 def use(monkeypatch: pytest.MonkeyPatch, cache: Path, endpoint: str) -> None:
-    """Let the hub's library keep its files in a folder and ask a server, as its environment variables would."""
+    """Let the hub's library keep its files in a folder and ask a server, for a second, as its environment would."""
     values = {
         "HF_HUB_CACHE": str(cache),
         "HF_HUB_OFFLINE": False,
+        "HF_HUB_ETAG_TIMEOUT": 1,
         "ENDPOINT": endpoint,
         "HUGGINGFACE_CO_URL_TEMPLATE": endpoint + "/{repo_id}/resolve/{revision}/{filename}",
     }
     for name, value in values.items():
         monkeypatch.setattr(f"huggingface_hub.constants.{name}", value)
+    monkeypatch.setattr("asymdistill.runtime.download.TIMEOUT", 1.0)
 
 
 def store(cache: Path, project: str, name: str, content: bytes) -> Path:

@@ -12,7 +12,6 @@ import timm
 from open_clip import pretrained as registry
 
 from asymdistill.models.weights import VARIABLE, fetch, find_weights, published
-from asymdistill.runtime import download
 from asymdistill.runtime.download import HubFile
 from asymdistill.runtime.errors import InputError
 
@@ -151,7 +150,6 @@ def test_weights_that_are_only_published_pickled_are_refused() -> None:
 def test_weights_that_cannot_be_had_are_one_line_within_seconds(
     name: str, network_is: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download, "PATIENCE", 1.0)
     with fake_hub.black_hole() as hole:
         fake_hub.use(monkeypatch, tmp_path, hole if network_is == "silent" else fake_hub.refusing())
         monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", network_is == "not to be asked")
@@ -164,5 +162,5 @@ def test_weights_that_cannot_be_had_are_one_line_within_seconds(
     for part in (name, source.name, source.project, "--set teacher_weights=FILE", f"{VARIABLE}=FILE"):
         assert part in message
     assert str(tmp_path / f"models--{source.project.replace('/', '--')}") in message
-    assert {"refusing": "refused", "silent": "no answer", "not to be asked": "HF_HUB_OFFLINE"}[network_is] in message
+    assert {"refusing": "refused", "silent": "timed out", "not to be asked": "HF_HUB_OFFLINE"}[network_is] in message
     assert not list(tmp_path.iterdir())

@@ -15,14 +15,8 @@ FILE = HubFile("someone/model", "model.safetensors")
 PATH = "/someone/model/resolve/main/model.safetensors"
 
 
-@pytest.fixture
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait for half a second only."""
+def test_a_silent_server_is_given_up_and_a_slow_one_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(download, "TIMEOUT", 0.5)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_ETAG_TIMEOUT", 0.5)
-
-
-def test_a_silent_server_is_given_up_and_a_slow_one_is_not(hasty: None) -> None:
     with download.timeout(), fake_hub.serving({"/archive": b"abcdefgh"}, delay=0.1) as url:
         with urllib.request.urlopen(f"{url}/archive") as response:
             assert response.read() == b"abcdefgh"
@@ -59,7 +53,7 @@ def test_a_cached_file_is_found_without_asking_anyone(tmp_path: Path, monkeypatc
 
 @pytest.mark.parametrize("delay", [0, 0.15])
 def test_a_missing_file_is_downloaded_into_the_cache_however_slowly_it_comes(
-    delay: float, hasty: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    delay: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DOWNLOAD_TIMEOUT", 0.5)
     with fake_hub.serving({PATH: b"weights"}, delay=delay) as url:
@@ -78,9 +72,7 @@ def test_a_file_that_the_project_lacks_is_unavailable(tmp_path: Path, monkeypatc
             FILE.fetch()
 
 
-def test_a_hub_that_refuses_is_silent_or_is_not_to_be_asked(
-    hasty: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_hub_that_refuses_is_silent_or_is_not_to_be_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_hub.use(monkeypatch, tmp_path, fake_hub.refusing())
     start = time.monotonic()
     with pytest.raises(Unavailable, match="refused"):
