@@ -1,4 +1,4 @@
-"""Images and texts in one space: zero-shot classification, caption retrieval and the modality gap.
+"""Images and texts in one embedding space: zero-shot classification, caption retrieval and the modality gap.
 
 Similarity is the cosine; everything is computed in float64.
 """
@@ -63,7 +63,7 @@ def retrieval(
     """
     pictures, captions = _unit_pair(images, texts)
     if len(pictures) != len(captions):
-        raise InputError(f"images and texts must have one row a pair, not {len(pictures)} and {len(captions)}")
+        raise InputError(f"images and texts must have one row per pair, not {len(pictures)} and {len(captions)}")
     check_labels("caption_ids", caption_ids, len(images))
     if any(k < 1 for k in top):
         raise InputError(f"top is {list(top)}; each must be at least 1")
@@ -105,7 +105,7 @@ def modality_gap(images: Tensor, texts: Tensor) -> float:
 def _unit_pair(images: Tensor, texts: Tensor) -> tuple[Tensor, Tensor]:
     pictures, captions = unit_rows("images", images), unit_rows("texts", texts)
     if pictures.shape[1] != captions.shape[1]:
-        raise InputError(f"images and texts must have one width, not {pictures.shape[1]} and {captions.shape[1]}")
+        raise InputError(f"images and texts must have the same width, not {pictures.shape[1]} and {captions.shape[1]}")
     return pictures, captions.to(pictures.device)
 
 

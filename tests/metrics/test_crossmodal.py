@@ -114,7 +114,7 @@ def test_recall_rises_with_k_and_ignores_order_names_rotation_and_length(seed, r
 
 def test_retrieval_refuses_what_does_not_fit():
     images, texts, ids = captioned(20, 4, 6)
-    with pytest.raises(InputError, match="one row a pair, not 20 and 19"):
+    with pytest.raises(InputError, match="one row per pair, not 20 and 19"):
         retrieval(images, texts[:19], ids[:19])
     for bad in (ids.double(), ids[:19]):
         with pytest.raises(InputError, match="caption_ids must"):
@@ -163,5 +163,5 @@ def test_unusable_embeddings_are_refused(measure):
             measure(bad, good)
         with pytest.raises(InputError, match=r"^texts"):
             measure(good, bad)
-    with pytest.raises(InputError, match="one width, not 3 and 2"):
+    with pytest.raises(InputError, match="the same width, not 3 and 2"):
         measure(good, good[:, :2])
