@@ -55,11 +55,6 @@ def percent(table: pd.DataFrame, quantity: str) -> pd.DataFrame:
     return own.assign(value=100 * own["value"])
 
 
-def values_by(rows: pd.DataFrame, column: str) -> dict[str, pd.Series]:
-    """Values for each entry of a column, in the order of the table."""
-    return {str(name): own["value"] for name, own in rows.groupby(column, sort=False)}
-
-
 def objectives(table: pd.DataFrame) -> list[str]:
     """The objectives that a table's students were trained for, in its order."""
     return list(dict.fromkeys(table["objective"].dropna()))

@@ -97,8 +97,7 @@ def test_students_of_several_objectives_are_named_apart() -> None:
 def test_paired_tests_are_those_of_scipy_and_of_the_textbook() -> None:
     rows = control_tables.table(control_tables.statistics(rank=0.7, seeds=8))
     found = tables.paired_tests(rows).iloc[0]
-    ranks = tables.values_by(tables.pick(rows, "effective_rank"), "model")
-    wide, narrow = (ranks[model].to_numpy() for model in ("L", "S"))
+    wide, narrow = (tables.pick(rows, "effective_rank", model=model)["value"].to_numpy() for model in ("L", "S"))
     test = scipy.stats.ttest_rel(wide, narrow)
     assert (found["t"], found["p"]) == (pytest.approx(test.statistic), pytest.approx(test.pvalue))
     assert found["wilcoxon"] == pytest.approx(scipy.stats.wilcoxon(wide, narrow).pvalue)
