@@ -117,7 +117,7 @@ def _axis(row: Row) -> str:
     """The label of an axis: the quantity with its unit, with values and differences on separate axes."""
     quantity = QUANTITIES.get(row["quantity"]) or FACTS.get(row["quantity"])
     words = quantity.words if quantity else row["quantity"]
-    name = re.sub(r" (closed by|lost by|of|to)( that of)? \{\}$", "", words).removeprefix("the ")
+    name = re.sub(r" (by|of|to)( that of)? \{\}$", "", words).removeprefix("the ")
     unit = f" ({UNITS[row['quantity']]})" if row["quantity"] in UNITS else ""
     claim = _claims().get(row["id"])
     if row["test"] in ("order", "same") or (claim is not None and claim.minus is not None):
