@@ -1,6 +1,9 @@
-"""Which students an experiment trains: the paper's grid, and what each control adds to it."""
+"""Which students a study trains: the papers' grid, what controls and comparisons add, and what each is trained for."""
 
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, fields, replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from asymdistill.config.names import UNTRAINED
+from asymdistill.config.names import IDENTITY, OBJECTIVES, UNTRAINED
 from asymdistill.config.profiles import load_settings
 from asymdistill.config.settings import CONTROLS, SWEEPS, Settings
-from asymdistill.study import student_configs
-from asymdistill.study.student_configs import Arm
-from asymdistill.training import losses as objectives
+from asymdistill.study.experiment import Experiment
+from asymdistill.study.student_configs import ALTERNATIVES, StudentConfig, StudentConfigs, identity
+from asymdistill.training import losses
 
 SETTINGS = load_settings(
     "smoke",
@@ -29,6 +32,7 @@ SETTINGS = load_settings(
         "infonce_temperatures": [0.03, 1],
         "batch_sizes": [16, 256],
         "pushed_widths": [8, 1],
+        "device": "cpu",
     },
 )[1]
 
@@ -38,125 +42,227 @@ def changed(**values: object) -> Settings:
     return Settings.model_validate(SETTINGS.model_dump() | values)
 
 
-# The grid
+def configs(classes: int = 10, **values: object) -> StudentConfigs:
+    """The students of these settings, with a teacher that sees 32 x 32."""
+    return StudentConfigs(changed(**values), 32, classes)
 
 
-def test_names_tell_all_students_apart_and_the_grids_are_short() -> None:
-    names = [arm.name for arm in student_configs.everyone(SETTINGS, 10)]
-    assert len(set(names)) == len(names)
-    assert Arm(1, 7).name == "w1-s7-cosine"
-    assert Arm(4, 7, augmented=True).name == "w4-s7-cosine-augmented"
-    assert Arm(1, 7, epochs=20, schedule="cosine").name == "w1-s7-cosine-epochs20-schedulecosine"
-    assert Arm(0.5, 7, "infonce", weight=10.0, batch_size=16).name == "w0.5-s7-infonce-weight10.0-batch_size16"
+OURS = configs()
 
 
-some_arms = st.builds(
-    Arm,
-    width=st.sampled_from([0.25, 0.5, 1, 3, 10]),
+# One student, resolved
+
+
+def test_every_field_has_the_experiments_value_when_a_student_is_made() -> None:
+    assert asdict(OURS.make(2, 7, "infonce")) == {
+        "width": 2.0,
+        "seed": 7,
+        "objective": "infonce",
+        "resolution": 32,
+        "epochs": 1,
+        "batch_size": 64,
+        "learning_rate": 1e-3,
+        "schedule": "constant",
+        "autocast": "off",
+        "augmented": False,
+        "dilation": 1,
+        "noise": 0.0,
+        "classes": None,
+        "weight": 1.0,
+        "temperature": 0.1,
+        "symmetric": False,
+        "snapshots": False,
+    }
+    assert configs(resolution=48).make(1, 7, "cosine").resolution == 48
+
+
+# For each objective, the settings that matter to it beside those that matter to all.
+MATTER = {
+    "cosine": set(),
+    "infonce": {"infonce_weight", "infonce_temperature", "infonce_symmetric"},
+    "views": {"infonce_weight", "infonce_temperature", "infonce_symmetric"},
+    "vicreg": {"regulariser_weight"},
+    "uniformity": {"regulariser_weight"},
+    "whitened": set(),
+    "labels": set(),
+}
+ALWAYS = {"epochs": 9, "batch_size": 17, "learning_rate": 0.5, "autocast": "bfloat16", "resolution": 17}
+TERMS = {"infonce_weight": 9.0, "infonce_temperature": 9.0, "infonce_symmetric": True, "regulariser_weight": 9.0}
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_a_setting_tells_two_students_apart_only_where_it_matters(objective: str) -> None:
+    matters = {"resolution"} if objective == UNTRAINED else ALWAYS.keys() | MATTER[objective]
+    plain = OURS.make(1, 7, objective)
+    told = {name for name, value in (ALWAYS | TERMS).items() if configs(**{name: value}).make(1, 7, objective) != plain}
+    assert told == matters
+
+
+@pytest.mark.parametrize("name", ["control_epochs", "noise_levels", "seeds", "widths", "metric_temperature"])
+def test_settings_that_are_not_a_students_change_no_student(name: str) -> None:
+    value = {"control_epochs": 9, "metric_temperature": 9.0}.get(name, [3, 5])
+    assert configs(**{name: value}).make(1, 7, "infonce") == OURS.make(1, 7, "infonce")
+
+
+some_students = st.builds(
+    StudentConfig,
+    width=st.sampled_from([0.25, 0.5, 1.0, 3.0, 10.0]),
     seed=st.integers(0, 2**32 - 1),
-    objective=st.sampled_from([*student_configs.ALTERNATIVES, "labels", UNTRAINED]),
-    augmented=st.booleans(),
-    epochs=st.none() | st.integers(1, 999),
+    objective=st.sampled_from([*OBJECTIVES]),
+    resolution=st.integers(1, 999),
+    epochs=st.integers(1, 999),
+    batch_size=st.integers(2, 999),
+    learning_rate=st.floats(1e-6, 1),
     schedule=st.sampled_from(["constant", "cosine"]),
-    resolution=st.none() | st.integers(1, 999),
+    augmented=st.booleans(),
     dilation=st.integers(1, 99),
     noise=st.floats(0, 1),
     classes=st.none() | st.integers(2, 100),
-    weight=st.none() | st.floats(1e-6, 1e6),
-    temperature=st.none() | st.floats(1e-6, 1e6),
-    batch_size=st.none() | st.integers(2, 999),
+    weight=st.floats(0, 1e6),
+    temperature=st.floats(0, 1e6),
 )
 
 
-@given(first=some_arms, second=some_arms)
-def test_two_students_have_one_name_only_if_they_are_the_same(first: Arm, second: Arm) -> None:
-    assert (first.name == second.name) == (first == second)
-    assert not set(first.name) & set("/\\ ")
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Experiment:
+    return Experiment(SETTINGS, tmp_path_factory.mktemp("runs"))
+
+
+def test_students_are_stored_under_one_key_only_if_they_are_the_same(run: Experiment) -> None:
+    @given(first=some_students, second=some_students)
+    def check(first: StudentConfig, second: StudentConfig) -> None:
+        assert (run.student_artifact(first).key == run.student_artifact(second).key) == (first == second)
+        assert run.student_artifact(replace(first)).key == run.student_artifact(first).key
+
+    check()
+
+
+def test_every_field_of_a_student_is_in_its_key(run: Experiment) -> None:
+    plain = OURS.make(1, 7, "cosine")
+    other: dict[str, object] = {"objective": "views", "schedule": "cosine", "autocast": "bfloat16", "classes": 2}
+    names = [field.name for field in fields(StudentConfig)]
+    changes = [{name: other[name] if name in other else getattr(plain, name) + 1} for name in names]
+    keys = {run.student_artifact(replace(plain, **change)).key for change in changes}
+    assert len({run.student_artifact(plain).key, *keys}) == 1 + len(names)
+
+
+def test_widths_that_are_equal_to_six_digits_are_two_students(run: Experiment) -> None:
+    first, second = configs(widths=[1.0000001, 1.0000002], seeds=[7], objectives=["cosine"]).grid()
+    assert first != second
+    assert first.identity["model"] != second.identity["model"]
+    assert run.student_artifact(first).key != run.student_artifact(second).key
+
+
+def test_models_are_told_apart() -> None:
+    assert identity(None) == dict(zip(IDENTITY, ("teacher", None, None, None, False), strict=True))
+    told = OURS.make(0.5, 42, "views", augmented=True, noise=0.3)
+    assert identity(told) == dict(zip(IDENTITY, ("w=0.5", 0.5, 42, "views", True), strict=True))
+
+
+def test_a_message_names_what_is_special_about_a_student() -> None:
+    assert OURS.make(1, 7, "infonce").described.startswith("student S, seed 7, infonce")
+    assert "noise 0.3" in OURS.make(0.5, 7, "cosine", noise=0.3).described
+    assert "noise" not in OURS.make(0.5, 7, "cosine").described
+
+
+# The grid
 
 
 def test_the_grid_has_every_width_and_seed_once_for_each_objective() -> None:
-    grid = student_configs.grid(SETTINGS)
-    assert Counter(arm.objective for arm in grid) == {"cosine": 6, "infonce": 6}
+    grid = OURS.grid()
+    assert Counter(student.objective for student in grid) == {"cosine": 6, "infonce": 6}
     for objective in ("cosine", "infonce"):
-        own = [(arm.width, arm.seed) for arm in grid if arm.objective == objective]
+        own = [(student.width, student.seed) for student in grid if student.objective == objective]
         assert own == [(width, seed) for width in (1, 2, 4) for seed in (7, 8)]
-    assert all(arm == Arm(arm.width, arm.seed, arm.objective) for arm in grid)  # unlike in nothing else
+        assert OURS.grid(objective) == [student for student in grid if student.objective == objective]
+    assert all(s == OURS.make(s.width, s.seed, s.objective) for s in grid)  # they differ in nothing else
 
 
 @pytest.mark.parametrize("objectives", [("cosine", "infonce"), ("infonce", "cosine"), ("views",), ("vicreg", "views")])
 def test_controls_and_augmentation_are_of_the_first_objective(objectives: tuple[str, ...]) -> None:
-    settings = changed(objectives=objectives)
-    assert student_configs.baseline(settings) == [
-        arm for arm in student_configs.grid(settings) if arm.objective == objectives[0]
-    ]
-    assert len(student_configs.baseline(settings)) == 6
+    own = configs(objectives=objectives)
+    assert own.baseline() == [student for student in own.grid() if student.objective == objectives[0]]
+    assert len(own.baseline()) == 6
     others = {"whitened", "labels", UNTRAINED}
-    treated = [*student_configs.augmented(settings), *student_configs.controls(settings, 10)]
-    assert {arm.objective for arm in treated} - others == {objectives[0]}
+    treated = [*own.augmented(), *(student for name in CONTROLS for student in own.control(name))]
+    assert {student.objective for student in treated} - others == {objectives[0]}
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 9])
+def test_augmented_students_are_the_widest_with_the_first_seeds(count: int) -> None:
+    own = configs(augmentation_seeds=count)
+    assert own.augmented() == [own.make(4, seed, "cosine", augmented=True) for seed in (7, 8)[:count]]
 
 
 def test_the_narrowest_student_with_every_seed() -> None:
-    assert student_configs.narrow(SETTINGS) == [Arm(1, 7), Arm(1, 8)]
-    assert student_configs.narrow(SETTINGS, "vicreg", noise=0.1) == [
-        Arm(1, seed, "vicreg", noise=0.1) for seed in (7, 8)
-    ]
-    assert student_configs.narrow(changed(objectives=["infonce"])) == [Arm(1, 7, "infonce"), Arm(1, 8, "infonce")]
+    assert OURS.narrow() == [OURS.make(1, 7, "cosine"), OURS.make(1, 8, "cosine")]
+    assert OURS.narrow("vicreg", noise=0.1) == [OURS.make(1, seed, "vicreg", noise=0.1) for seed in (7, 8)]
+    own = configs(objectives=["infonce"])
+    assert own.narrow() == [own.make(1, 7, "infonce"), own.make(1, 8, "infonce")]
 
 
 # Controls
 
 
 def test_each_control_changes_one_thing() -> None:
-    plain = Arm(1, 7)
-    changed = {
-        field: [arm for arm in student_configs.controls(SETTINGS, 10) if getattr(arm, field) != getattr(plain, field)]
+    plain = OURS.make(1, 7, "cosine")
+    everyone = [
+        student
+        for name in CONTROLS
+        for student in OURS.control(name)
+        if student.objective != UNTRAINED  # which has no training to be like the others'
+    ]
+    differing = {
+        field: [student for student in everyone if getattr(student, field) != getattr(plain, field)]
         for field in ("epochs", "classes", "resolution", "dilation", "noise", "objective")
     }
-    assert {arm.schedule for arm in changed["epochs"]} == {"constant", "cosine"}
-    assert [(arm.seed, arm.classes) for arm in changed["classes"]] == [(7, 2), (8, 2)]
-    assert [arm.objective for arm in changed["objective"]] == [
-        "whitened",
-        "whitened",
-        "labels",
-        "labels",
-        *["none"] * 2,
-    ]
-    assert [(arm.width, arm.seed) for arm in changed["noise"]] == [(1, 7), (1, 8), (4, 7)]
-    for field, treated in changed.items():
+    assert {student.schedule for student in differing["epochs"]} == {"constant", "cosine"}
+    assert [(student.seed, student.classes) for student in differing["classes"]] == [(7, 2), (8, 2)]
+    assert [student.objective for student in differing["objective"]] == ["whitened"] * 2 + ["labels"] * 2
+    assert [(student.width, student.seed) for student in differing["noise"]] == [(1, 7), (1, 8), (4, 7)]
+    for field, treated in differing.items():
         assert treated
-        others = [name for name in changed if name != field]
-        assert all(getattr(arm, name) == getattr(plain, name) for arm in treated for name in others)
+        others = [name for name in differing if name != field]
+        assert all(getattr(student, name) == getattr(plain, name) for student in treated for name in others)
+    assert [student.objective for student in OURS.by_objective()][-2:] == [UNTRAINED] * 2
 
 
 def test_widths_that_the_grid_has_are_not_trained_twice() -> None:
-    assert {arm.width for arm in student_configs.by_capacity(SETTINGS) if not arm.resolution and arm.dilation == 1} == {
-        0.5
-    }
+    plain = [student for student in OURS.by_capacity() if student.resolution == 32 and student.dilation == 1]
+    assert {student.width for student in plain} == {0.5}
+
+
+def test_a_control_that_changes_nothing_is_the_grids_student() -> None:
+    own = configs(control_resolution=32, control_dilation=1, control_noise=0)
+    assert set(own.narrow()) <= set(own.grid())
+    assert [s for s in own.by_capacity() if s.width == 1] == 2 * own.narrow()
+    assert set(own.with_noise()) <= set(own.grid())
 
 
 def test_class_counts_beyond_the_images_classes_are_left_out() -> None:
-    assert {arm.classes for arm in student_configs.by_classes(SETTINGS, 4)} == {2}
+    assert {student.classes for student in configs(classes=4).by_classes()} == {2}
 
 
-def test_all_classes_are_an_arm_of_their_own_only_where_images_are_few() -> None:
-    files = SETTINGS.model_copy(update={"dataset": "cifar10"})
-    assert {arm.classes for arm in student_configs.by_classes(SETTINGS, 10)} == {2}
-    assert {arm.classes for arm in student_configs.by_classes(files, 10)} == {2, 10}
+def test_all_classes_are_another_student_only_where_images_are_few() -> None:
+    assert {student.classes for student in OURS.by_classes()} == {2}
+    assert {student.classes for student in configs(dataset="cifar10").by_classes()} == {2, 10}
 
 
 def test_further_seeds_are_new_ones_for_both_ends() -> None:
-    further = student_configs.with_more_seeds(SETTINGS)
-    assert [(arm.width, arm.seed) for arm in further] == [(1, 1), (1, 2), (4, 1), (4, 2)]
-    assert student_configs.with_more_seeds(SETTINGS.model_copy(update={"statistics_seeds": 1})) == []
+    further = OURS.with_more_seeds()
+    assert [(student.width, student.seed) for student in further] == [(1, 1), (1, 2), (4, 1), (4, 2)]
+    assert configs(statistics_seeds=1).with_more_seeds() == []
 
 
 @pytest.mark.parametrize("control", CONTROLS)
 def test_a_control_that_is_not_named_trains_nothing(control: str) -> None:
-    without = tuple(name for name in CONTROLS if name != control)
-    alone = student_configs.controls(SETTINGS.model_copy(update={"controls": (control,)}), 10)
-    rest = student_configs.controls(SETTINGS.model_copy(update={"controls": without}), 10)
-    assert not set(alone) & set(rest)
-    assert {*alone, *rest} == set(student_configs.controls(SETTINGS, 10))
+    base = {"sweeps": ()}
+    none, alone = configs(controls=(), **base), configs(controls=(control,), **base)
+    rest = configs(controls=tuple(name for name in CONTROLS if name != control), **base)
+    added = set(alone.everyone()) - set(none.everyone())
+    assert added == set(OURS.control(control)) - set(OURS.grid())
+    assert not added & set(rest.everyone())
+    assert {*alone.everyone(), *rest.everyone()} == set(configs(controls=CONTROLS, **base).everyone())
 
 
 # Comparisons of chapter 6
@@ -164,153 +270,153 @@ def test_a_control_that_is_not_named_trains_nothing(control: str) -> None:
 
 @pytest.mark.parametrize("name", SWEEPS)
 def test_where_a_value_is_the_experiments_own_the_students_are_the_grids(name: str) -> None:
-    grid = set(student_configs.grid(SETTINGS))
+    grid = set(OURS.grid())
     own = {"weight": [0.0, 1.0], "temperature": [0.1], "batch_size": [64], "alternatives": ["cosine", "infonce"]}
-    sweep = student_configs.sweep(name, SETTINGS)
+    sweep = OURS.sweep(name)
     assert {value for value, students in sweep.items() if set(students) <= grid} == set(own.get(name, []))
     assert all(not set(students) & grid for value, students in sweep.items() if value not in own.get(name, []))
 
 
 def test_each_comparison_varies_one_thing_of_the_narrowest_student() -> None:
-    def varied(name: str, *fields: str) -> list[tuple[object, ...]]:
-        found = [
-            (x, arm)
-            for x, students in student_configs.sweep(name, SETTINGS).items()
-            for arm in students
-            if arm.seed == 7
-        ]
-        assert all(arm == Arm(arm.width, 7, arm.objective, **{f: getattr(arm, f) for f in fields}) for _, arm in found)
-        assert {arm.width for _, arm in found} == {1} or name == "width"
-        return [(x, arm.objective, *(getattr(arm, field) for field in fields)) for x, arm in found]
+    def varied(name: str, *varying: str) -> list[tuple[object, ...]]:
+        found = [(x, s) for x, students in OURS.sweep(name).items() for s in students if s.seed == 7]
+        for _, student in found:
+            different = {field: getattr(student, field) for field in varying}
+            assert student == OURS.make(student.width, 7, student.objective, **different)
+        assert {student.width for _, student in found} == {1} or name == "width"
+        return [(x, student.objective, *(getattr(student, field) for field in varying)) for x, student in found]
 
     assert varied("weight", "weight") == [
-        (0.0, "cosine", None),
+        (0.0, "cosine", 0.0),
         (0.1, "infonce", 0.1),
-        (1.0, "infonce", None),
+        (1.0, "infonce", 1.0),
         (10.0, "infonce", 10.0),
     ]
     assert varied("temperature", "temperature") == [
         (0.03, "infonce", 0.03),
-        (0.1, "infonce", None),
+        (0.1, "infonce", 0.1),
         (1.0, "infonce", 1.0),
     ]
     assert varied("batch_size", "batch_size") == [
-        (size, objective, None if size == 64 else size) for size in (16, 64, 256) for objective in ("cosine", "infonce")
+        (size, objective, size) for size in (16, 64, 256) for objective in ("cosine", "infonce")
     ]
     assert varied("width", "weight") == [(1.0, "infonce", 10.0), (8.0, "infonce", 10.0)]
-    assert varied("alternatives") == [(name, name) for name in student_configs.ALTERNATIVES]
+    assert varied("alternatives") == [(name, name) for name in ALTERNATIVES]
 
 
 @pytest.mark.parametrize("name", SWEEPS)
 def test_every_value_of_a_comparison_has_every_seed(name: str) -> None:
-    for students in student_configs.sweep(name, SETTINGS).values():
-        assert set(Counter((arm.objective, arm.width) for arm in students).values()) == {2}
-        assert {arm.seed for arm in students} == {7, 8}
+    for students in OURS.sweep(name).values():
+        assert set(Counter((student.objective, student.width) for student in students).values()) == {2}
+        assert {student.seed for student in students} == {7, 8}
 
 
 def test_a_value_that_is_named_though_it_is_the_experiments_own_is_not_trained_twice() -> None:
-    again = changed(infonce_weights=[1, 10], infonce_temperatures=[0.1], batch_sizes=[64])
-    assert list(student_configs.sweep("weight", again)) == [0.0, 1.0, 10.0]
-    assert list(student_configs.sweep("temperature", again)) == [0.1]
-    assert list(student_configs.sweep("batch_size", again)) == [64]
-    assert student_configs.sweep("weight", again)[1.0] == student_configs.narrow(again, "infonce")
+    again = configs(infonce_weights=[1, 10], infonce_temperatures=[0.1], batch_sizes=[64])
+    assert list(again.sweep("weight")) == [0.0, 1.0, 10.0]
+    assert list(again.sweep("temperature")) == [0.1]
+    assert list(again.sweep("batch_size")) == [64]
+    assert again.sweep("weight")[1.0] == again.narrow("infonce")
 
 
 def test_widths_are_pushed_at_the_experiments_own_weight_where_that_is_the_largest() -> None:
-    own = changed(infonce_weight=30)
-    assert student_configs.sweep("width", own)[1.0] == [Arm(1, 7, "infonce"), Arm(1, 8, "infonce")]
-    assert set(student_configs.sweep("width", own)[1.0]) <= set(student_configs.grid(own))
+    own = configs(infonce_weight=30)
+    assert own.sweep("width")[1.0] == [own.make(1, 7, "infonce"), own.make(1, 8, "infonce")]
+    assert set(own.sweep("width")[1.0]) <= set(own.grid())
 
 
-@pytest.mark.parametrize(
-    "objectives", [("cosine",), ("cosine", "infonce"), ("infonce",), student_configs.ALTERNATIVES[:-1]]
-)
+def test_comparisons_share_the_students_that_they_have_in_common() -> None:
+    pushed, weighted = OURS.sweep("width")[1.0], OURS.sweep("weight")[10.0]
+    assert pushed == weighted
+    assert len(OURS.swept("batch_size")) == len(set(OURS.swept("batch_size")))
+
+
+@pytest.mark.parametrize("objectives", [("cosine",), ("cosine", "infonce"), ("infonce",), ALTERNATIVES[:-1]])
 def test_no_student_is_trained_twice_and_none_is_left_out(objectives: tuple[str, ...]) -> None:
-    settings = changed(objectives=objectives)
-    everyone = student_configs.everyone(settings, 10)
+    own = configs(objectives=objectives)
+    everyone = own.everyone()
     assert max(Counter(everyone).values()) == 1
-    parts = [
-        student_configs.grid(settings),
-        student_configs.augmented(settings),
-        student_configs.controls(settings, 10),
-    ]
-    swept = [students for name in SWEEPS for students in student_configs.sweep(name, settings).values()]
-    assert set(everyone) == {arm for part in [*parts, *swept] for arm in part}
+    parts = [own.grid(), own.augmented(), *(own.control(name) for name in CONTROLS)]
+    swept = [students for name in SWEEPS for students in own.sweep(name).values()]
+    assert set(everyone) == {student for part in [*parts, *swept] for student in part}
     assert everyone[: len(parts[0])] == parts[0]
 
 
 @pytest.mark.parametrize("name", SWEEPS)
 def test_a_comparison_that_is_not_named_trains_nothing(name: str) -> None:
-    base = changed(controls=(), sweeps=())
-    alone, grid = (
-        changed(controls=(), sweeps=(name,)),
-        {*student_configs.grid(SETTINGS), *student_configs.augmented(SETTINGS)},
-    )
-    assert set(student_configs.everyone(base, 10)) == grid
-    students = {arm for students in student_configs.sweep(name, SETTINGS).values() for arm in students}
-    assert set(student_configs.everyone(alone, 10)) == grid | students > grid
+    base, alone = configs(controls=(), sweeps=()), configs(controls=(), sweeps=(name,))
+    grid = {*OURS.grid(), *OURS.augmented()}
+    assert set(base.everyone()) == grid
+    students = {student for students in OURS.sweep(name).values() for student in students}
+    assert set(alone.everyone()) == grid | students > grid
 
 
 # What a student is trained for
 
-STUDENT, GOAL, OTHER = torch.randn(3, 12, 8, generator=torch.Generator().manual_seed(0))
+STUDENT, GOAL, OTHER = torch.randn(3, 12, 128, generator=torch.Generator().manual_seed(0))
 
 
-def loss_of(arm: Arm, *more: torch.Tensor, **settings: object) -> float:
-    chosen = student_configs.objective(arm, changed(**settings), dim=8, classes=10)
-    return float(chosen(STUDENT, GOAL, *more))
+@pytest.fixture
+def loss_of(tmp_path: Path) -> Callable[..., float]:
+    """The loss of a student with an objective, in an experiment with other settings."""
+
+    def loss(objective: str, *more: torch.Tensor, different: dict[str, float] | None = None, **values: object) -> float:
+        own = Experiment(changed(**values), tmp_path)
+        return float(own._loss(own.configs.make(1, 7, objective, **(different or {})))(STUDENT, GOAL, *more))
+
+    return loss
 
 
-def test_a_student_is_trained_for_its_objective_with_the_experiments_weight_and_temperature() -> None:
-    distance = float(objectives.cosine_distance(STUDENT, GOAL))
-    contrast = {t: float(objectives.info_nce(STUDENT, GOAL, temperature=t)) for t in (0.1, 0.5)}
-    both = float(objectives.info_nce(STUDENT, GOAL, temperature=0.1, symmetric=True))
-    assert loss_of(Arm(1, 7)) == loss_of(Arm(1, 7, "whitened")) == distance
-    assert loss_of(Arm(1, 7, "infonce")) == pytest.approx(distance + contrast[0.1])
-    assert loss_of(Arm(1, 7, "infonce"), infonce_weight=3, infonce_temperature=0.5) == pytest.approx(
-        distance + 3 * contrast[0.5]
-    )
-    assert loss_of(Arm(1, 7, "infonce"), infonce_symmetric=True) == pytest.approx(distance + both)
+def test_a_student_is_trained_for_its_objective_with_the_experiments_weight_and_temperature(
+    loss_of: Callable[..., float],
+) -> None:
+    distance = float(losses.cosine_distance(STUDENT, GOAL))
+    contrast = {t: float(losses.info_nce(STUDENT, GOAL, temperature=t)) for t in (0.1, 0.5)}
+    both = float(losses.info_nce(STUDENT, GOAL, temperature=0.1, symmetric=True))
+    assert loss_of("cosine") == loss_of("whitened") == distance
+    assert loss_of("infonce") == pytest.approx(distance + contrast[0.1])
+    changed_both = loss_of("infonce", infonce_weight=3, infonce_temperature=0.5)
+    assert changed_both == pytest.approx(distance + 3 * contrast[0.5])
+    assert loss_of("infonce", infonce_symmetric=True) == pytest.approx(distance + both)
     assert both != pytest.approx(contrast[0.1])
 
 
-def test_a_students_own_weight_and_temperature_come_first() -> None:
-    distance = float(objectives.cosine_distance(STUDENT, GOAL))
-    own = Arm(1, 7, "infonce", weight=0.5, temperature=0.5)
-    expected = distance + 0.5 * float(objectives.info_nce(STUDENT, GOAL, temperature=0.5))
-    assert loss_of(own, infonce_weight=9, infonce_temperature=2) == pytest.approx(expected)
+def test_a_students_own_weight_and_temperature_come_first(loss_of: Callable[..., float]) -> None:
+    expected = float(losses.cosine_distance(STUDENT, GOAL) + 0.5 * losses.info_nce(STUDENT, GOAL, temperature=0.5))
+    own = {"weight": 0.5, "temperature": 0.5}
+    assert loss_of("infonce", different=own, infonce_weight=9, infonce_temperature=2) == pytest.approx(expected)
 
 
-def test_only_views_take_a_second_view() -> None:
-    two = {
-        name: student_configs.objective(Arm(1, 7, name), SETTINGS, dim=8, classes=10)
-        for name in (*student_configs.ALTERNATIVES, "labels")
-    }
+def test_only_views_take_a_second_view(run: Experiment, loss_of: Callable[..., float]) -> None:
+    two = {name: run._loss(run.configs.make(1, 7, name)) for name in (*ALTERNATIVES, "labels")}
     assert [name for name, chosen in two.items() if getattr(chosen, "two_views", False)] == ["views"]
-    expected = objectives.cosine_distance(STUDENT, GOAL) + 2 * objectives.nt_xent(
-        STUDENT, OTHER, temperature=0.1, symmetric=False
-    )
-    assert loss_of(Arm(1, 7, "views"), OTHER, infonce_weight=2) == pytest.approx(float(expected))
+    contrast = losses.nt_xent(STUDENT, OTHER, temperature=0.1, symmetric=False)
+    expected = losses.cosine_distance(STUDENT, GOAL) + 2 * contrast
+    assert loss_of("views", OTHER, infonce_weight=2) == pytest.approx(float(expected))
 
 
 @pytest.mark.parametrize(
-    ("name", "term"), [("vicreg", objectives.variance_and_covariance), ("uniformity", objectives.uniformity)]
+    ("name", "term"), [("vicreg", losses.variance_and_covariance), ("uniformity", losses.uniformity)]
 )
-def test_other_terms_have_a_weight_of_their_own(name: str, term: object) -> None:
-    expected = float(objectives.cosine_distance(STUDENT, GOAL) + 4 * term(STUDENT))  # type: ignore[operator]
-    assert loss_of(Arm(1, 7, name), regulariser_weight=4, infonce_weight=9) == pytest.approx(expected)
+def test_other_terms_have_a_weight_of_their_own(
+    name: str, term: Callable[..., torch.Tensor], loss_of: Callable[..., float]
+) -> None:
+    expected = float(losses.cosine_distance(STUDENT, GOAL) + 4 * term(STUDENT))
+    assert loss_of(name, regulariser_weight=4, infonce_weight=9) == pytest.approx(expected)
 
 
-def test_a_student_of_labels_has_a_classifier_of_its_own_seed() -> None:
-    first, again, other = (
-        student_configs.objective(Arm(1, s, "labels"), SETTINGS, dim=8, classes=10) for s in (7, 7, 8)
-    )
+def test_a_student_of_labels_has_a_classifier_of_its_own_seed(run: Experiment) -> None:
+    first, again, other = (run._loss(run.configs.make(1, seed, "labels")) for seed in (7, 7, 8))
     assert isinstance(first, nn.Module)
-    assert [tuple(parameter.shape) for parameter in first.parameters()] == [(10, 8), (10,)]
+    assert [tuple(parameter.shape) for parameter in first.parameters()] == [(10, 128), (10,)]
     weights = [next(chosen.parameters()) for chosen in (first, again, other)]  # type: ignore[union-attr]
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
 
 
-def test_an_arms_own_batch_size_comes_before_the_settings() -> None:
-    assert [student_configs.batch_size(arm, SETTINGS) for arm in (Arm(1, 7), Arm(1, 7, batch_size=16))] == [64, 16]
+def test_the_recipe_is_the_students_own(run: Experiment) -> None:
+    recipe = run._recipe(OURS.make(1, 7, "cosine", batch_size=16, epochs=3, schedule="cosine", noise=0.3))
+    assert (recipe.batch_size, recipe.epochs, recipe.schedule) == (16, 3, "cosine")
+    assert recipe.noise is not None
+    assert (recipe.noise.sigma, recipe.noise.space, recipe.noise.seed) == (0.3, "normalised", 7)
+    assert run._recipe(OURS.make(1, 7, "cosine")).noise is None
