@@ -64,12 +64,15 @@ class Threads:
             if stop.is_set():
                 raise Stopped
 
-        threads = torch.get_num_threads()
-        # Threads that start from here on take this number; the calling thread gets its own back at the end.
-        torch.set_num_threads(1)
+        threads, workers = torch.get_num_threads(), min(self.workers, len(items))
+        torch.set_num_threads(1)  # the calling thread gets its own number back at the end
         try:
-            # scikit-learn's threads too: on small problems they spend their time waiting for each other.
-            with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(min(self.workers, len(items))) as pool:
+            # In each thread as well, since the LAPACK of MKL counts threads for each of them apart. And scikit-learn's:
+            # on small problems they spend their time waiting for each other.
+            with (
+                threadpool_limits(1, user_api="blas"),
+                ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool,
+            ):
                 try:
                     futures = [pool.submit(work, item, check) for item in items]
                     done, _ = wait(futures, return_when=FIRST_EXCEPTION)
