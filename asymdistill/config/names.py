@@ -53,7 +53,7 @@ TORCHVISION_IMAGES = ("cifar10", "cifar100")
 
 def student_name(width: float) -> str:
     """Name of a student: the paper's S, M and L for widths 1, 2 and 4, else the width itself."""
-    return STUDENTS.get(float(width), f"w={width:g}")
+    return STUDENTS.get(float(width), f"w={width:.15g}")
 
 
 def teacher_library(name: str) -> TeacherLibrary:
