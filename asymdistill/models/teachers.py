@@ -1,4 +1,7 @@
-"""Frozen teachers: the embedded ones, and any of open_clip's or timm's by name, downloaded or from a file."""
+"""Frozen teachers: those that come with the package, and any of open_clip's or timm's by name.
+
+A library is imported when a teacher of its own is asked for.
+"""
 
 import logging
 import warnings
@@ -6,22 +9,20 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-import open_clip
-import timm
 import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from asymdistill.config.names import SHIPPED_TEACHERS
-from asymdistill.data.views import View, embed
+from asymdistill.config.names import TeacherLibrary, teacher_library
+from asymdistill.data.views import View
+from asymdistill.models.encoding import embed
 from asymdistill.models import mini_clip
-from asymdistill.models.weights import fetch, published
-from asymdistill.models.weights import find_weights as find_weights
-from asymdistill.runtime.errors import InputError
+from asymdistill.models.weights import fetch, find_weights, published, shipped_path
+from asymdistill.runtime.errors import InputError, check_option
 
 PRECISIONS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
-TIMM_RESOLUTION = 224
+TIMM_RESOLUTION = 224  # whatever a model was made for: its positions are interpolated
 
 
 class Teacher(nn.Module):
@@ -33,8 +34,9 @@ class Teacher(nn.Module):
         name: what ``load_teacher`` was asked for.
         image_tower: maps normalised images, N x 3 x R x R, to N x d.
         view: how it sees an image.
-        text_tower: maps a list of captions to M x d; None: images only.
-        precision: its arithmetic on a GPU; embeddings are float32 all the same.
+        text_tower: holds the weights that ``encode_captions`` uses; None: images only.
+        encode_captions: maps M captions to M x d.
+        precision: arithmetic on a GPU; the embeddings are float32 in any case.
 
     Attributes:
         embedding_dim: d.
@@ -111,11 +113,11 @@ def load_teacher(
     """Load a frozen teacher.
 
     Args:
-        name: ``embedded``; ``embedded-views``; ``open_clip:<model>/<pretrained tag>``, say
-            ``open_clip:ViT-B-32-quickgelu/openai``; or ``timm:<model>``, say
-            ``timm:vit_small_patch14_dinov2.lvd142m``.
-        weights: a safetensors file to read. None: what ``find_weights`` finds; else the shipped file for the embedded
-            teachers, and for others what their library publishes, from the hub's cache or the network.
+        name: one that comes with the package (``config.names.SHIPPED_TEACHERS``);
+            ``open_clip:<model>/<pretrained tag>``, say ``open_clip:ViT-B-32-quickgelu/openai``; or ``timm:<model>``,
+            say ``timm:vit_small_patch14_dinov2.lvd142m``.
+        weights: a safetensors file to read. None: the one that comes with the package, or that the teacher's library
+            publishes, from the hub's cache or the internet.
         device: where to put it; None: the CPU.
         precision: ``float32``, ``float16`` or ``bfloat16``, its arithmetic on a GPU.
 
@@ -123,11 +125,9 @@ def load_teacher(
         InputError: no such model, an activation function that does not fit the weights, weights that can't be had, or
             a file that is missing, damaged or of another architecture.
     """
-    source, path = published(name), find_weights(name, weights)
-    if precision not in PRECISIONS:
-        raise InputError(f"precision is {precision!r}; allowed: {', '.join(PRECISIONS)}")
-    if path is None and name not in SHIPPED_TEACHERS:
-        path = fetch(name, source)
+    check_option("precision", precision, PRECISIONS)
+    published(name)  # refuses a model that does not exist, and weights that do not fit it, before any file is read
+    path = find_weights(name, weights) or fetch(name)
     try:
         teacher = _build(name, path)
     except (SafetensorError, RuntimeError, KeyError, OSError) as error:
@@ -138,7 +138,7 @@ def load_teacher(
 
 
 def untrained_teacher(name: str) -> Teacher:
-    """A teacher's architecture with random weights, of its size and speed; an embedded one as it is shipped.
+    """A teacher's architecture with random weights, of its size and speed; one that comes with the package as it is.
 
     Raises:
         InputError: no such model.
@@ -152,22 +152,39 @@ def untrained_teacher(name: str) -> Teacher:
         logging.disable(silenced)
 
 
+def teacher_resolution(name: str) -> int:
+    """Side in pixels of the images that a teacher takes, without loading weights or building a network.
+
+    Raises:
+        InputError: no such model.
+    """
+    published(name)
+    library = teacher_library(name)
+    if library == "shipped":
+        return mini_clip.RESOLUTION
+    if library == "timm":
+        return TIMM_RESOLUTION
+    import open_clip
+
+    architecture = name.partition(":")[2].partition("/")[0]
+    return _side(open_clip.get_model_config(architecture)["vision_cfg"]["image_size"])
+
+
 def _build(name: str, path: Path | None) -> Teacher:
-    library, _, model = name.partition(":")
-    teacher = LOADERS[library](model or name, path)
-    teacher.name = name
-    return teacher
+    return BUILDERS[teacher_library(name)](name, path)
 
 
-def _load_embedded(name: str, path: Path | None) -> Teacher:
-    pair, view = mini_clip.load_embedded(path or mini_clip.embedded_path(name)), View(mini_clip.RESOLUTION)
-    if pair.text is None:
-        return Teacher(name, pair.image, view)
-    return Teacher(name, pair.image, view, text_tower=pair.text, encode_captions=pair.text.encode)
+def _build_shipped(name: str, path: Path | None) -> Teacher:
+    towers = mini_clip.load_towers(path or shipped_path(name))
+    encode_captions = towers.text and towers.text.encode
+    view = View(mini_clip.RESOLUTION)
+    return Teacher(name, towers.image, view, text_tower=towers.text, encode_captions=encode_captions)
 
 
-def _load_open_clip(model: str, path: Path | None) -> Teacher:
-    architecture, _, tag = model.partition("/")
+def _build_open_clip(name: str, path: Path | None) -> Teacher:
+    import open_clip
+
+    architecture, _, tag = name.removeprefix("open_clip:").partition("/")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         clip: Any = open_clip.create_model(architecture, pretrained=path and str(path), precision="fp32")
@@ -177,36 +194,43 @@ def _load_open_clip(model: str, path: Path | None) -> Teacher:
         raise InputError(f"open_clip needs another package for the texts of {architecture}: {error}") from None
 
     def encode_captions(captions: Sequence[str]) -> Tensor:
-        tokens = tokenizer(list(captions)).to(next(clip.parameters()).device)
-        embeddings: Tensor = clip.encode_text(tokens)
+        token_ids = tokenizer(list(captions)).to(next(clip.parameters()).device)
+        embeddings: Tensor = clip.encode_text(token_ids)
         return embeddings
 
-    # The tag says how its weights were trained to see an image; a file of the same weights is no different.
+    # The tag says how images were normalised in training, also where the same weights are read from a file.
     config = open_clip.get_pretrained_cfg(architecture, tag)
-    size = clip.visual.image_size
     view = View(
-        size[0] if isinstance(size, tuple) else size,
+        _side(clip.visual.image_size),
         tuple(config.get("mean") or open_clip.OPENAI_DATASET_MEAN),
         tuple(config.get("std") or open_clip.OPENAI_DATASET_STD),
     )
-    return Teacher(model, clip.visual, view, text_tower=clip, encode_captions=encode_captions)
+    return Teacher(name, clip.visual, view, text_tower=clip, encode_captions=encode_captions)
 
 
-def _load_timm(model: str, path: Path | None) -> Teacher:
+def _build_timm(name: str, path: Path | None) -> Teacher:
+    import timm
+
+    model = name.removeprefix("timm:")
     config: Any = timm.models.get_pretrained_cfg(model)
     # Transformers fix their resolution when they are made; the positions are then interpolated from the weights'.
     sized: dict[str, Any] = {"img_size": TIMM_RESOLUTION} if config.fixed_input_size else {}
     # Some weights were first published as arrays with names of their own; as safetensors they have timm's names.
     overlay = {"file": str(path), "custom_load": False} if path else None
     network: Any = timm.create_model(model, pretrained=path is not None, pretrained_cfg_overlay=overlay, **sized)
-    # Only now, because timm doesn't insist that all weights are there when it makes a model without its classifier.
+    # Only now, because timm does not insist on all weights when it makes a model without its classifier.
     network.reset_classifier(0)
     view = View(TIMM_RESOLUTION, tuple(network.pretrained_cfg["mean"]), tuple(network.pretrained_cfg["std"]))
-    return Teacher(model, network, view)
+    return Teacher(name, network, view)
 
 
-LOADERS: dict[str, Callable[[str, Path | None], Teacher]] = {
-    **dict.fromkeys(SHIPPED_TEACHERS, _load_embedded),
-    "open_clip": _load_open_clip,
-    "timm": _load_timm,
+def _side(size: int | Sequence[int]) -> int:
+    """One side of images whose size open_clip gives as a number or as height and width."""
+    return size if isinstance(size, int) else size[0]
+
+
+BUILDERS: dict[TeacherLibrary, Callable[[str, Path | None], Teacher]] = {
+    "shipped": _build_shipped,
+    "open_clip": _build_open_clip,
+    "timm": _build_timm,
 }

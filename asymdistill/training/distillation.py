@@ -74,7 +74,7 @@ class TrainingState:
     Attributes:
         epoch: whole epochs done.
         losses: mean loss of each of them.
-        tensors: contiguous and on the CPU, by name: weights of the student and of the objective, Adam's moments and step
+        tensors: contiguous, on the CPU, by name: weights of the student and of the objective, Adam's moments and step
             counts, the learning rate, and the states of the random generators.
     """
 

@@ -1,26 +1,23 @@
-"""The training of the second embedded teacher, and what it shares with the first's."""
+"""The recipe that trains on augmented views."""
 
 import math
-from pathlib import Path
 
 import pytest
 import torch
-from safetensors import safe_open
-from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
 from asymdistill.data.preprocess import clip_preprocess
 from asymdistill.data.scenes import generate
-from asymdistill.metrics.spectrum import effective_rank
-from asymdistill.models.mini_clip import ImageTower, load_embedded
-from asymdistill.training import pretraining, scenes_simclr
+from asymdistill.models.mini_clip import ImageTower
+from asymdistill.runtime.errors import InputError
+from asymdistill.training import scenes_simclr
 from asymdistill.training.losses import nt_xent
-from asymdistill.training.scenes_simclr import Settings, augmentation, main, train
+from asymdistill.training.pretraining import train
+from asymdistill.training.scenes_simclr import SimclrRecipe, ViewMatching, augmentation
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 TINY = {"images": 48, "epochs": 1, "batch": 16, "probe_images": 40}
-OPTIONS = [word for name, value in TINY.items() for word in (f"--{name.replace('_', '-')}", str(value))]
 
 
 @pytest.fixture(scope="module")
@@ -58,9 +55,13 @@ def test_half_of_the_views_are_mirrored() -> None:
 # The training.
 
 
-def test_the_loss_is_given_two_views_of_the_same_scenes_in_the_same_order(
-    images: Tensor, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def losses_of(**settings: float) -> tuple[list[float], ViewMatching]:
+    recipe = SimclrRecipe(**(TINY | settings))
+    task = ViewMatching(recipe)
+    return list(train(recipe, task)), task
+
+
+def test_the_loss_is_given_two_views_of_the_same_scenes_in_the_same_order(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[tuple[Tensor, Tensor, float]] = []
 
     def spy(first: Tensor, second: Tensor, *, temperature: float) -> Tensor:
@@ -69,7 +70,7 @@ def test_the_loss_is_given_two_views_of_the_same_scenes_in_the_same_order(
 
     monkeypatch.setattr(scenes_simclr, "nt_xent", spy)
     monkeypatch.setattr(scenes_simclr, "augmentation", lambda smallest_crop: nn.Identity())
-    list(train(Settings(**TINY, temperature=0.3, dropped=0.0), images))
+    losses_of(temperature=0.3, dropped=0.0)
     assert len(given) == 3
     for first, second, temperature in given:
         assert first.shape == (16, 64)
@@ -78,14 +79,14 @@ def test_the_loss_is_given_two_views_of_the_same_scenes_in_the_same_order(
         assert (first - first.roll(1, 0)).abs().amax(1).min() > 0.1
 
 
-def test_training_depends_on_the_seed_alone_and_moves_the_tower(images: Tensor) -> None:
+def test_training_depends_on_the_seed_alone_and_moves_the_tower() -> None:
     def weights(seed: int) -> list[Tensor]:
         torch.randn(seed + 5)
-        ((towers, loss),) = train(Settings(**TINY, seed=seed), images)
+        (loss,), task = losses_of(seed=seed)
         assert math.isfinite(loss)
-        assert towers.text is None
-        assert not towers.image.training
-        return [parameter.detach().clone() for parameter in towers.image.parameters()]
+        assert task.towers.text is None
+        assert not task.towers.image.training
+        return [parameter.detach().clone() for parameter in task.towers.image.parameters()]
 
     first, again, other = weights(1), weights(1), weights(2)
     assert all(torch.equal(one, two) for one, two in zip(first, again, strict=True))
@@ -96,13 +97,15 @@ def test_training_depends_on_the_seed_alone_and_moves_the_tower(images: Tensor) 
 
 
 def test_the_trained_tower_drops_no_tokens_when_it_is_used(images: Tensor) -> None:
-    ((towers, _),) = train(Settings(**TINY, dropped=0.9), images)
+    _, task = losses_of(dropped=0.9)
     pixels = clip_preprocess(images[:4], 32)
     with torch.no_grad():
-        assert torch.equal(towers.image(pixels), towers.image(pixels))
+        assert torch.equal(task.towers.image(pixels), task.towers.image(pixels))
+        task.train()
+        assert not torch.equal(task.towers.image(pixels), task.towers.image(pixels))
 
 
-def test_every_epoch_trains_in_train_mode(images: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_epoch_trains_in_train_mode(monkeypatch: pytest.MonkeyPatch) -> None:
     modes: list[bool] = []
 
     class Watched(ImageTower):
@@ -111,105 +114,30 @@ def test_every_epoch_trains_in_train_mode(images: Tensor, monkeypatch: pytest.Mo
             return super().forward(images)
 
     monkeypatch.setattr(scenes_simclr, "ImageTower", Watched)
-    for towers, _ in train(Settings(images=48, epochs=2, batch=16), images):
-        assert not towers.image.training
+    recipe = SimclrRecipe(images=48, epochs=2, batch=16)
+    task = ViewMatching(recipe)
+    for _ in train(recipe, task):
+        assert not any(module.training for module in task.modules())
     assert modes == [True] * 6
 
 
-def test_scenes_are_told_apart_by_what_is_left_of_them(images: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scenes_are_told_apart_by_what_is_left_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
     # With nothing but tokens dropped, a few steps are enough.
     monkeypatch.setattr(scenes_simclr, "augmentation", lambda smallest_crop: nn.Identity())
-    losses = [loss for _, loss in train(Settings(images=48, epochs=6, batch=16, learning_rate=2e-3), images)]
+    losses, _ = losses_of(epochs=6, learning_rate=2e-3)
     assert losses[-1] < 0.5 * losses[0]
     assert losses[-1] < math.log(2 * 16 - 1) / 2
 
 
-# From the command line.
-
-
-def test_pretrain_views_from_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    logs = []
-    for folder in (tmp_path / "a", tmp_path / "b"):
-        assert main(["--out", str(folder), *OPTIONS]) == 0
-        logs.append((folder / "embedded-views.log").read_text(encoding="utf-8"))
-        assert capsys.readouterr().out == logs[-1]
-        assert "/" not in logs[-1]
-        assert {path.name.split(".")[0] for path in folder.iterdir()} == {"embedded-views"}
-    measured = [[line for line in log.splitlines() if "accuracy" in line or "rank" in line] for log in logs]
-    assert measured[0] == measured[1]
-    assert [line.split(":")[0] for line in measured[0]] == ["probe accuracy", "effective rank"]
-    assert '"smallest_crop": 0.6' in logs[0]
-    assert f"of {math.log(31):.4f} for chance" in logs[0]
-    assert logs[0].splitlines()[-1].startswith("threads: 1, seconds: ")
-    with safe_open(tmp_path / "a" / "embedded-views.safetensors", framework="pt") as file:
-        assert set(file.metadata()) == {"format", "digest"}
-    first, second = (load_embedded(tmp_path / folder / "embedded-views.safetensors") for folder in "ab")
-    assert first.text is None
-    states = (pair.image.state_dict() for pair in (first, second))
-    assert all(torch.equal(one, two) for one, two in zip(*(state.values() for state in states), strict=True))
-
-
-def test_chance_is_that_of_the_batches_there_are(tmp_path: Path) -> None:
-    few = ["--images", "12", "--epochs", "1", "--probe-images", "40"]
-    assert main(["--out", str(tmp_path), *few]) == 0
-    log = (tmp_path / "embedded-views.log").read_text(encoding="utf-8")
-    assert f"of {math.log(2 * 12 - 1):.4f} for chance" in log
-
-
 @pytest.mark.parametrize(
-    ("option", "value", "message"),
+    ("setting", "value", "message"),
     [
-        ("--epochs", "0", "epochs is 0; it must be a finite number greater than 0"),
-        ("--temperature", "-1", "temperature is -1.0; it must be a finite number greater than 0"),
-        ("--learning-rate", "nan", "learning_rate is nan; it must be a finite number greater than 0"),
-        ("--smallest-crop", "1.5", "smallest_crop is 1.5; allowed: 0 to 1"),
-        ("--dropped", "1", "dropped is 1.0; allowed: 0 to 0.9"),
-        ("--warmup", "-0.1", "warmup is -0.1; allowed: 0 to 1"),
-        ("--seed", "-1", "seed is -1; allowed: 0 to "),
+        ("temperature", -1.0, "temperature is -1.0; it must be a finite number greater than 0"),
+        ("smallest_crop", 0, "smallest_crop is 0; it must be a finite number greater than 0"),
+        ("smallest_crop", 1.5, "smallest_crop is 1.5; allowed: 0 to 1"),
+        ("dropped", 1.0, "dropped is 1.0; allowed: 0 to 0.9"),
     ],
 )
-def test_pretrain_views_refuses_in_one_line(
-    option: str, value: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["--out", str(tmp_path / "out"), f"{option}={value}"]) == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"asymdistill: error: {message}")
-    assert not (tmp_path / "out").exists()
-
-
-def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "file").write_text("no folder")
-    assert main(["--out", str(tmp_path / "file" / "out"), *OPTIONS]) == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("asymdistill: error: ")
-
-
-# What both trainings share.
-
-
-def test_the_learning_rate_rises_in_a_line_and_falls_along_a_cosine() -> None:
-    matrix, bias = nn.Parameter(torch.ones(2, 2)), nn.Parameter(torch.ones(2))
-    settings = Settings(learning_rate=0.5, warmup=0.2, weight_decay=0.3)
-    descent, schedule = pretraining.optimizer([matrix, bias], settings, 20)
-    rates = []
-    for _ in range(20):
-        rates.append(schedule.get_last_lr()[0])
-        descent.step()
-        schedule.step()
-    rise, fall = [0.125, 0.25, 0.375, 0.5], [0.25 * (1 + math.cos(math.pi * step / 16)) for step in range(16)]
-    assert rates == pytest.approx(rise + fall)
-    assert schedule.get_last_lr()[0] == pytest.approx(0, abs=1e-12)
-    decays = {id(p): group["weight_decay"] for group in descent.param_groups for p in group["params"]}
-    assert decays == {id(matrix): 0.3, id(bias): 0.0}
-
-
-def test_images_are_measured_on_scenes_of_the_next_two_seeds() -> None:
-    torch.manual_seed(0)
-    tower = ImageTower().eval()
-    found = pretraining.measure_on_scenes(tower, 5, 60)
-    fitted, tested = generate(60, seed=6), generate(30, seed=7)
-    with torch.no_grad():
-        own, others = (nn.functional.normalize(tower(clip_preprocess(s.images, 32)), dim=1) for s in (fitted, tested))
-    probe = LogisticRegression(max_iter=2000).fit(own.numpy(), fitted.labels.numpy())
-    assert found["probe accuracy"] == pytest.approx(probe.score(others.numpy(), tested.labels.numpy()))
-    assert found["effective rank"] == pytest.approx(effective_rank(others), rel=1e-4)
+def test_settings_out_of_range_are_refused(setting: str, value: float, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        SimclrRecipe(**{setting: value})
