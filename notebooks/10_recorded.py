@@ -18,8 +18,9 @@
 #
 # **What is ours.** The recorded runs were computed once and are kept in the folder `results/`: their settings and
 # tables, and nothing else. They are shown beside the run that made this copy of the book and are not computed again.
-# The first table names the images and the teacher of each. Where the teacher is not CLIP, a run is evidence about
-# another teacher on those images. It says nothing about CLIP, and a small teacher says nothing about large ones.
+# The first table names the images and the teacher of each; `results/README.md` says what their teachers are. Where the
+# teacher is not CLIP, a run is evidence about another teacher on those images. It says nothing about CLIP, and a small
+# teacher says nothing about large ones.
 
 # %% tags=["parameters"]
 profile = "embedded"
