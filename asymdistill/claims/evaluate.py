@@ -152,7 +152,11 @@ def _differences(settings: Settings, claim: Claim, profile: str) -> dict[str, An
     with_infonce = claim.quantity == "expansion" or any(INFONCE in label.split() for label in claim.labels)
     names = SETTING + (INFONCE_SETTING if with_infonce else ())
     theirs, own = _setting(profile), {name: getattr(settings, name) for name in names}
-    return {name: value for name, value in own.items() if theirs is None or getattr(theirs, name) != value}
+    differences = {name: value for name, value in own.items() if theirs is None or getattr(theirs, name) != value}
+    if settings.teacher_weights is not None:
+        # Only what the teacher's library publishes is known to be the paper's teacher: a file may hold anything.
+        differences["teacher_weights"] = settings.teacher_weights.name
+    return differences
 
 
 def _described(settings: Settings, claim: Claim, profile: str) -> str:

@@ -4,8 +4,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from asymdistill.config.settings import Settings
 from asymdistill.runtime import devices
 from asymdistill.store import files, provenance
@@ -33,13 +31,13 @@ class Manifest:
 
     def read(self) -> dict[str, Any]:
         """What is stored, or what a run that begins now would say."""
-        return (files.read_json(self._path) if self._path.is_file() else None) or self._new()
+        return files.read_json(self._path) or self._new()
 
     def add(self, table: str) -> None:
         """Note a table, and the results of the store that this process has used so far."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         # Chapters of one book note their tables at the same time.
-        with FileLock(self._run.store.folder / "locks" / f"{self._path.parent.name}.manifest.lock"):
+        with self._run.store.lock(f"{self._path.parent.name}.manifest"):
             known = self.read()
             keys: dict[str, dict[str, float]] = known["results"]
             for kind, own in self._run.store.used().items():
@@ -73,6 +71,7 @@ class Manifest:
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "versions": {"python": provenance.python_version(), **provenance.versions()},
             "settings": self._settings.model_dump(mode="json", exclude={"workers", "store"}),
+            "teacher": self._run.teacher_name,
             "images": {},
             "seconds": {},
             "tables": [],

@@ -113,6 +113,15 @@ def test_images_from_files_of_ones_own_are_another_setting() -> None:
     assert "Evidence from data set cifar10, read from files, with teacher open_clip:" in found["reason"]
 
 
+def test_weights_from_a_file_of_ones_own_are_another_setting() -> None:
+    own = run("cifar10-clip", {"teacher_weights": "mine.safetensors"}, spectrum=ranks({"teacher": 88.68}))
+    found = evaluate.evaluate(own).set_index("id").loc["v1-rank-teacher"]
+    assert found["verdict"] == "not testable here"
+    assert "teacher_weights = mine.safetensors" in found["reason"]
+    published = run("cifar10-clip", spectrum=ranks({"teacher": 88.68}))
+    assert evaluate.evaluate(published).set_index("id").loc["v1-rank-teacher", "verdict"] == "reproduced"
+
+
 def test_seeds_widths_noise_and_controls_do_not_make_another_setting() -> None:
     overrides = {"seeds": [1, 2], "widths": [1, 4], "noise_levels": [0.1], "controls": [], "device": "cpu"}
     found = one(run(overrides=overrides, spectrum=ranks({"S": [15.0, 16.0, 17.0]})), "v1-rank-s")
