@@ -7,6 +7,7 @@ missing or does not match counts as absent. Temporary names are unique across pr
 import hashlib
 import json
 import os
+import shutil
 import uuid
 import warnings
 from collections.abc import Mapping
@@ -45,7 +46,7 @@ def write_file(path: Path, data: bytes, *, durable: bool = True) -> None:
     """Write a file under a temporary name that is then renamed.
 
     Args:
-        path: its folder is made where it is missing.
+        path: its folder is made where it is missing; a folder of this name gives way.
         data: the whole content.
         durable: wait until it is on the disk.
     """
@@ -57,6 +58,8 @@ def write_file(path: Path, data: bytes, *, durable: bool = True) -> None:
             file.flush()
             if durable:
                 os.fsync(file.fileno())
+        if path.is_dir():
+            shutil.rmtree(path)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -88,15 +91,17 @@ def read_json(path: Path) -> dict[str, Any] | None:
     """Read a JSON file that has a companion; None where it is absent, and, after a warning, where it is damaged."""
     if is_intact(path):
         return dict(json.loads(path.read_text("utf-8")))
-    if path.is_file():
-        warn_damaged(path)
+    _warn_if_there(path)
     return None
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
     """Write a table as CSV and its companion, unless the very same is there."""
     data = table.to_csv(index=False).encode()
-    if not (is_intact(path) and path.read_bytes() == data):
+    intact = is_intact(path)
+    if not intact:
+        _warn_if_there(path)
+    if not intact or path.read_bytes() != data:
         write_bytes(path, data)
 
 
@@ -130,14 +135,22 @@ def write_sealed_tensors(path: Path, tensors: Mapping[str, "Tensor"]) -> None:
 
 
 def read_sealed_tensors(path: Path) -> dict[str, "Tensor"] | None:
-    """Read named tensors that have a companion; None where they are absent or damaged."""
-    return read_safetensors(path) if is_intact(path) else None
+    """Read named tensors that have a companion; None where they are absent, and, after a warning, where damaged."""
+    if is_intact(path):
+        return read_safetensors(path)
+    _warn_if_there(path)
+    return None
 
 
 def remove_sealed_tensors(path: Path) -> None:
     """Remove a file and its companion, if they are there."""
     for file in (_companion(path), path):
         file.unlink(missing_ok=True)
+
+
+def _warn_if_there(path: Path) -> None:
+    if path.exists():
+        warn_damaged(path)
 
 
 def _companion(path: Path) -> Path:

@@ -41,10 +41,12 @@ class Artifact:
     Attributes:
         kind: what it is.
         inputs: everything that changes it, resolved to plain values; the keys of the artifacts it is made from.
+        sources: these artifacts, so that what made them is known of it, too; no part of the key.
     """
 
     kind: Kind
     inputs: Mapping[str, Any]
+    sources: tuple["Artifact", ...] = ()
 
     @cached_property
     def key(self) -> str:

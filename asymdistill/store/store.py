@@ -102,8 +102,7 @@ class Store:
             "value": value,
             "tensors": None,
             "seconds": round(seconds, 3),
-            "code": artifact.kind.code,
-            "versions": versions(artifact.kind.libraries),
+            "made": sorted(self._makers(artifact, self._records)),
             "device": self.device,
             "commit": commit(),
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -129,12 +128,17 @@ class Store:
         """Where a file of a result lies."""
         return self.folder / artifact.kind.name / artifact.key[:2] / f"{artifact.key}{suffix}"
 
+    def unfinished(self, artifact: Artifact) -> Path:
+        """Where the state of an interrupted computation lies; other code and other libraries have another place."""
+        made = files.digest_bytes(canonical(sorted(self._makers(artifact, {}))).encode())
+        return self.path(artifact, f".{made[:8]}.state.safetensors")
+
     @contextmanager
-    def lock(self, artifact: Artifact, *, wait: bool, check: Callable[[], None]) -> Iterator[bool]:
-        """Hold the lock of a key, so that nobody else computes it meanwhile; a dead owner's lock is free.
+    def lock(self, name: str, *, wait: bool = True, check: Callable[[], None] = lambda: None) -> Iterator[bool]:
+        """Hold a lock, so that nobody else computes or writes the same meanwhile; a dead owner's lock is free.
 
         Args:
-            artifact: what is to be computed.
+            name: of the lock, such as the key of what is to be computed.
             wait: wait until whoever holds it lets go; else yield False at once.
             check: called while waiting; an exception in it ends that.
 
@@ -142,10 +146,10 @@ class Store:
             Whether it is held. Where the file system has no locks it counts as held: work may be done twice then, and
             the last rename decides.
         """
-        path = self.folder / "locks" / f"{artifact.key}.lock"
+        path = self.folder / "locks" / f"{name}.lock"
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path)
-        held = True
+        # A soft lock would outlive its owner.
+        lock = FileLock(path, fallback_to_soft=False)
         while True:
             try:
                 lock.acquire(timeout=0, poll_interval=POLL)
@@ -169,7 +173,7 @@ class Store:
         try:
             record: Record = json.loads(path.read_bytes())
             seal = record.pop("seal")
-            tensors, inputs = record["tensors"], record["inputs"]
+            tensors, inputs, _ = record["tensors"], record["inputs"], record["made"]
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -181,18 +185,22 @@ class Store:
         if tensors is not None and not files.matches(self.path(artifact, ".safetensors"), tensors):
             files.warn_damaged(self.path(artifact, ".safetensors"))
             return None
-        return None if self.fresh and any(self._differences(artifact, record)) else record
+        return None if self.fresh and self._differences(artifact, record) else record
 
-    def _differences(self, artifact: Artifact, record: Record) -> Iterator[str]:
+    def _makers(self, artifact: Artifact, known: Mapping[str, Record]) -> set[str]:
+        """Device, code and libraries that make a result and its sources here, or made those that are known."""
+        kind = artifact.kind
+        own = {f"{library} {version}" for library, version in versions(kind.libraries).items()}
+        sources = (
+            known[source.key]["made"] if source.key in known else self._makers(source, known)
+            for source in artifact.sources
+        )
+        return own.union({self.device, f"code {kind.code} of {kind.name}"}, *sources)
+
+    def _differences(self, artifact: Artifact, record: Record) -> list[str]:
         """In what the making of a result differs from how it would be made here, in words."""
-        if record["code"] != artifact.kind.code:
-            yield "other code"
-        here = versions(artifact.kind.libraries)
-        for library, version in record["versions"].items():
-            if here.get(library) != version:
-                yield f"{library} {version}"
-        if record["device"] != self.device:
-            yield record["device"]
+        other = set(record["made"]) - self._makers(artifact, {})
+        return sorted({"other code" if maker.startswith("code ") else maker for maker in other})
 
 
 def _seal(record: Record) -> str:

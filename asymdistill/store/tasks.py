@@ -37,7 +37,7 @@ def compute_missing(store: Store, executor: Executor, tasks: Sequence[Task]) -> 
     later: list[Task] = []
 
     def attempt(task: Task, check: Check, *, wait: bool) -> None:
-        with store.lock(task.artifacts[0], wait=wait, check=check) as held:
+        with store.lock(task.artifacts[0].key, wait=wait, check=check) as held:
             if not held:
                 later.append(task)
                 return

@@ -42,9 +42,9 @@ IMAGES = Kind("images", 1, ("data/datasets.py", "data/scenes.py"), ("numpy", "pi
 EMBEDDINGS = Kind(
     "embeddings", 1, (*_SEEING, "models/teachers.py", "models/mini_clip.py"), ("torch", "timm", "open_clip_torch")
 )
-STUDENT = Kind("student", 1, _TRAINING)
-SNAPSHOT = Kind("snapshot", 1, _TRAINING)
-PROBE = Kind("probe", 1, ("metrics/probe.py",), ("torch", "scikit-learn"))
+STUDENT = Kind("students", 1, _TRAINING)
+SNAPSHOT = Kind("snapshots", 1, _TRAINING)
+PROBE = Kind("probes", 1, ("metrics/probe.py",), ("torch", "scikit-learn"))
 
 # Epochs after which snapshots are kept: about evenly spaced on a logarithmic scale.
 WATCHED = (1, 2, 3, 5, 7, 10, 14, 20, 28, 40, 56, 80, 113, 160, 226, 320, 453, 640, 905)
@@ -167,7 +167,7 @@ class Experiment:
         targets = self._embeddings_artifact("train", None, config.classes).key if towards else None
         images = None if config.objective == UNTRAINED else self.image_set("train", config.classes).key
         inputs = {"config": asdict(config), "images": images, "targets": targets, "teacher": self.teacher_name}
-        return Artifact(STUDENT, inputs)
+        return Artifact(STUDENT, inputs, (self._embeddings_artifact("train", None, config.classes),))
 
     def watched(self, config: StudentConfig) -> list[int]:
         """The epochs after which snapshots of a student are kept."""
@@ -248,7 +248,7 @@ class Experiment:
             cut: what tells these from the model's own.
         """
         artifact = self.probe_artifact(model, cut)
-        with self.store.lock(artifact, wait=True, check=lambda: None):
+        with self.store.lock(artifact.key):
             if self.store.record(artifact) is None:
                 begin = time.perf_counter()
                 rows = self.encode(model, "train") if embeddings is None else embeddings()
@@ -261,11 +261,15 @@ class Experiment:
         """What names a model's probe."""
         images = self.image_set("train", model.classes if model else None).key
         inputs = {"model": self.model_key(model), "images": images, "max_iter": self.settings.probe_max_iter}
-        return Artifact(PROBE, inputs | {"cut": cut and dict(cut)})
+        return Artifact(PROBE, inputs | {"cut": cut and dict(cut)}, (self.model_artifact(model, "train"),))
 
     def model_key(self, model: Model) -> object:
         """What names a model in the keys of what is made with it."""
         return {TEACHER: self.teacher_name} if model is None else self.student_artifact(model).key
+
+    def model_artifact(self, model: Model, split: Split, noise: GaussianNoise | None = None) -> Artifact:
+        """What is stored of a model to measure it: the student, or the teacher's embeddings of a split."""
+        return self._embeddings_artifact(split, noise, None) if model is None else self.student_artifact(model)
 
     # How it is done
 
@@ -288,13 +292,14 @@ class Experiment:
         )
 
     def _embeddings_artifact(self, split: Split, noise: GaussianNoise | None, classes: int | None) -> Artifact:
-        images = self.image_set(split, classes).key
-        return Artifact(EMBEDDINGS, {"images": images, "teacher": self.teacher_name, "noise": noise and asdict(noise)})
+        images = self.image_set(split, classes)
+        inputs = {"images": images.key, "teacher": self.teacher_name, "noise": noise and asdict(noise)}
+        return Artifact(EMBEDDINGS, inputs, (images,))
 
     def _stored_embeddings(
         self, artifact: Artifact, split: Split, noise: GaussianNoise | None, classes: int | None
     ) -> Tensor:
-        with self.store.lock(artifact, wait=True, check=lambda: None):
+        with self.store.lock(artifact.key):
             if self.store.record(artifact) is None:
                 begin = time.perf_counter()
                 embeddings = self._embed_in_parts(self.images(split, classes).images, noise)
@@ -331,7 +336,8 @@ class Experiment:
         return all(self.store.record(artifact) is not None for artifact in wanted)
 
     def _snapshot(self, config: StudentConfig, epoch: int) -> Artifact:
-        return Artifact(SNAPSHOT, {"student": self.student_artifact(config).key, "epoch": epoch})
+        student = self.student_artifact(config)
+        return Artifact(SNAPSHOT, {"student": student.key, "epoch": epoch}, student.sources)
 
     def _check_images(self, configs: Sequence[StudentConfig]) -> None:
         """Find images that no table could be made of now, not after hours of training."""
@@ -372,7 +378,7 @@ class Experiment:
         return Task((artifact, *snapshots), compute, lambda: progress.advance(total - counted))
 
     def _train(self, config: StudentConfig, artifact: Artifact, step: Callable[[int], None]) -> None:
-        begin, path = time.perf_counter(), self.store.path(artifact, ".state.safetensors")
+        begin, path = time.perf_counter(), self.store.unfinished(artifact)
         state, before = self._unfinished(path)
         images, view = self.images("train", config.classes), self.view(config)
         # Crops are taken from the images as they came.

@@ -25,7 +25,7 @@ from asymdistill.study.student_configs import Model, StudentConfig
 from asymdistill.training.losses import cosine_distance
 
 MEASUREMENT = Kind(
-    "measurement",
+    "measurements",
     1,
     ("study/measurements.py", *(f"metrics/{name}.py" for name in ("contrastive", "crossmodal", "decomposition")),
      *(f"metrics/{name}.py" for name in ("neighbours", "probe", "resampling", "spectrum"))),
@@ -391,12 +391,14 @@ class Measurements:
         """What names a measurement."""
         run, model, quantity = self._run, measurement.model, QUANTITIES[measurement.quantity]
         classes = model.classes if model else dict(measurement.options).get("classes")
+        noise = measurement.noise if measurement.noise and measurement.noise.sigma else None
+        sources = [run.model_artifact(model, "test", noise)]
         inputs: dict[str, Any] = {
             "quantity": measurement.quantity,
             "version": quantity.version,
             "model": run.model_key(model),
             "images": run.image_set("test", classes).key,
-            "noise": asdict(measurement.noise) if measurement.noise and measurement.noise.sigma else None,
+            "noise": noise and asdict(noise),
             "autocast": run.settings.autocast if model else "off",
             "options": dict(measurement.options),
         }
@@ -405,10 +407,11 @@ class Measurements:
         if "teacher" in quantity.uses:
             inputs["teacher"] = run.teacher_name
         if "probe" in quantity.uses:
-            inputs["probe"] = run.probe_artifact(model).key
+            sources.append(run.probe_artifact(model))
+            inputs["probe"] = sources[-1].key
         if "noise seed" in quantity.uses:
             inputs["noise_seed"] = run.settings.noise_seed
-        return Artifact(MEASUREMENT, inputs)
+        return Artifact(MEASUREMENT, inputs, tuple(sources))
 
     def _task(self, group: Sequence[Measurement], progress: Progress) -> Task:
         subjects: dict[GaussianNoise | None, Subject] = {}

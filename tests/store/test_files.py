@@ -3,6 +3,7 @@
 import math
 import shutil
 import subprocess
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +51,19 @@ def garble_checksum(path: Path) -> None:
     path.with_name(path.name + ".sha256").write_bytes(b"\xff\xfe\xfd")
 
 
-damages = pytest.mark.parametrize("damage", [flip_bit, truncate, lose_checksum, empty_checksum, garble_checksum])
+def folder_instead(path: Path) -> None:
+    path.unlink()
+    (path / "something").mkdir(parents=True)
+
+
+def folder_for_checksum(path: Path) -> None:
+    folder_instead(path.with_name(path.name + ".sha256"))
+
+
+damages = pytest.mark.parametrize(
+    "damage",
+    [flip_bit, truncate, lose_checksum, empty_checksum, garble_checksum, folder_instead, folder_for_checksum],
+)
 
 
 def test_digests_are_sha256(tmp_path: Path) -> None:
@@ -89,9 +102,9 @@ def test_tensors_come_back_to_the_bit(tmp_path: Path) -> None:
         "special": torch.tensor([float("nan"), float("inf"), -0.0]),
         "grad": torch.ones(2, requires_grad=True),
     }
-    files.write_tensors(tmp_path / "t.safetensors", tensors, {"losses": "[0.1, 0.2]"})
-    read, strings = files.read_tensors(tmp_path / "t.safetensors") or ({}, {})
-    assert strings == {"losses": "[0.1, 0.2]"}
+    digest = files.write_safetensors(tmp_path / "t.safetensors", tensors)
+    assert digest == files.digest_file(tmp_path / "t.safetensors")
+    read = files.read_safetensors(tmp_path / "t.safetensors")
     assert read.keys() == tensors.keys()
     for name, tensor in tensors.items():
         assert read[name].dtype == tensor.dtype
@@ -100,15 +113,21 @@ def test_tensors_come_back_to_the_bit(tmp_path: Path) -> None:
 
 
 def test_tensors_outlive_their_file(tmp_path: Path) -> None:
-    files.write_tensors(tmp_path / "t.safetensors", {"a": torch.ones(100_000)})
-    read, _ = files.read_tensors(tmp_path / "t.safetensors") or ({}, {})
+    files.write_safetensors(tmp_path / "t.safetensors", {"a": torch.ones(100_000)})
+    read = files.read_safetensors(tmp_path / "t.safetensors")
     (tmp_path / "t.safetensors").write_bytes(b"")
     assert torch.equal(read["a"], torch.ones(100_000))
 
 
-def test_tensors_without_strings_have_none(tmp_path: Path) -> None:
-    files.write_tensors(tmp_path / "t.safetensors", {"a": torch.zeros(1)})
-    assert files.read_tensors(tmp_path / "t.safetensors") == ({"a": torch.zeros(1)}, {})
+def test_sealed_tensors_come_back_and_go(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "t.safetensors"
+    files.write_sealed_tensors(path, {"a": torch.ones(3)})
+    assert files.is_intact(path)
+    read = files.read_sealed_tensors(path) or {}
+    assert torch.equal(read["a"], torch.ones(3))
+    for _ in range(2):
+        files.remove_sealed_tensors(path)
+        assert not list(path.parent.iterdir())
 
 
 @given(value=st.dictionaries(st.text(), st.floats(allow_nan=False) | st.text() | st.lists(st.integers())))
@@ -122,30 +141,37 @@ def test_what_is_absent_reads_as_nothing_and_without_a_warning(
     tmp_path: Path, recwarn: pytest.WarningsRecorder
 ) -> None:
     assert files.read_json(tmp_path / "none.json") is None
-    assert files.read_tensors(tmp_path / "none.safetensors") is None
-    assert not files.is_whole(tmp_path / "none")
+    assert files.read_sealed_tensors(tmp_path / "none.safetensors") is None
+    assert not files.is_intact(tmp_path / "none")
+    assert not files.matches(tmp_path / "none", files.digest_bytes(b""))
     assert not recwarn.list
     assert not list(tmp_path.iterdir())
 
 
 @damages
-def test_damaged_files_read_as_nothing_with_a_warning(tmp_path: Path, damage) -> None:
-    files.write_json(tmp_path / "a.json", {"a": 1})
-    files.write_tensors(tmp_path / "a.safetensors", {"a": torch.zeros(3)})
-    for path in (tmp_path / "a.json", tmp_path / "a.safetensors"):
+def test_damaged_files_read_as_nothing_with_a_warning_and_can_be_written_again(tmp_path: Path, damage) -> None:
+    path, tensors = tmp_path / "a.json", tmp_path / "a.safetensors"
+    for _ in range(2):
+        files.write_json(path, {"a": 1})
+        files.write_sealed_tensors(tensors, {"a": torch.zeros(3)})
+        assert files.read_json(path) == {"a": 1}
+        assert (files.read_sealed_tensors(tensors) or {}).keys() == {"a"}
         damage(path)
-    with pytest.warns(DamagedFileWarning, match=r"a\.json is damaged"):
-        assert files.read_json(tmp_path / "a.json") is None
-    with pytest.warns(DamagedFileWarning, match=r"a\.safetensors is damaged"):
-        assert files.read_tensors(tmp_path / "a.safetensors") is None
+        damage(tensors)
+        with pytest.warns(DamagedFileWarning, match=r"a\.json is damaged"):
+            assert files.read_json(path) is None
+        with pytest.warns(DamagedFileWarning, match=r"a\.safetensors is damaged"):
+            assert files.read_sealed_tensors(tensors) is None
 
 
-def test_a_table_is_the_same_when_computed_and_when_read(tmp_path: Path) -> None:
-    path = tmp_path / "tables" / "example.csv"
-    computed = files.stored_table(path, example)
-    read = files.stored_table(path, lambda: pytest.fail("computed a second time"))
-    pd.testing.assert_frame_equal(computed, read, check_exact=True)
-    assert read["seed"].dtype == "Int64"
+def stored(path: Path, table: pd.DataFrame) -> pd.DataFrame:
+    files.write_table(path, table)
+    return files.read_table(path)
+
+
+def test_a_table_is_read_with_the_types_that_it_had(tmp_path: Path) -> None:
+    read = stored(tmp_path / "tables" / "example.csv", example())
+    pd.testing.assert_frame_equal(read, example().astype({"seed": "Int64"}), check_exact=True)
     assert pd.isna(read["seed"][0])
     assert read["seed"][1] == 42
     assert read["width"].dtype == np.float64
@@ -155,33 +181,58 @@ def test_a_table_is_the_same_when_computed_and_when_read(tmp_path: Path) -> None
 
 @given(values=st.lists(st.floats(allow_nan=False, width=64), min_size=1, max_size=20))
 def test_every_float_of_a_table_is_exact(tmp_path_factory: pytest.TempPathFactory, values: list[float]) -> None:
-    path = tmp_path_factory.mktemp("floats") / "t.csv"
-    read = files.stored_table(path, lambda: pd.DataFrame({"value": values}))
+    read = stored(tmp_path_factory.mktemp("floats") / "t.csv", pd.DataFrame({"value": values}))
     assert read["value"].tolist() == values
 
 
 def test_a_table_without_rows_keeps_its_columns(tmp_path: Path) -> None:
-    empty = files.stored_table(tmp_path / "t.csv", lambda: example().iloc[:0])
+    empty = stored(tmp_path / "t.csv", example().iloc[:0])
     assert list(empty.columns) == list(example().columns)
     assert len(empty) == 0
 
 
-@damages
-def test_a_damaged_table_is_computed_again_and_then_whole(tmp_path: Path, damage) -> None:
+def test_the_same_table_is_not_written_again_and_another_is(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
-    before = files.stored_table(path, example)
+    files.write_table(path, example())
+    before = path.stat().st_mtime_ns
+    files.write_table(path, example())
+    assert path.stat().st_mtime_ns == before
+    files.write_table(path, example().assign(value=1.0))
+    assert files.read_table(path)["value"].tolist() == [1.0, 1.0]
+    assert files.is_intact(path)
+
+
+@damages
+def test_a_damaged_table_is_said_and_written_again(tmp_path: Path, damage) -> None:
+    path = tmp_path / "t.csv"
+    files.write_table(path, example())
     content = path.read_bytes()
     damage(path)
     with pytest.warns(DamagedFileWarning, match=r"t\.csv is damaged"):
-        pd.testing.assert_frame_equal(files.stored_table(path, example), before)
+        files.write_table(path, example())
     assert path.read_bytes() == content
-    assert files.is_whole(path)
+    assert files.is_intact(path)
 
 
-def test_a_table_that_cannot_be_computed_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError):
-        files.stored_table(tmp_path / "t.csv", lambda: pd.DataFrame({"a": [1 / 0]}))
-    assert not list(tmp_path.iterdir())
+def test_two_writers_of_one_name_never_share_a_temporary_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither threads of one process nor processes of equal numbers in two containers."""
+    names, replace = [], Path.replace
+
+    def noted(self: Path, target: Path) -> Path:
+        names.append(self.name)
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", noted)
+    monkeypatch.setattr("os.getpid", lambda: 1)
+    contents = [bytes([number]) * 100_000 for number in range(8)]
+    threads = [threading.Thread(target=files.write_file, args=(tmp_path / "x", content)) for content in contents]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(names)) == 8
+    assert (tmp_path / "x").read_bytes() in contents
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,16 +256,16 @@ def test_a_write_that_dies_between_file_and_checksum_is_not_trusted(
     path = tmp_path / "a.json"
     files.write_json(path, {"a": 1})
     calls = []
-    replace = files._replace
+    write = files.write_file
 
     def dies(target: Path, data: bytes) -> None:
         calls.append(target.name)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        replace(target, data)
+        write(target, data)
 
     with monkeypatch.context() as patch:
-        patch.setattr(files, "_replace", dies)
+        patch.setattr(files, "write_file", dies)
         with pytest.raises(KeyboardInterrupt):
             files.write_json(path, {"a": 2})
     with pytest.warns(DamagedFileWarning):
