@@ -57,7 +57,7 @@ class ScalableCNN(nn.Module):
 def build(width: float, embedding_dim: int, seed: int, dilation: int = 1) -> ScalableCNN:
     """Build a student whose initial weights are those that ``torch.manual_seed(seed)`` gives.
 
-    The global generator is left as it was found. Not to be called from several threads at once.
+    The global generator is left as it was found.
     """
     with seeded(seed):
         return ScalableCNN(width, embedding_dim, dilation)

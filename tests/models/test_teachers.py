@@ -5,6 +5,7 @@ import os
 import pickle
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import fake_hub
@@ -18,15 +19,17 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from asymdistill.config.names import SCENES_CLIP, SCENES_SIMCLR, SHIPPED_TEACHERS, WEIGHTS_VARIABLE
+from asymdistill.config.profiles import load_settings
 from asymdistill.data import scenes
 from asymdistill.data.preprocess import IMAGENET_MEAN, IMAGENET_STD
 from asymdistill.data.views import View
 from asymdistill.models import mini_clip
-from asymdistill.models.teachers import Teacher, load_teacher, untrained_teacher
-from asymdistill.models.weights import VARIABLE
+from asymdistill.models.teachers import Teacher, load_teacher, teacher_resolution, untrained_teacher
+from asymdistill.models.weights import shipped_path
 from asymdistill.runtime.errors import InputError
 
-pytestmark = pytest.mark.usefixtures("one_thread", "unnamed")
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 DINO = "vit_small_patch14_dinov2.lvd142m"
 TINY = {
@@ -48,12 +51,6 @@ def unit(embeddings: Tensor) -> Tensor:
 def save(model: nn.Module, path: Path) -> Path:
     save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, path)
     return path
-
-
-@pytest.fixture
-def unnamed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No file of weights is named in the environment, whatever it is outside the tests."""
-    monkeypatch.delenv(VARIABLE, raising=False)
 
 
 @pytest.fixture
@@ -84,14 +81,14 @@ def tiny(tiny_clip: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return save(open_clip.create_model("Tiny-quickgelu"), tiny_clip / "tiny.safetensors")
 
 
-# The embedded teacher
+# Teachers that come with the package
 
 
 def test_the_embedded_teacher_is_its_towers(teacher_file: Path) -> None:
-    teacher, pair = load_teacher("embedded", weights=teacher_file), mini_clip.load_embedded(teacher_file)
+    teacher, pair = load_teacher(SCENES_CLIP, weights=teacher_file), mini_clip.load_towers(teacher_file)
     images = photographs(20)
     embeddings = teacher.encode(images)
-    assert (teacher.name, teacher.embedding_dim, teacher.resolution) == ("embedded", 128, 32)
+    assert (teacher.name, teacher.embedding_dim, teacher.resolution) == (SCENES_CLIP, 128, 32)
     assert embeddings.shape == (20, 128)
     assert embeddings.dtype == torch.float32
     assert torch.allclose(embeddings, unit(pair.image(View(32)(images))), atol=1e-6)
@@ -100,19 +97,19 @@ def test_the_embedded_teacher_is_its_towers(teacher_file: Path) -> None:
 
 
 def test_the_embedded_teacher_without_captions_sees_images_alone() -> None:
-    teacher, pair = load_teacher("embedded-views"), mini_clip.load_embedded(mini_clip.embedded_path("embedded-views"))
+    teacher, pair = load_teacher(SCENES_SIMCLR), mini_clip.load_towers(shipped_path(SCENES_SIMCLR))
     images = photographs(20)
     embeddings = teacher.encode(images)
-    assert (teacher.name, teacher.embedding_dim, teacher.resolution) == ("embedded-views", 128, 32)
+    assert (teacher.name, teacher.embedding_dim, teacher.resolution) == (SCENES_SIMCLR, 128, 32)
     assert pair.text is None
     assert torch.allclose(embeddings, unit(pair.image(View(32)(images))), atol=1e-6)
-    assert not torch.allclose(embeddings, load_teacher("embedded").encode(images), atol=0.1)
-    with pytest.raises(InputError, match="'embedded-views' has no text tower"):
+    assert not torch.allclose(embeddings, load_teacher(SCENES_CLIP).encode(images), atol=0.1)
+    with pytest.raises(InputError, match=f"{SCENES_SIMCLR!r} has no text tower"):
         teacher.encode_text(["a red circle"])
 
 
 def test_a_teacher_is_frozen_for_good(teacher_file: Path) -> None:
-    teacher = load_teacher("embedded", weights=teacher_file)
+    teacher = load_teacher(SCENES_CLIP, weights=teacher_file)
     before = {name: tensor.clone() for name, tensor in teacher.state_dict().items()}
     first = teacher.encode(photographs())
     assert teacher.train() is teacher
@@ -124,7 +121,7 @@ def test_a_teacher_is_frozen_for_good(teacher_file: Path) -> None:
 
 
 def test_embeddings_can_be_targets_of_a_training_and_carry_no_gradient(teacher_file: Path) -> None:
-    teacher = load_teacher("embedded", weights=teacher_file)
+    teacher = load_teacher(SCENES_CLIP, weights=teacher_file)
     weight = torch.ones(128, requires_grad=True)
     for embeddings in (teacher.encode(photographs()), teacher.encode_text(["a red circle"])):
         assert not embeddings.requires_grad
@@ -134,7 +131,7 @@ def test_embeddings_can_be_targets_of_a_training_and_carry_no_gradient(teacher_f
 
 
 def test_a_cpu_computes_in_float32_whatever_the_precision(teacher_file: Path) -> None:
-    full, half = (load_teacher("embedded", weights=teacher_file, precision=p) for p in ("float32", "float16"))
+    full, half = (load_teacher(SCENES_CLIP, weights=teacher_file, precision=p) for p in ("float32", "float16"))
     assert half.precision == torch.float16
     assert torch.equal(full.encode(photographs()), half.encode(photographs()))
 
@@ -256,7 +253,7 @@ def test_a_classifier_of_timms_gives_its_features_and_insists_on_all_its_weights
 def test_weights_of_another_architecture_are_refused(
     dino: tuple[nn.Module, Path], teacher_file: Path, tiny: Path
 ) -> None:
-    files = {"embedded": tiny, f"timm:{DINO}": teacher_file, "open_clip:Tiny-quickgelu/openai": dino[1]}
+    files = {SCENES_CLIP: tiny, f"timm:{DINO}": teacher_file, "open_clip:Tiny-quickgelu/openai": dino[1]}
     for name, path in files.items():
         with pytest.raises(InputError, match=path.name) as caught:
             load_teacher(name, weights=path)
@@ -264,7 +261,7 @@ def test_weights_of_another_architecture_are_refused(
 
 
 def test_damaged_files_are_refused(dino: tuple[nn.Module, Path], teacher_file: Path, tiny: Path) -> None:
-    files = {"embedded": teacher_file, "open_clip:Tiny-quickgelu/openai": tiny, f"timm:{DINO}": dino[1]}
+    files = {SCENES_CLIP: teacher_file, "open_clip:Tiny-quickgelu/openai": tiny, f"timm:{DINO}": dino[1]}
     for name, path in files.items():
         damaged = tiny.with_name("damaged.safetensors")
         for content in (b"", path.read_bytes()[:-100], b"\xff" * 64):
@@ -279,7 +276,7 @@ def test_damaged_files_are_refused(dino: tuple[nn.Module, Path], teacher_file: P
 
 @pytest.mark.parametrize("name", ["", "clip", "embedded:x", "open_clip:", "open_clip", "timm:", "hf:bert", "Embedded"])
 def test_unknown_teachers_are_named_beside_the_allowed_ones(name: str) -> None:
-    with pytest.raises(InputError, match="allowed: 'embedded', 'embedded-views', 'embedded-names', 'open_clip:"):
+    with pytest.raises(InputError, match=f"allowed: {', '.join(map(repr, SHIPPED_TEACHERS))}, 'open_clip:"):
         load_teacher(name)
 
 
@@ -303,11 +300,11 @@ def test_only_safetensors_are_read(tmp_path: Path) -> None:
     for name in ("weights.pt", "weights.bin", "weights"):
         (tmp_path / name).write_bytes(b"x")
         with pytest.raises(InputError, match=r"only \.safetensors files are read"):
-            load_teacher("embedded", weights=tmp_path / name)
+            load_teacher(SCENES_CLIP, weights=tmp_path / name)
     with pytest.raises(InputError, match="does not exist"):
-        load_teacher("embedded", weights=tmp_path / "gone.safetensors")
-    with pytest.raises(InputError, match="precision is 'int8'; allowed: float32"):
-        load_teacher("embedded", precision="int8")
+        load_teacher(SCENES_CLIP, weights=tmp_path / "gone.safetensors")
+    with pytest.raises(InputError, match="precision is 'int8'; allowed: 'float32'"):
+        load_teacher(SCENES_CLIP, precision="int8")
 
 
 # Where weights come from
@@ -344,13 +341,18 @@ def test_timms_own_download_gives_the_same_weights(name: str, cache: Path) -> No
     assert not same(untrained_teacher(f"timm:{name}").image_tower, own)
 
 
-def test_a_file_named_in_the_environment_is_read(tiny: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = load_teacher("open_clip:Tiny-quickgelu/openai", weights=tiny)
-    monkeypatch.setenv(VARIABLE, str(tiny))
-    assert same(load_teacher("open_clip:Tiny-quickgelu/openai"), expected)
-    monkeypatch.setenv(VARIABLE, str(tiny.with_suffix(".pt")))
-    with pytest.raises(InputError, match=rf"{VARIABLE} is .*tiny\.pt; only \.safetensors files are read"):
-        load_teacher("open_clip:Tiny-quickgelu/openai")
+def test_a_file_named_in_the_environment_is_read_for_the_main_teacher_only(
+    tiny: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(WEIGHTS_VARIABLE, str(tiny))
+    teacher, other = "open_clip:Tiny-quickgelu/openai", "timm:test_vit.r160_in1k"
+    settings = load_settings("smoke", {"teacher": teacher, "other_teachers": [other]})[1]
+    expected = load_teacher(teacher, weights=tiny)
+    assert same(load_teacher(settings.teacher, weights=settings.teacher_weights), expected)
+    torch.manual_seed(0)
+    content = save(timm.create_model(other[5:], pretrained=False), cache.with_name("timm.safetensors")).read_bytes()
+    fake_hub.store(cache, f"timm/{other[5:]}", "model.safetensors", content)
+    assert load_teacher(other).name == other
 
 
 class Trap:
@@ -401,8 +403,8 @@ def test_weights_that_cannot_be_fetched_are_one_line_that_says_what_to_do(name: 
 @pytest.mark.parametrize("silent", [True, False])
 def test_without_a_network_the_line_comes_within_ten_seconds(name: str, silent: bool, tmp_path: Path) -> None:
     program = (
-        "import sys, time; from asymdistill.models.teachers import load_teacher; start = time.monotonic()\n"
-        "from asymdistill.runtime import download; download.TIMEOUT = 2.0\n"
+        "import sys, time, open_clip, timm; from asymdistill.models.teachers import load_teacher\n"
+        "from asymdistill.runtime import download; download.TIMEOUT = 2.0; start = time.monotonic()\n"
         "try: load_teacher(sys.argv[1])\n"
         "except ValueError as error: print(time.monotonic() - start, error)"
     )
@@ -421,8 +423,74 @@ def test_without_a_network_the_line_comes_within_ten_seconds(name: str, silent: 
 def test_an_untrained_teacher_has_the_architecture_and_says_nothing(
     tiny: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("embedded", "open_clip:Tiny-quickgelu/openai", "timm:test_vit.r160_in1k"):
+    for name in (SCENES_CLIP, "open_clip:Tiny-quickgelu/openai", "timm:test_vit.r160_in1k"):
         assert untrained_teacher(name).name == name
     assert capfd.readouterr() == ("", "")
     with pytest.raises(InputError, match="timm has no model"):
         untrained_teacher("timm:vit_enormous")
+
+
+# Without loading anything
+
+
+def test_a_resolution_is_that_of_the_view_without_a_network_being_built(
+    tiny: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timms = "timm:test_vit.r160_in1k"
+    names = [*SHIPPED_TEACHERS, "open_clip:Tiny-quickgelu/openai", timms, f"timm:{DINO}"]
+    views = {name: untrained_teacher(name).view.resolution for name in names}
+    assert set(views.values()) == {32, 48, 224}
+    assert load_teacher("open_clip:Tiny-quickgelu/openai", weights=tiny).resolution == 48
+    monkeypatch.setattr(nn.Module, "__init__", lambda self: pytest.fail("a network is built"))
+    assert {name: teacher_resolution(name) for name in names} == views
+    with pytest.raises(InputError, match="timm has no model"):
+        teacher_resolution("timm:vit_enormous")
+    with pytest.raises(InputError, match="no teacher 'clip'"):
+        teacher_resolution("clip")
+
+
+def test_a_resolution_that_open_clip_gives_as_height_and_width_is_one_side(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = TINY | {"vision_cfg": TINY["vision_cfg"] | {"image_size": [48, 48]}}
+    (tmp_path / "Tiny-pair.json").write_text(json.dumps(config))
+    open_clip.add_model_config(tmp_path / "Tiny-pair.json")
+    for name in ("tiny-pair", "Tiny-pair"):
+        monkeypatch.setitem(registry._PRETRAINED, name, registry._PRETRAINED["tiny-quickgelu"])
+    name = "open_clip:Tiny-pair/openai"
+    assert teacher_resolution(name) == untrained_teacher(name).resolution == 48
+
+
+def test_every_model_of_open_clip_has_a_resolution() -> None:
+    found = []
+    for name in {model: f"open_clip:{model}/{tag}" for model, tag in open_clip.list_pretrained()}.values():
+        with suppress(InputError):  # weights for another activation function
+            found.append(teacher_resolution(name))
+    assert len(found) > 50
+    assert min(found) >= 160
+
+
+HEAVY = {"open_clip", "timm", "torchvision", "transformers", "huggingface_hub", "sklearn", "scipy", "pandas"}
+
+
+def modules_after(program: str) -> set[str]:
+    program += "\nimport sys; print(*{name.partition('.')[0] for name in sys.modules})"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_libraries_are_imported_when_a_teacher_of_theirs_is_asked_for() -> None:
+    imported = modules_after(
+        "import asymdistill.models.teachers, asymdistill.models.weights, asymdistill.models.mini_clip\n"
+        "from asymdistill.models.teachers import teacher_resolution, load_teacher\n"
+        f"assert teacher_resolution({SCENES_CLIP!r}) == 32"
+    )
+    assert {"torch", "safetensors"} <= imported
+    assert not imported & HEAVY
+    assert "timm" in modules_after(f"from asymdistill.models import weights; weights.published('timm:{DINO}')")
+
+
+def test_students_import_nothing_beyond_torch() -> None:
+    with_torch = modules_after("import torch")
+    imported = modules_after("import asymdistill.models.students") - with_torch - {"asymdistill"}
+    assert not imported - sys.stdlib_module_names

@@ -1,5 +1,6 @@
 """The files of teachers' weights: the user's own first, never a pickled one, and one line where they can't be had."""
 
+import hashlib
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 import timm
 from open_clip import pretrained as registry
 
-from asymdistill.models.weights import VARIABLE, fetch, find_weights, published
+from asymdistill.config.names import SCENES_CLIP, WEIGHTS_VARIABLE
+from asymdistill.models.weights import fetch, find_weights, published, shipped_path, weights_digest
 from asymdistill.runtime.download import HubFile
 from asymdistill.runtime.errors import InputError
 
@@ -23,60 +25,59 @@ HUBS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def unset(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(VARIABLE, raising=False)
+# Files of the user's own
 
 
-@pytest.fixture
-def files(tmp_path: Path) -> tuple[Path, Path]:
-    paths = tmp_path / "set.safetensors", tmp_path / "named.safetensors"
-    for path in paths:
-        path.touch()
-    return paths
-
-
-# The user's own
-
-
-def test_the_setting_comes_before_the_variable(files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    chosen, named = files
+def test_a_named_file_comes_before_all_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    named = tmp_path / "named.safetensors"
+    named.touch()
     assert find_weights(CLIP) is None
-    assert find_weights(CLIP, chosen) == chosen
-    monkeypatch.setenv(VARIABLE, str(named))
-    assert find_weights(CLIP) == find_weights(DINO, None) == named
-    assert find_weights(CLIP, str(chosen)) == chosen
-    monkeypatch.setenv(VARIABLE, "")
-    assert find_weights(CLIP) is None
+    assert find_weights(SCENES_CLIP) == shipped_path(SCENES_CLIP)
+    for name in (CLIP, DINO, SCENES_CLIP):
+        assert find_weights(name, named) == find_weights(name, str(named)) == named
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert find_weights(CLIP, "~/named.safetensors") == named
 
 
-def test_the_embedded_teacher_does_not_heed_the_variable(
-    files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(VARIABLE, str(files[1]))
-    assert find_weights("embedded") is None
-    assert find_weights("embedded", files[0]) == files[0]
+def test_the_environment_variable_is_not_read_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # It counts for the setting ``teacher`` only, in ``load_settings``: other teachers would be given its file.
+    (tmp_path / "clip.safetensors").touch()
+    monkeypatch.setenv(WEIGHTS_VARIABLE, str(tmp_path / "clip.safetensors"))
+    assert find_weights(DINO) is find_weights(CLIP) is None
 
 
-def test_a_home_folder_is_written_out(files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(files[0].parent))
-    assert find_weights(CLIP, "~/set.safetensors") == files[0]
-
-
-def test_what_is_no_safetensors_file_is_refused_by_where_it_was_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_is_missing_or_no_safetensors_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "weights.bin").touch()
     for name, message in (
         ("weights.bin", r"weights\.bin; only \.safetensors files are read"),
-        ("gone.safetensors", "does not exist"),
+        ("gone.safetensors", r"gone\.safetensors, which does not exist"),
     ):
-        monkeypatch.delenv(VARIABLE, raising=False)
-        with pytest.raises(InputError, match=f"^teacher_weights .*{message}"):
+        with pytest.raises(InputError, match=rf"^teacher_weights \(or {WEIGHTS_VARIABLE}\) is .*{message}"):
             find_weights(CLIP, tmp_path / name)
-        monkeypatch.setenv(VARIABLE, str(tmp_path / name))
-        with pytest.raises(InputError, match=f"^{VARIABLE} .*{message}"):
-            find_weights(CLIP)
+
+
+# Digests
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def test_a_digest_is_that_of_the_file_that_would_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_hub.use(monkeypatch, tmp_path / "hub", fake_hub.refusing())
+    named = tmp_path / "named.safetensors"
+    named.write_bytes(b"named")
+    assert weights_digest(CLIP, named) == sha256(b"named")
+    assert weights_digest(SCENES_CLIP) == sha256(shipped_path(SCENES_CLIP).read_bytes())
+    fake_hub.store(tmp_path / "hub", HUBS[CLIP].project, HUBS[CLIP].name, b"cached")
+    assert weights_digest(CLIP) == sha256(b"cached")
+
+
+def test_a_digest_of_a_missing_file_fetches_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with fake_hub.serving({f"/{HUBS[DINO].project}/resolve/main/{HUBS[DINO].name}": b"published"}) as url:
+        fake_hub.use(monkeypatch, tmp_path, url)
+        assert weights_digest(DINO) == sha256(b"published")
+    assert HUBS[DINO].cached() is not None
 
 
 # What the libraries publish
@@ -84,7 +85,7 @@ def test_what_is_no_safetensors_file_is_refused_by_where_it_was_named(
 
 def test_the_papers_teachers_are_published_as_safetensors() -> None:
     assert {name: published(name) for name in HUBS} == HUBS
-    assert published("embedded") is None
+    assert published(SCENES_CLIP) is None
 
 
 def test_a_file_is_the_one_that_open_clip_would_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,8 +139,8 @@ def test_a_revision_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_weights_that_are_only_published_pickled_are_refused() -> None:
     name = "timm:vit_huge_patch16_gap_448.in1k_ijepa"
     assert published(name) is None
-    with pytest.raises(InputError, match=rf"formats only that can run code; convert .* {VARIABLE}=FILE$"):
-        fetch(name, None)
+    with pytest.raises(InputError, match=rf"only in formats that can run code; convert .* {WEIGHTS_VARIABLE}=FILE$"):
+        fetch(name)
 
 
 # Without a network
@@ -155,11 +156,11 @@ def test_weights_that_cannot_be_had_are_one_line_within_seconds(
         monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", network_is == "not to be asked")
         start = time.monotonic()
         with pytest.raises(InputError) as caught:
-            fetch(name, published(name))
+            fetch(name)
     assert time.monotonic() - start < 2
     message, source = str(caught.value), HUBS[name]
     assert "\n" not in message
-    for part in (name, source.name, source.project, "--set teacher_weights=FILE", f"{VARIABLE}=FILE"):
+    for part in (name, source.name, source.project, "--set teacher_weights=FILE", f"{WEIGHTS_VARIABLE}=FILE"):
         assert part in message
     assert str(tmp_path / f"models--{source.project.replace('/', '--')}") in message
     assert {"refusing": "refused", "silent": "timed out", "not to be asked": "HF_HUB_OFFLINE"}[network_is] in message
