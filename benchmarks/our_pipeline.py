@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from asymdistill.config.names import SHIPPED_TEACHERS
 from asymdistill.models.teachers import untrained_teacher
-from asymdistill.study.study import Study
+from asymdistill.study import Study
 
 
 def random_weights(teacher: str, path: Path) -> Path | None:

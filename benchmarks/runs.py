@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from asymdistill.data import datasets
-from asymdistill.study.study import Study
+from asymdistill.study import Study
 from benchmarks.measuring import Record, module, watched
 
 STUDENTS, EPOCHS = 9, 1
