@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from asymdistill.config.names import TeacherLibrary, teacher_library
 from asymdistill.data.views import View
-from asymdistill.models.encoding import embed
 from asymdistill.models import mini_clip
+from asymdistill.models.encoding import embed
 from asymdistill.models.weights import fetch, find_weights, published, shipped_path
 from asymdistill.runtime.errors import InputError, check_option
 

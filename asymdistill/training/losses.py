@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from asymdistill.runtime.checks import check_embeddings
 from asymdistill.runtime.errors import InputError, check_option, check_positive
+from asymdistill.runtime.seeding import seeded
 
 POSITIVES = ("teacher", "views")
 # VICReg's own weights of its variance and covariance terms, in units of that of its invariance term.
@@ -98,7 +99,7 @@ def variance_and_covariance(student: Tensor) -> Tensor:
 
     With C the covariance over the batch, ddof = 1: the mean over coordinates of max(0, 1 - sqrt(C_jj + 1e-4)), plus
     0.04 times the sum of the squares of C's other entries, divided by d. Bardes, Ponce & LeCun, "VICReg", ICLR 2022,
-    with that paper's weights of 25 and 1 in units of the 25 of its invariance term, whose place the cosine takes here.
+    with that paper's weights of 25 and 1 divided by the 25 of its invariance term, which the cosine replaces here.
 
     Args:
         student: N x d, N >= 2, as the network gives them: their scale counts.
@@ -123,7 +124,7 @@ def uniformity(student: Tensor, *, t: float = 2.0) -> Tensor:
     """Logarithm of the mean of exp(-t |x - y|^2) over all pairs of a batch, on the unit sphere.
 
     Wang & Isola, "Understanding Contrastive Representation Learning through Alignment and Uniformity on the
-    Hypersphere", ICML 2020. Pairs of a point with itself, which the first paper's measurement counts, are none here.
+    Hypersphere", ICML 2020. Pairs of a point with itself, which the first paper's measurement counts, are left out.
 
     Args:
         student: N x d, N >= 2, any scale.
@@ -151,9 +152,9 @@ class DistillationLoss(nn.Module):
     Args:
         infonce_weight: of the InfoNCE term; 0: the first paper's objective.
         temperature: of the InfoNCE term.
-        positives: what an image's embedding is to be told by: the ``teacher``'s embedding of the same image, or that
-            of a second, augmented view by the student itself (``views``, as the first paper's outlook words it).
-        symmetric: both directions of the cross-entropy, the mean of them.
+        positives: the positive of an image's embedding: the ``teacher``'s embedding of the same image, or the student's
+            own embedding of a second, augmented view (``views``, the first paper's outlook).
+        symmetric: take the mean of both directions of the cross-entropy.
 
     Attributes:
         two_views: whether it takes the embeddings of a second view.
@@ -206,7 +207,7 @@ class DistillationLoss(nn.Module):
 
 
 class RegularisedLoss(nn.Module):
-    """Cosine distance to the teacher plus a weighted term of the student's embeddings alone.
+    """Cosine distance to the teacher plus a weighted term that depends on the student's embeddings alone.
 
     Args:
         term: maps student embeddings, N x d, to a scalar, say ``variance_and_covariance``.
@@ -235,8 +236,7 @@ class LabelLoss(nn.Module):
 
     def __init__(self, embedding_dim: int, classes: int, seed: int) -> None:
         super().__init__()
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             self.classifier = nn.Linear(embedding_dim, classes)
 
     def forward(self, student: Tensor, labels: Tensor) -> Tensor:
@@ -245,11 +245,11 @@ class LabelLoss(nn.Module):
 
 
 def whitened(targets: Tensor, *, ridge: float = 0.01) -> Tensor:
-    r"""Targets whose every direction carries nearly the same variance: the teacher's embeddings, whitened.
+    r"""The teacher's embeddings, whitened: targets with nearly the same variance in every direction.
 
     With the eigenvectors U and eigenvalues l_k of the targets' covariance, U diag((l_k + r mean(l))^{-1/2}) U' (z -
-    mean), so that a cosine loss cares for the small directions as for the large ones. The ridge r keeps directions
-    that hold hardly any variance, and so are mostly rounding, from being blown up; r = 0 whitens fully (ZCA; Bell &
+    mean), so that small directions count as much as large ones in a cosine loss. The ridge r keeps directions with
+    hardly any variance, which are mostly rounding errors, from being amplified; r = 0 whitens fully (ZCA; Bell &
     Sejnowski, Vision Research 1997).
 
     Args:
