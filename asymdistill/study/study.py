@@ -1,7 +1,7 @@
 """A study: the tables of one profile, put together from stored measurements."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -143,7 +143,7 @@ class Study:
                 row = _of_all_seeds(width, self.settings.baseline)
                 yield row | {"parameters": students.parameter_count(width, dim), "embedding_dim": dim}
 
-        return self._table("models", rows)
+        return self._table("models", rows())
 
     def training(self) -> pd.DataFrame:
         """Mean loss of each epoch, the cosine distance with the objective's own term: columns epoch, loss."""
@@ -155,7 +155,7 @@ class Study:
                 for epoch, loss in enumerate(self._run.losses(student), start=1):
                     yield student.identity | {"epoch": epoch, "loss": loss}
 
-        return self._table("training", rows)
+        return self._table("training", rows())
 
     def singular_values(self) -> pd.DataFrame:
         """Singular values of the centred test embeddings: columns component (from 1), value."""
@@ -165,7 +165,7 @@ class Study:
                 for component, value in enumerate(values, start=1):
                     yield identity(model) | {"component": component, "value": value}
 
-        return self._table("singular_values", rows)
+        return self._table("singular_values", rows())
 
     def spectrum(self) -> pd.DataFrame:
         """Effective ranks and dimensions for 90 % of the variance: columns estimator, quantity, value, images.
@@ -186,7 +186,7 @@ class Study:
                 row = _of_all_seeds(width, objective) | {"estimator": "mean spectrum", "images": images}
                 yield from _spectral_rows(row, torch.stack(spectra).mean(0))
 
-        return self._table("spectrum", rows)
+        return self._table("spectrum", rows())
 
     def alignment(self) -> pd.DataFrame:
         """Cumulative share of a model's variance within the teacher's leading components: columns component, share."""
@@ -196,7 +196,7 @@ class Study:
                 for component, share in enumerate(shares, start=1):
                     yield identity(model) | {"component": component, "share": share}
 
-        return self._table("alignment", rows)
+        return self._table("alignment", rows())
 
     def information(self) -> pd.DataFrame:
         """InfoNCE, its bound in nats, and uniformity by several estimators: columns quantity, value."""
@@ -208,11 +208,11 @@ class Study:
                 for quantity in INFORMATION:
                     yield identity(model) | {"quantity": quantity, "value": found[quantity]}
 
-        return self._table("information", rows)
+        return self._table("information", rows())
 
     def robustness(self) -> pd.DataFrame:
         """Accuracy in percent of the clean probe under noise: columns noise_space, sigma, accuracy."""
-        return self._table("robustness", lambda: self._noise_rows(self._models(), self.settings.noise_spaces))
+        return self._table("robustness", self._noise_rows(self._models(), self.settings.noise_spaces))
 
     def augmentation(self) -> pd.DataFrame:
         """The augmentation control: columns as in ``robustness``, and effective_rank on the clean test images.
@@ -230,12 +230,12 @@ class Study:
                 yield row | {"effective_rank": ranks[model]}
 
         columns = (*IDENTITY, "noise_space", "sigma", "accuracy", "effective_rank")
-        return self._table("augmentation", rows, columns)
+        return self._table("augmentation", rows(), columns)
 
     def controls(self) -> pd.DataFrame:
         """The controls that the settings name, one after the other: columns as in ``controls.COLUMNS``."""
         found = [
-            self._table(f"control-{name}", lambda name=name: self._control.rows(name), controls.COLUMNS)  # type: ignore[misc]
+            self._table(f"control-{name}", self._control.rows(name), controls.COLUMNS)
             for name in self.settings.controls
         ]
         return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=list(controls.COLUMNS))
@@ -243,11 +243,7 @@ class Study:
     def expansion(self) -> pd.DataFrame:
         """What further objectives change, and what chapter 6 varies: columns as in ``comparisons.EXPANSION``."""
         found = [
-            self._table(
-                f"expansion-{name}",
-                lambda name=name: comparisons.expansion_rows(name, self._control),  # type: ignore[misc]
-                comparisons.EXPANSION,
-            )
+            self._table(f"expansion-{name}", comparisons.expansion_rows(name, self._control), comparisons.EXPANSION)
             for name in (GAINS, *self.settings.sweeps)
         ]
         return pd.concat(found, ignore_index=True)
@@ -259,9 +255,9 @@ class Study:
             found = [self._generality()]
             for other in self.crossed():  # one after the other, so that no two keep images and a teacher at once
                 found.append(other._generality())
-            yield from pd.concat(found, ignore_index=True).to_dict("records")  # type: ignore[misc]
+            yield from pd.concat(found, ignore_index=True).to_dict("records")
 
-        return self._table("generality", rows, comparisons.GENERALITY)
+        return self._table("generality", rows(), comparisons.GENERALITY)
 
     def crossed(self) -> Iterator["Study"]:
         """The studies of the other teachers and data sets of the settings, each with each; else like this one."""
@@ -291,7 +287,7 @@ class Study:
         return {name: self.table(name) for name in TABLES}
 
     def _generality(self) -> pd.DataFrame:
-        robustness = self._frame(self._noise_rows(self._models(), ("normalised",)), None)
+        robustness = pd.DataFrame(self._noise_rows(self._models(), ("normalised",)))
         return comparisons.generality_rows(self.settings, len(self._run.class_names), self.spectrum(), robustness)
 
     def _models(self) -> list[Model]:
@@ -322,17 +318,12 @@ class Study:
     def _noise_rows(self, models: Sequence[Model], spaces: Sequence[str]) -> list[Row]:
         return self._noise(models, spaces)[0]
 
-    def _table(
-        self, name: str, rows: Callable[[], Iterable[Row]], columns: Sequence[str] | None = None
-    ) -> pd.DataFrame:
+    def _table(self, name: str, rows: Iterable[Row], columns: Sequence[str] | None = None) -> pd.DataFrame:
         """Put a table together, and keep it with the run for those who read without computing."""
-        table = self._frame(rows(), columns)
-        files.write_table(self.folder / "tables" / f"{name}.csv", table)
+        path = self.folder / "tables" / f"{name}.csv"
+        files.write_table(path, pd.DataFrame(list(rows), columns=list(columns) if columns else None))
         self._manifest.add(name)
-        return files.read_table(self.folder / "tables" / f"{name}.csv")
-
-    def _frame(self, rows: Iterable[Row], columns: Sequence[str] | None) -> pd.DataFrame:
-        return pd.DataFrame(list(rows), columns=list(columns) if columns else None)
+        return files.read_table(path)
 
 
 def _of_all_seeds(width: float, objective: str) -> Row:
