@@ -13,7 +13,7 @@ from benchmarks.measuring import Record, module, watched
 
 STUDENTS, EPOCHS = 9, 1
 TEACHER, RESOLUTION = "open_clip:ViT-B-32-quickgelu/openai", 224
-# What asymdistill sets for itself, so that the reference runs as plain PyTorch would.
+# Undoes what the command lines set, so that the reference runs as plain PyTorch does.
 PLAIN = {"THP_MEM_ALLOC_ENABLE": "0", "SCIPY_ARRAY_API": "0"}
 # The first paper's students on the embedded profile, and nothing else.
 FIRST_PAPER = {
