@@ -56,7 +56,7 @@ def run(
         console.print(_rich_table(title, [str(name) for name in table.columns], table.astype(str).to_numpy().tolist()))
     record = study.manifest()
     seconds = duration(sum(record["seconds"].values()))
-    console.print(f"{record['device']}, commit {record['commit']}, {seconds} of computing", highlight=False)
+    print(f"{record['device']}, commit {record['commit']}, {seconds} of computing")
     _print_counts(study)
     print(f"tables and manifest: {study.folder}")
 
