@@ -14,9 +14,8 @@ import torch
 
 from asymdistill.config.profiles import load_settings
 from asymdistill.config.settings import Settings
-from asymdistill.study import student_configs
-from asymdistill.study.student_configs import Arm
-from asymdistill.training.losses import RegularisedLoss
+from asymdistill.study.student_configs import StudentConfigs
+from asymdistill.training.losses import DistillationLoss
 
 TESTS = Path(__file__).parent
 PAGE = (TESTS.parent / "book" / "fidelity.md").read_text("utf-8")
@@ -93,6 +92,10 @@ def settings(profile: str) -> Settings:
     return load_settings(profile)[1]
 
 
+def configs(profile: str) -> StudentConfigs:
+    return StudentConfigs(settings(profile), resolution=224, classes=100)
+
+
 @pytest.mark.parametrize("line", LINES, ids=lambda line: line.setting)
 def test_each_line_names_tests_that_exist_and_values_that_the_profile_has(line: Line) -> None:
     assert faults(line, settings(line.profile)) == []
@@ -107,7 +110,7 @@ def test_every_setting_of_the_profile_is_on_the_page_and_no_line_stands_twice(pr
 
 def test_tests_named_beside_the_table_exist_too() -> None:
     _, _, below = PAGE.partition("(where-we-differ)=")
-    named = re.findall(r"`(\w+\.py)::(\w+)`", below)
+    named = re.findall(r"`([\w/]+\.py)::(\w+)`", below)
     assert named
     assert [f"{file}::{test}" for file, test in named if test not in names_in(file)] == []
 
@@ -153,18 +156,20 @@ SECOND_PAPERS = (SECOND, "cifar10-clip-infonce", "cifar10-dinov2", "cifar100-cli
 
 @pytest.mark.parametrize("profile", SECOND_PAPERS)
 def test_the_second_papers_profiles_train_each_student_for_both_objectives(profile: str) -> None:
-    own = settings(profile)
+    own = configs(profile)
     plain = {(float(width), seed) for width in (1, 2, 4) for seed in (42, 123, 456)}
     for objective in ("cosine", "infonce"):
-        assert {(arm.width, arm.seed) for arm in student_configs.grid(own) if arm.objective == objective} == plain
-    assert len(student_configs.grid(own)) == 2 * len(plain)
-    assert student_configs.augmented(own) == []
+        assert {(student.width, student.seed) for student in own.grid(objective)} == plain
+    assert len(own.grid()) == 2 * len(plain)
+    assert own.augmented() == []
 
 
 @pytest.mark.parametrize("profile", SECOND_PAPERS)
 def test_the_infonce_term_of_a_profile_is_the_one_that_the_page_describes(profile: str) -> None:
     student, teacher = torch.randn(2, 6, 5, generator=torch.Generator().manual_seed(0)).double()
-    loss = student_configs.objective(Arm(1, 42, "infonce"), settings(profile), dim=5, classes=3)(student, teacher)
+    config = configs(profile).make(1, 42, "infonce")
+    assert not config.symmetric
+    loss = DistillationLoss(config.weight, config.temperature)(student, teacher)
     own, theirs = (rows.numpy() / np.linalg.norm(rows.numpy(), axis=1, keepdims=True) for rows in (student, teacher))
     cosines = own @ theirs.T
     picked = np.diag(cosines) / 0.1 - np.log(np.exp(cosines / 0.1).sum(axis=1))
@@ -172,8 +177,8 @@ def test_the_infonce_term_of_a_profile_is_the_one_that_the_page_describes(profil
 
 
 def test_each_value_that_the_page_lists_is_tried() -> None:
-    own = settings(SECOND)
-    tried = {name: set(student_configs.sweep(name, own)) for name in own.sweeps}
+    own = configs(SECOND)
+    tried = {name: set(own.sweep(name)) for name in settings(SECOND).sweeps}
     assert tried == {
         "weight": {0, 0.1, 0.3, 1, 3, 10},
         "temperature": {0.03, 0.1, 0.3, 1},
@@ -181,12 +186,8 @@ def test_each_value_that_the_page_lists_is_tried() -> None:
         "width": {1, 4, 10},
         "alternatives": {"cosine", "infonce", "views", "vicreg", "uniformity", "whitened"},
     }
-    widest = [arm for found in student_configs.sweep("width", own).values() for arm in found]
-    assert {student_configs.objective(arm, own, dim=5, classes=3).infonce_weight for arm in widest} == {10}
-    for name in ("vicreg", "uniformity"):
-        loss = student_configs.objective(Arm(1, 42, name), own, dim=5, classes=3)
-        assert isinstance(loss, RegularisedLoss)
-        assert loss.weight == 1
+    assert {student.weight for student in own.swept("width")} == {10}
+    assert {student.weight for name in ("vicreg", "uniformity") for student in own.sweep("alternatives")[name]} == {1}
 
 
 # That the checks above would find what they look for

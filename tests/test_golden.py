@@ -7,25 +7,26 @@ different reading of the papers would give, so that a test that could not tell t
 
 import math
 from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import threads
+from conftest import SMALL, threads
 from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
+from asymdistill.config.profiles import load_settings
 from asymdistill.data.preprocess import clip_preprocess
 from asymdistill.data.views import View
 from asymdistill.metrics import contrastive, spectrum
 from asymdistill.metrics.probe import fit_probe
 from asymdistill.models import students
 from asymdistill.plots import tables
+from asymdistill.study.student_configs import StudentConfigs
 from asymdistill.study.study import Study
 from asymdistill.training.distillation import Recipe, distil
 from asymdistill.training.losses import cosine_distance
@@ -219,23 +220,18 @@ def test_a_spread_is_numpys_std() -> None:
 @pytest.fixture(scope="module")
 def ragged_study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """The shipped teacher, three seeds as the paper has, and 150 test images in batches of 64: the last has 22."""
-    study = Study.from_profile(
-        "smoke",
-        runs_dir=tmp_path_factory.mktemp("runs"),
-        device="cpu",
-        train_limit=320,
-        test_limit=150,
-        widths=[0.5],
-        seeds=[42, 123, 456],
-        epochs=2,
-        augmentation_seeds=0,
-        noise_levels=[0.0],
-        objectives=["cosine"],
-        controls=[],
-        sweeps=[],
-        other_teachers=[],
-        other_datasets=[],
-    )
+    overrides = SMALL | {
+        "train_limit": 320,
+        "test_limit": 150,
+        "widths": [0.5],
+        "seeds": [42, 123, 456],
+        "batch_size": 64,
+        "metric_batch_size": 64,
+        "augmentation_seeds": 0,
+        "noise_levels": [0.0],
+        "noise_spaces": ["normalised"],
+    }
+    study = Study.open("smoke", overrides, tmp_path_factory.mktemp("runs"))
     with threads(1):
         study.compute()
     return study
@@ -248,8 +244,8 @@ def study(request: pytest.FixtureRequest) -> Study:
 
 def embeddings(study: Study, split: str = "test") -> dict[tuple[float, int] | None, np.ndarray]:
     """Those of the teacher (None) and of each student by width and seed, in float64."""
-    models = {None: None} | {(arm.width, arm.seed): arm for arm in study.experiment.arms()}
-    return {key: study.experiment.encode(model, split).double().numpy() for key, model in models.items()}
+    models = {None: None} | {(student.width, student.seed): student for student in study._run.configs.grid()}
+    return {key: study._run.encode(model, split).double().numpy() for key, model in models.items()}
 
 
 def rows_of(table: pd.DataFrame, model: tuple[float, int] | None) -> pd.DataFrame:
@@ -308,7 +304,7 @@ def test_the_information_table(study: Study) -> None:
 def test_the_clean_accuracies(study: Study) -> None:
     table = study.robustness()
     clean = table[(table["sigma"] == 0) & (table["noise_space"] == "normalised")]
-    labels, test_labels = study.experiment.train.labels.numpy(), study.experiment.test.labels.numpy()
+    labels, test_labels = (study.images(split).labels.numpy() for split in ("train", "test"))
     train, test = embeddings(study, "train"), embeddings(study)
     for model in train:
         expected = accuracy(train[model], labels, test[model], test_labels)
@@ -317,20 +313,22 @@ def test_the_clean_accuracies(study: Study) -> None:
 
 
 def test_the_augmented_student_is_probed_on_clean_images(small_study: Study) -> None:
-    run, table = small_study.experiment, small_study.augmentation()
-    (arm,) = run.augmented_arms()
-    train, test = (run.encode(arm, split).double().numpy() for split in ("train", "test"))
+    run, table = small_study._run, small_study.augmentation()
+    (student,) = run.configs.augmented()
+    train, test = (run.encode(student, split).double().numpy() for split in ("train", "test"))
     own = table[table["augmented"] & (table["sigma"] == 0) & (table["noise_space"] == "normalised")].iloc[0]
     expected = accuracy(train, run.train.labels.numpy(), test, run.test.labels.numpy())
     assert own["accuracy"] == pytest.approx(expected, abs=100 * 1.01 / len(test))
     assert own["effective_rank"] == pytest.approx(rank(singular(test) ** 2), rel=1e-6)
 
 
-def test_the_papers_profile_trains_ten_students(tmp_path: Path) -> None:
-    run = Study.from_profile("cifar10-clip", runs_dir=tmp_path, device="cpu").experiment
-    pairs = [(arm.width, arm.seed) for arm in run.arms()]
+def test_the_papers_profile_trains_its_students_and_two_more() -> None:
+    configs = StudentConfigs(load_settings("cifar10-clip")[1], 224, 10)
+    pairs = [(student.width, student.seed) for student in configs.grid()]
     assert pairs == [(width, seed) for width in (1, 2, 4) for seed in (42, 123, 456)]
-    assert [(arm.width, arm.seed, arm.augmented) for arm in run.augmented_arms()] == [(4, 42, True)]
+    augmented = [(student.width, student.seed, student.augmented) for student in configs.augmented()]
+    assert augmented == [(4, seed, True) for seed in (42, 123, 456)]  # the paper has that of 42 only
+    assert {student.resolution for student in (*configs.grid(), *configs.augmented())} == {224}
 
 
 # What the models see
@@ -348,7 +346,7 @@ def test_what_students_and_teacher_see() -> None:
 
 def test_stored_teacher_embeddings_are_those_of_a_batch(small_study: Study) -> None:
     """The notebook asks the teacher again in every batch; it is frozen and sees clean images, so this is the same."""
-    run = small_study.experiment
+    run = small_study._run
     stored, chosen = run.encode(None, "train"), torch.randperm(128, generator=torch.Generator().manual_seed(1))[:64]
     again = run.teacher.train().encode(run.train.images[chosen])
     assert torch.allclose(again, stored[chosen], atol=1e-6)

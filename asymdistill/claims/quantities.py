@@ -239,10 +239,11 @@ def _accuracy_drop(results: Results, subject: Subject) -> pd.Series:
 def _restored(results: Results, subject: Subject) -> pd.Series:
     """Share of the gap between a student's accuracy and the teacher's that its treatment closes, in percent."""
     plain = _accuracy(results, replace(subject, treatment=""))
-    gap = difference(_accuracy(results, Subject(TEACHER, sigma=subject.sigma)), plain)
+    closed = difference(_accuracy(results, subject), plain)
+    gap = difference(_accuracy(results, Subject(TEACHER, sigma=subject.sigma)), plain)[closed.index]
     if (gap <= 0).any():
         raise NotMeasured(f"the teacher is no better than student {subject.model} here, so nothing is lost")
-    return 100 * difference(_accuracy(results, subject), plain) / gap
+    return 100 * closed / gap
 
 
 def _more_seeds_accuracy(results: Results, subject: Subject) -> pd.Series:

@@ -229,6 +229,14 @@ def test_what_augmentation_restores_is_a_part_of_the_way_to_the_teacher() -> Non
     refuses("the teacher is no better than student L", "restored", lost, "L augmented", 0.1)
 
 
+def test_what_augmentation_restores_is_paired_by_the_seeds_that_both_have() -> None:
+    three = {0.1: {"teacher": 80.0, "L": [40.0, 60.0, 90.0]}}  # the third is better than the teacher, and not augmented
+    made = run(robustness=accuracies(three), augmentation=accuracies({0.1: {"L augmented": [60.0, 65.0]}}))
+    assert measured("restored", made, "L augmented", 0.1) == {42: 50.0, 123: 25.0}
+    other = accuracies({0.1: {"L augmented": [60.0, 65.0]}}).assign(seed=[7, 8])
+    refuses("no seed in common", "restored", run(robustness=accuracies(three), augmentation=other), "L augmented", 0.1)
+
+
 def test_a_cut_teacher_is_the_control_s_with_its_leading_components() -> None:
     cells = itertools.product(("top", "bottom"), (8.0, 16.0), (0.0, 0.1))
     made = [

@@ -31,7 +31,7 @@ PAPER = {
     "batch_size": 64,
     "learning_rate": 1e-3,
     "autocast": "off",
-    "augmentation_seeds": 1,
+    "augmentation_seeds": 3,
     "noise_levels": (0.0, 0.05, 0.1, 0.2),
     "noise_spaces": ("normalised",),
     "metric_temperature": 0.1,
