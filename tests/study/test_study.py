@@ -1,7 +1,12 @@
 """Tables: their shape, and every number in them against numpy's and scikit-learn's own, from the stored students."""
 
+import hashlib
+import json
 import math
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +16,17 @@ import torch
 from conftest import EXPANDED, SMALL
 from sklearn.linear_model import LogisticRegression
 
+from asymdistill.config.names import IDENTITY, TABLES, UNTRAINED
 from asymdistill.config.settings import CONTROLS
+from asymdistill.data.datasets import Split
 from asymdistill.models import students
 from asymdistill.runtime.errors import InputError
-from asymdistill.study import student_configs, study
-from asymdistill.study.student_configs import Arm, identity
+from asymdistill.study import study
+from asymdistill.study.student_configs import ALTERNATIVES, StudentConfig
 from asymdistill.study.study import Study
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-IDENTITY = ["model", "width", "seed", "objective", "augmented"]
 STUDENTS, LEVELS, SPACES, DIM = 4, 2, 2, 128
 # Columns beside the identity, and how many rows there are: a teacher, four students, one of them augmented.
 SHAPES = {
@@ -39,15 +45,18 @@ def tables(small_study: Study) -> dict[str, pd.DataFrame]:
     return small_study.compute()
 
 
-def embeddings(small_study: Study, width: float | None, seed: int = 0, split: str = "test") -> np.ndarray:
+def student(own: Study, width: float, seed: int, objective: str = "cosine") -> StudentConfig:
+    return own._run.configs.make(width, seed, objective)
+
+
+def embeddings(small_study: Study, width: float | None, seed: int = 0, split: Split = "test") -> np.ndarray:
     """Unit embeddings in float64, from the stored weights alone."""
-    run = small_study.experiment
-    images = run.test.images if split == "test" else run.train.images
+    run, images = small_study._run, small_study.images(split).images
     if width is None:
         output = run.teacher(run.teacher.view(images))
     else:
-        arm = Arm(width, seed)
-        output = run.student(arm)(run.view(arm)(images).contiguous(memory_format=torch.channels_last))
+        own = student(small_study, width, seed)
+        output = run.student(own)(run.view(own)(images).contiguous(memory_format=torch.channels_last))
     rows = output.detach().double().numpy()
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
@@ -131,28 +140,22 @@ def test_a_mean_spectrum_is_of_one_objective(expanded_study: Study) -> None:
     table = expanded_study.spectrum()
     means = table[(table["estimator"] == "mean spectrum") & (table["quantity"] == "effective_rank")]
     assert means["objective"].tolist() == ["cosine", "infonce"]
-    run = expanded_study.experiment
+    run = expanded_study._run
     for objective, value in zip(means["objective"], means["value"], strict=True):
-        seeds = [Arm(0.5, seed, objective) for seed in (42, 123)]
-        values = np.mean([singular(run.encode(arm, "test").double().numpy()) for arm in seeds], axis=0)
+        seeds = [student(expanded_study, 0.5, seed, objective) for seed in (42, 123)]
+        values = np.mean([singular(run.encode(own, "test").double().numpy()) for own in seeds], axis=0)
         assert value == pytest.approx(rank(values**2), rel=1e-3)
 
 
 def test_compute_gives_every_table(tables: dict[str, pd.DataFrame]) -> None:
-    assert tables.keys() == {*SHAPES, "models", "controls", "expansion", "generality"} == {*study.TABLES}
-
-
-def test_models_are_told_apart() -> None:
-    assert identity(None) == dict(zip(IDENTITY, ("teacher", None, None, None, False), strict=True))
-    told = identity(Arm(0.5, 42, augmented=True))
-    assert told == dict(zip(IDENTITY, ("w=0.5", 0.5, 42, "cosine", True), strict=True))
+    assert tables.keys() == {*SHAPES, "models", "controls", "expansion", "generality"} == {*TABLES}
 
 
 def test_sizes_are_counted_from_the_networks(small_study: Study) -> None:
     models = small_study.models()
     assert models["model"].tolist() == ["teacher", "w=0.5", "S"]
     assert set(models["embedding_dim"]) == {DIM}
-    teacher = sum(parameter.numel() for parameter in small_study.experiment.teacher.image_tower.parameters())
+    teacher = sum(parameter.numel() for parameter in small_study._run.teacher.image_tower.parameters())
     sizes = [students.ScalableCNN(width, DIM) for width in (0.5, 1)]
     expected = [teacher, *(sum(parameter.numel() for parameter in student.parameters()) for student in sizes)]
     assert models["parameters"].tolist() == expected
@@ -160,10 +163,11 @@ def test_sizes_are_counted_from_the_networks(small_study: Study) -> None:
 
 def test_losses_are_the_stored_ones(small_study: Study, tables: dict[str, pd.DataFrame]) -> None:
     table = tables["training"]
-    for arm in [*small_study.experiment.arms(), *small_study.experiment.augmented_arms()]:
-        own = table[(table["width"] == arm.width) & (table["seed"] == arm.seed) & (table["augmented"] == arm.augmented)]
+    run = small_study._run
+    for one in [*run.configs.grid(), *run.configs.augmented()]:
+        own = table[(table["width"] == one.width) & (table["seed"] == one.seed) & (table["augmented"] == one.augmented)]
         assert own["epoch"].tolist() == [1, 2]
-        assert own["loss"].tolist() == small_study.experiment.losses(arm)
+        assert own["loss"].tolist() == run.losses(one)
 
 
 def test_singular_values_and_ranks_are_numpys(small_study: Study, tables: dict[str, pd.DataFrame]) -> None:
@@ -230,21 +234,42 @@ def test_information_is_by_its_definition_within_batches(small_study: Study, tab
         assert measured["uniformity_all_pairs"] == pytest.approx(every, abs=1e-4)
 
 
-def test_accuracy_is_that_of_the_clean_probe_under_noise(small_study: Study, tables: dict[str, pd.DataFrame]) -> None:
-    table, run = tables["robustness"], small_study.experiment
-    size = len(run.test)
+def drawn(shape: tuple[int, ...], seed: int = 0) -> torch.Tensor:
+    """The noise of a set of images by its rule: one generator per hundred of them, seeded by a hash."""
+    parts = []
+    for block in range(-(-shape[0] // 100)):
+        digest = hashlib.sha256(f"noise {seed} block {block}".encode()).digest()
+        generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+        parts.append(torch.randn((100, *shape[1:]), generator=generator))
+    return torch.cat(parts)[: shape[0]]
+
+
+@pytest.mark.parametrize("space", ["normalised", "pixel"])
+def test_accuracy_is_that_of_the_clean_probe_under_noise(
+    small_study: Study, tables: dict[str, pd.DataFrame], space: str
+) -> None:
+    table, run, test = tables["robustness"], small_study._run, small_study.images("test")
     fitted = embeddings(small_study, 1, 42, "train")
-    probe = LogisticRegression(max_iter=2000).fit(fitted.astype(np.float32), run.train.labels.numpy())
-    student = run.student(Arm(1, 42))
-    clean = run.view(run.arms()[0])(run.test.images)
-    draw = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
-    own = table[(table["width"] == 1) & (table["seed"] == 42) & (table["noise_space"] == "normalised")]
-    for sigma, accuracy in zip(own["sigma"], own["accuracy"], strict=True):
-        noisy = student((clean + sigma * draw).contiguous(memory_format=torch.channels_last)).detach()
-        rows = (noisy / noisy.norm(dim=1, keepdim=True)).numpy()
-        expected = 100 * (probe.predict(rows) == run.test.labels.numpy()).mean()
-        assert accuracy == pytest.approx(expected, abs=100 * 2.01 / size)  # two images may stand on the border
+    probe = LogisticRegression(max_iter=2000).fit(fitted.astype(np.float32), small_study.images("train").labels.numpy())
+    config = student(small_study, 1, 42)
+    network, view = run.student(config), run.view(config)
+    own = table[(table["width"] == 1) & (table["seed"] == 42) & (table["noise_space"] == space)]
     assert own["sigma"].tolist() == [0.0, 0.2]
+    for sigma, accuracy in zip(own["sigma"], own["accuracy"], strict=True):
+        if space == "normalised":
+            clean = view(test.images)
+            seen = clean + sigma * drawn(tuple(clean.shape))
+        else:
+            noisy = test.images + 255 * sigma * drawn(tuple(test.images.shape))
+            seen = view(noisy.round().clamp(0, 255).to(torch.uint8))
+        output = network(seen.contiguous(memory_format=torch.channels_last)).detach()
+        rows = (output / output.norm(dim=1, keepdim=True)).numpy()
+        expected = 100 * (probe.predict(rows) == test.labels.numpy()).mean()
+        assert accuracy == pytest.approx(expected, abs=100 * 2.01 / len(test))  # two images may stand on the border
+
+
+def test_clean_images_are_the_same_in_both_spaces(tables: dict[str, pd.DataFrame]) -> None:
+    table = tables["robustness"]
     spaces = table.pivot_table(index=["model", "width", "seed"], columns=["noise_space", "sigma"], values="accuracy")
     assert (spaces[("normalised", 0.0)] == spaces[("pixel", 0.0)]).all()
 
@@ -283,30 +308,29 @@ ALONE = EXPANDED | {
 def test_with_another_objective_alone_chapters_and_controls_are_about_its_students(
     teacher_file: Path, tmp_path: Path, objective: str
 ) -> None:
-    own = Study.from_profile(
-        "smoke", runs_dir=tmp_path, teacher_weights=teacher_file, **(ALONE | {"objectives": [objective]})
-    )
+    changed = {"objectives": [objective], "teacher_weights": teacher_file}
+    own = Study.open("smoke", ALONE | changed, tmp_path)
     tables = own.compute()
-    assert tables.keys() == {*study.TABLES}
+    assert tables.keys() == {*TABLES}
     for name in ("training", "models", *SHAPES):
         assert set(tables[name]["objective"].dropna()) == {objective}, name
         pd.testing.assert_frame_equal(own.baseline(name), tables[name])
     controls = tables["controls"]
     assert set(controls["control"]) == {*CONTROLS}
-    others = {"objective": {"whitened", "labels", "none"}}
+    others = {"objective": {"whitened", "labels", UNTRAINED}}
     for name, rows in controls.groupby("control"):
         assert set(rows["objective"].dropna()) - others.get(name, set()) <= {objective}, name
     # the control of objectives has one row a student and measurement, each under the name of its own
     rows = controls[(controls["control"] == "objective") & (controls["model"] != "teacher")]
     assert set(rows["variant"]) == {objective, "whitened", "labels", "random"}
-    assert (rows["variant"].replace("random", "none") == rows["objective"]).all()
+    assert (rows["variant"].replace("random", UNTRAINED) == rows["objective"]).all()
     assert not rows.duplicated([c for c in rows.columns if c != "value"]).any()
     accuracy = rows[(rows["quantity"] == "accuracy") & (rows["variant"] == objective)]
     assert accuracy["value"].tolist() == tables["robustness"].query("model != 'teacher'")["accuracy"].tolist()
     gains = tables["expansion"].query("comparison == 'gains'")
     assert set(gains["objective"].dropna()) == {objective}
     alternatives = tables["expansion"].query("comparison == 'alternatives'")
-    assert set(alternatives["objective"]) == {*student_configs.ALTERNATIVES} - {objective}
+    assert set(alternatives["objective"]) == {*ALTERNATIVES} - {objective}
     assert set(tables["generality"]["objective"].dropna()) == {objective}
 
 
@@ -333,17 +357,16 @@ HUNDRED = EXPANDED | {"seeds": [42], "widths": [0.25], "controls": CONTROLS, "tr
 
 def check_hundred(own: Study) -> dict[str, pd.DataFrame]:
     tables = own.compute()
-    assert tables.keys() == {*study.TABLES}
+    assert tables.keys() == {*TABLES}
     assert all(len(table) for table in tables.values())
     for table in tables.values():
         measured = table[[c for c in ("value", "loss", "share", "accuracy") if c in table]]
         assert np.isfinite(measured.to_numpy(float)).all()
     generality = tables["generality"]
     assert set(generality[generality["dataset"] == own.settings.dataset]["classes"]) == {100}
-    run = own.experiment
-    train, test = (run.encode(None, split).numpy() for split in ("train", "test"))
-    probe = LogisticRegression(max_iter=2000).fit(train, run.train.labels.numpy())
-    expected = 100 * probe.score(test, run.test.labels.numpy())
+    train, test = (own._run.encode(None, split).numpy() for split in ("train", "test"))
+    probe = LogisticRegression(max_iter=2000).fit(train, own.images("train").labels.numpy())
+    expected = 100 * probe.score(test, own.images("test").labels.numpy())
     teacher = tables["robustness"].query("model == 'teacher' and sigma == 0")["accuracy"].item()
     assert teacher == pytest.approx(expected, abs=101 / len(test))
     return tables
@@ -353,7 +376,7 @@ def test_a_hundred_classes_from_a_file_go_through_every_table(
     hundred_npz: Path, teacher_file: Path, tmp_path: Path
 ) -> None:
     changed = {"dataset": str(hundred_npz), "other_datasets": ["scenes"], "batch_size": 20, "class_counts": [10, 50]}
-    own = Study.from_profile("smoke", runs_dir=tmp_path, teacher_weights=teacher_file, **(HUNDRED | changed))
+    own = Study.open("smoke", HUNDRED | changed | {"teacher_weights": teacher_file}, tmp_path)
     tables = check_hundred(own)
     assert set(tables["generality"]["classes"]) == {10, 100}
     controls = tables["controls"]
@@ -371,7 +394,7 @@ def test_a_hundred_classes_from_a_file_go_through_every_table(
 def test_a_hundred_classes_of_scenes_go_through_every_table(teacher_file: Path, tmp_path: Path) -> None:
     without_classes = tuple(name for name in CONTROLS if name != "classes")
     changed = {"dataset": "scenes100", "other_datasets": [], "test_limit": 150, "controls": without_classes}
-    own = Study.from_profile("smoke", runs_dir=tmp_path, teacher_weights=teacher_file, **(HUNDRED | changed))
+    own = Study.open("smoke", HUNDRED | changed | {"teacher_weights": teacher_file}, tmp_path)
     controls = check_hundred(own)["controls"]
     assert set(controls["control"]) == set(without_classes)
     # the teacher of captions knows every colour and shape, so that students are placed among a hundred names
@@ -381,44 +404,135 @@ def test_a_hundred_classes_of_scenes_go_through_every_table(teacher_file: Path, 
     assert {"colour", "shape"} <= set(controls[controls["quantity"] == "factor_share"]["variant"])
 
 
-def test_a_second_access_reads_the_files(small_study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+# Once computed
+
+
+def test_a_second_study_of_the_same_settings_computes_nothing(
+    small_study: Study, tables: dict[str, pd.DataFrame]
+) -> None:
     again = Study(small_study.profile, small_study.settings, small_study.folder.parent)
-    monkeypatch.setattr(again.experiment, "encode", lambda *_, **__: pytest.fail("computed again"))
-    monkeypatch.setattr(again.experiment, "train_students", lambda: pytest.fail("trained again"))
     for name, table in again.compute().items():
-        pd.testing.assert_frame_equal(table, getattr(small_study, name)(), check_exact=True)
+        pd.testing.assert_frame_equal(table, tables[name], check_exact=True)
+    assert {kind: made for kind, (_, made, _) in again.counts().items() if made} == {}
+    assert again.count_students() == (STUDENTS + 1, 0)
 
 
-def test_a_lost_table_is_computed_again_to_the_same_numbers(small_study: Study, tmp_path: Path) -> None:
-    shutil.copytree(small_study.folder, tmp_path / small_study.folder.name)
+def test_a_lost_measurement_is_computed_again_to_the_same_number(small_study: Study, tmp_path: Path) -> None:
+    shutil.copytree(small_study.folder.parent, tmp_path, dirs_exist_ok=True)
     own = Study(small_study.profile, small_study.settings, tmp_path)
-    (own.folder / "tables" / "information.csv").unlink()
+    shutil.rmtree(own._run.store.folder / "measurements")
     pd.testing.assert_frame_equal(own.information(), small_study.information(), rtol=1e-4)
+    assert own.counts()["measurements"][1] == STUDENTS + 1
 
 
-def test_without_augmented_students_the_control_is_an_empty_table(teacher_file: Path, tmp_path: Path) -> None:
+def test_augmented_and_plain_students_are_of_the_same_seeds(small_study: Study, tmp_path: Path) -> None:
+    shutil.copytree(small_study.folder.parent, tmp_path, dirs_exist_ok=True)
+    changed = {"seeds": [42, 123, 7], "augmentation_seeds": 2, "widths": [0.5], "noise_spaces": ["normalised"]}
+    own = Study.open("smoke", small_study.settings.model_dump() | changed, tmp_path)
+    table = own.augmentation()
+    plain, treated = table[~table["augmented"]], table[table["augmented"]]
+    assert plain["seed"].tolist() == treated["seed"].tolist() == [42, 42, 123, 123]
+    assert sorted(set(own.robustness()["seed"].dropna())) == [7, 42, 123]
+
+
+def test_without_augmented_students_their_table_is_empty(teacher_file: Path, tmp_path: Path) -> None:
     changed = {"augmentation_seeds": 0, "widths": [0.5], "seeds": [1], "epochs": 1, "noise_spaces": ["normalised"]}
-    own = Study.from_profile("smoke", runs_dir=tmp_path, teacher_weights=teacher_file, **(SMALL | changed))
+    own = Study.open("smoke", SMALL | changed | {"teacher_weights": teacher_file}, tmp_path)
     table = own.augmentation()
     assert list(table.columns) == [*IDENTITY, *SHAPES["augmentation"][0]]
     assert len(table) == 0
     assert len(own.training()) == 1
-    assert own.experiment.augmented_arms() == []
+
+
+# A tiny study with every control and comparison, the same bytes whoever computes it, and how
+
+TINY = ALONE | {
+    "train_limit": 40,
+    "test_limit": 40,
+    "widths": [0.25, 0.5],
+    "batch_size": 20,
+    "resolution": 16,
+    "control_widths": [1],
+    "control_resolution": 24,
+    "noise_spaces": ["normalised", "pixel"],
+    "objectives": ["cosine", "infonce"],
+    "sweeps": ["weight", "temperature", "batch_size", "width", "alternatives"],
+    "batch_sizes": [10],
+    "other_datasets": ["scenes100"],
+}
+COMPUTE = """
+import json, sys
+from asymdistill.study.study import Study
+study = Study.open("smoke", sys.argv[1], sys.argv[2])
+study.compute()
+print(json.dumps({kind: made for kind, (_, made, _) in study.counts().items()}))
+"""
+
+
+def csvs(runs: Path) -> dict[str, bytes]:
+    """Every table of every study below a folder."""
+    return {str(path.relative_to(runs)): path.read_bytes() for path in runs.glob("*/tables/*.csv")}
+
+
+def compute(runs: Path, hash_seed: int, **changed: object) -> dict[str, int]:
+    """Compute the tiny study in a process with its own hash seed; tell how many results it made itself."""
+    environment = os.environ | {"PYTHONHASHSEED": str(hash_seed)}
+    command = [sys.executable, "-c", COMPUTE, json.dumps(TINY | changed, default=str), str(runs)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, int] = json.loads(done.stdout)
+    return found
+
+
+@pytest.fixture(scope="module")
+def tiny_runs(tmp_path_factory: pytest.TempPathFactory, teacher_file: Path) -> Path:
+    """The runs and the store of the tiny study, computed by one worker."""
+    runs = tmp_path_factory.mktemp("tiny")
+    Study.open("smoke", TINY | {"teacher_weights": teacher_file, "workers": 1}, runs).compute()
+    return runs
+
+
+@pytest.mark.slow
+def test_tables_are_the_same_bytes_whatever_the_number_of_workers(
+    tiny_runs: Path, teacher_file: Path, tmp_path: Path
+) -> None:
+    Study.open("smoke", TINY | {"teacher_weights": teacher_file, "workers": 2}, tmp_path).compute()
+    assert csvs(tmp_path) == csvs(tiny_runs)
+
+
+@pytest.mark.slow
+def test_tables_are_the_same_bytes_whatever_the_hash_seed(tiny_runs: Path, teacher_file: Path, tmp_path: Path) -> None:
+    alone, sharing = tmp_path / "alone", tmp_path / "sharing"
+    made = compute(alone, 1, teacher_weights=teacher_file)
+    assert min(made[kind] for kind in ("embeddings", "students", "probes", "measurements")) > 0
+    made = compute(sharing, 2, teacher_weights=teacher_file, store=tiny_runs / "store")
+    assert not any(made.values())
+    first = csvs(tiny_runs)
+    assert {name.split("/")[-1] for name in first} >= {f"control-{name}.csv" for name in CONTROLS}
+    assert csvs(alone) == first
+    assert csvs(sharing) == first
+
+
+# How a study is opened and described
 
 
 def test_ways_to_open_a_study(teacher_file: Path, tmp_path: Path) -> None:
-    first = Study.from_profile("smoke", runs_dir=tmp_path, epochs=3, teacher_weights=teacher_file)
-    as_json = f'{{"epochs": 3, "teacher_weights": "{teacher_file}"}}'
-    for other in (
-        Study.open("smoke", {"epochs": 3, "teacher_weights": teacher_file}, tmp_path),
-        Study.open("smoke", as_json, tmp_path),
-    ):
-        assert other.folder == first.folder
-        assert other.settings == first.settings
+    first = Study.open("smoke", {"epochs": 3, "teacher_weights": teacher_file}, tmp_path)
+    as_json = Study.open("smoke", f'{{"epochs": 3, "teacher_weights": "{teacher_file}"}}', tmp_path)
+    assert as_json.folder == first.folder
+    assert as_json.settings == first.settings
     assert first.folder.parent == tmp_path
     with pytest.raises(InputError, match="unknown setting 'epoch'"):
-        Study.from_profile("smoke", epoch=3)
+        Study.open("smoke", {"epoch": 3})
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_is_named_by_the_settings_that_change_results(teacher_file: Path, tmp_path: Path) -> None:
+    def folder(**changed: object) -> Path:
+        return Study.open("smoke", {"teacher_weights": teacher_file} | changed, tmp_path).folder
+
+    assert folder(workers=1) == folder(workers=2) == folder(store=tmp_path / "elsewhere") == folder(description="")
+    assert len({folder(), folder(epochs=3), folder(controls=[]), folder(noise_levels=[0.5])}) == 4
 
 
 def test_runs_lie_in_the_books_checkout_or_in_the_working_folder(
