@@ -209,7 +209,7 @@ def _print_counts(study: "Study") -> None:
 def _rich_table(title: str, header: list[str], rows: list[list[str]]) -> Table:
     table = Table(title=title, title_justify="left")
     for name in header:
-        table.add_column(name)
+        table.add_column(name, overflow="fold")  # nothing is cut
     for row in rows:
         table.add_row(*row)
     return table
