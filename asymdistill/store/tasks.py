@@ -14,14 +14,17 @@ class Task:
     """Some results that are computed together.
 
     Attributes:
-        artifacts: what is stored by it; the first one's lock is held meanwhile.
+        artifacts: what is stored by it.
         compute: computes and stores those of them that are absent; it calls ``check`` often.
         done: called once the results are there, whoever made them.
+        lock: names the lock that is held meanwhile; tasks that may store the same have the same. None: the first
+            result's key.
     """
 
     artifacts: tuple[Artifact, ...]
     compute: Callable[[Check], None]
     done: Callable[[], None] = lambda: None
+    lock: str | None = None
 
     def is_done(self, store: Store) -> bool:
         """Whether all of its results are there."""
@@ -37,7 +40,7 @@ def compute_missing(store: Store, executor: Executor, tasks: Sequence[Task]) -> 
     later: list[Task] = []
 
     def attempt(task: Task, check: Check, *, wait: bool) -> None:
-        with store.lock(task.artifacts[0].key, wait=wait, check=check) as held:
+        with store.lock(task.lock or task.artifacts[0].key, wait=wait, check=check) as held:
             if not held:
                 later.append(task)
                 return

@@ -428,4 +428,7 @@ class Measurements:
                     value = QUANTITIES[measurement.quantity].function(subject, **options)
                     self._run.store.put(artifact, value, seconds=time.perf_counter() - begin)
 
-        return Task(tuple(self.artifact(m) for m in group), compute, lambda: progress.advance(len(group)))
+        # One lock per student, since another process may be missing others of its measurements.
+        model = group[0].model
+        lock = f"{self._run.student_artifact(model).key}.measurements" if model else None
+        return Task(tuple(self.artifact(m) for m in group), compute, lambda: progress.advance(len(group)), lock)
