@@ -37,7 +37,8 @@ from IPython.display import Markdown
 from myst_nb import glue
 
 from asymdistill.claims import ledger
-from asymdistill.plots import controls as chapter
+from asymdistill.plots import control_tables as tables
+from asymdistill.plots import controls as figures
 from asymdistill.plots.tables import for_readers
 from asymdistill.study import Study
 
@@ -70,7 +71,7 @@ chance = 100 / len(study.images("test").class_names)
 # | overfitting | lower on test than on training images | at the measured rank | rises on training images only |
 
 # %% mystnb={"image": {"alt": "R squared by component, predicted against measured rank, and rank over the epochs"}}
-figure = chapter.underfitting(controls, epochs=epochs)
+figure = figures.underfitting(controls, epochs=epochs)
 glue("fig_control_underfitting", figure, display=False)
 
 # %% [markdown]
@@ -78,7 +79,7 @@ glue("fig_control_underfitting", figure, display=False)
 # the profile's own epochs, at a constant and at an annealed learning rate.
 
 # %%
-for_readers(chapter.underfitting_table(controls, epochs=epochs))
+for_readers(tables.underfitting_table(controls, epochs=epochs))
 
 # %% [markdown]
 # **How to read it.** Set the students' rank beside the rank predicted and beside the teacher's. If the prediction
@@ -106,11 +107,11 @@ for_readers(chapter.underfitting_table(controls, epochs=epochs))
 # | class structure | far above the teacher's | need not fall | grows with it |
 
 # %% mystnb={"image": {"alt": "Effective rank in all, within classes and of class means; and by number of classes"}}
-figure = chapter.classes(controls)
+figure = figures.classes(controls)
 glue("fig_control_classes", figure, display=False)
 
 # %%
-for_readers(chapter.classes_table(controls))
+for_readers(tables.classes_table(controls))
 
 # %% [markdown]
 # **How to read it.** Compare the students with the teacher in two columns: overall and within classes. Within classes
@@ -128,7 +129,7 @@ for_readers(chapter.classes_table(controls))
 # Does a low rank make a model fragile? Then the teacher itself should become fragile when it is cut to a few
 # directions. It is projected on its top principal components. As a check on which directions matter, it is also
 # projected on equally many random directions and on equally many of its last components. A probe is fitted on the clean
-# result; noise is added to the image, as in every chapter.
+# result; noise is added to the image, as in every figures.
 #
 # | explanation | the teacher, cut to 16 components |
 # | :--- | :--- |
@@ -136,11 +137,11 @@ for_readers(chapter.classes_table(controls))
 # | fragility has another cause | loses about as much as the whole teacher |
 
 # %% mystnb={"image": {"alt": "Accuracy of the teacher cut to few components, clean and under noise, and of students"}}
-figure = chapter.truncation(controls, chance=chance)
+figure = figures.truncation(controls, chance=chance)
 glue("fig_control_truncation", figure, display=False)
 
 # %%
-for_readers(chapter.truncation_table(controls))
+for_readers(tables.truncation_table(controls))
 
 # %% [markdown]
 # **How to read it.** The column *lost* decides: points of accuracy between the lowest and the highest noise. If the
@@ -168,11 +169,11 @@ for_readers(chapter.truncation_table(controls))
 # | too narrow a view | no change | changes | rises |
 
 # %% mystnb={"image": {"alt": "Rank, and accuracy lost to noise, against size, input side and receptive field"}}
-figure = chapter.capacity(controls)
+figure = figures.capacity(controls)
 glue("fig_control_capacity", figure, display=False)
 
 # %%
-for_readers(chapter.capacity_table(controls))
+for_readers(tables.capacity_table(controls))
 
 # %% [markdown]
 # **How to read it.** Read each of the three groups by itself, from its smallest to its largest value. The group in
@@ -195,11 +196,11 @@ for_readers(chapter.capacity_table(controls))
 # | the cosine loss and its targets limit the rank | higher | another rank |
 
 # %% mystnb={"image": {"alt": "Rank and accuracy of one network by what it was trained for, beside the teacher"}}
-figure = chapter.objective(controls)
+figure = figures.objective(controls)
 glue("fig_control_objective", figure, display=False)
 
 # %%
-for_readers(chapter.objective_table(controls))
+for_readers(tables.objective_table(controls))
 
 # %% [markdown]
 # **How to read it.** It is one network throughout. If whitened targets or labels give it a clearly higher rank than the
@@ -225,11 +226,11 @@ for_readers(chapter.objective_table(controls))
 # | noise was never seen in training | little help | most is restored | the same in kind |
 
 # %% mystnb={"image": {"alt": "Accuracy of two students under noise, with two remedies, and under pixel noise"}}
-figure = chapter.noise(controls, chance=chance)
+figure = figures.noise(controls, chance=chance)
 glue("fig_control_noise", figure, display=False)
 
 # %%
-for_readers(chapter.noise_table(controls))
+for_readers(tables.noise_table(controls))
 
 # %% [markdown]
 # **How to read it.** The column *gained* shows what a remedy adds to the accuracy at the highest noise. Compare it with
@@ -256,11 +257,11 @@ for_readers(chapter.noise_table(controls))
 # | the students do not see some factors | order stays | agree | a few fade |
 
 # %% mystnb={"image": {"alt": "Rank by number of images, share of a known truth, intervals, and shares of factors"}}
-figure = chapter.estimators(controls)
+figure = figures.estimators(controls)
 glue("fig_control_estimators", figure, display=False)
 
 # %%
-for_readers(chapter.estimators_table(controls))
+for_readers(tables.estimators_table(controls))
 
 # %% [markdown]
 # **How to read it.** There is one column per model. First ask whether the order of the models is the same in all six
@@ -288,11 +289,11 @@ for_readers(chapter.estimators_table(controls))
 # | meaning lies in the strong components | well above chance | near the whole teacher |
 
 # %% mystnb={"image": {"alt": "Zero-shot accuracy and caption retrieval under noise, and the modality gap"}}
-figure = chapter.crossmodal(controls)
+figure = figures.crossmodal(controls)
 glue("fig_control_crossmodal", figure, display=False)
 
 # %%
-for_readers(chapter.crossmodal_table(controls))
+for_readers(tables.crossmodal_table(controls))
 
 # %% [markdown]
 # **How to read it.** Compare the students with guessing first, then the cut teacher with the whole one. If the cut
@@ -317,11 +318,11 @@ for_readers(chapter.crossmodal_table(controls))
 # | three seeds were too few to say | wide interval | interval holds zero |
 
 # %% mystnb={"image": {"alt": "Widest minus narrowest student in rank and accuracy: seeds, mean and interval"}}
-figure = chapter.statistics(controls, published=paper)
+figure = figures.statistics(controls, published=paper)
 glue("fig_control_statistics", figure, display=False)
 
 # %%
-for_readers(chapter.statistics_table(controls))
+for_readers(tables.statistics_table(controls))
 
 # %% [markdown]
 # **How to read it.** A positive difference means that the widest student is ahead. An interval that excludes zero is
@@ -337,7 +338,7 @@ for_readers(chapter.statistics_table(controls))
 # ## All nine
 
 # %%
-table_controls = for_readers(chapter.table(controls, epochs=epochs))
+table_controls = for_readers(tables.table(controls, epochs=epochs))
 glue("table_controls", table_controls, display=False)
 table_controls
 

@@ -1,13 +1,9 @@
-"""Chapter 8: one figure and one table per control, and a table of all nine.
+"""Chapter 8: one figure per control.
 
-Where a profile does not run a control, figure and table say so; likewise a panel without numbers, such as caption
-retrieval where images have no captions. Numbers in tables are means ± standard deviations (ddof = 0) over seeds, or
-over random draws where a table says so.
+Where a profile does not run a control, the figure says so; likewise a panel without numbers, such as caption retrieval
+where images have no captions.
 """
 
-import re
-from collections.abc import Callable, Iterator
-from functools import wraps
 from typing import Any
 
 import pandas as pd
@@ -15,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from asymdistill.config.names import OBJECTIVES, TEACHER
+from asymdistill.plots.control_tables import CENTRED, VARIED, by_target
 from asymdistill.plots.style import (
     BLACK,
     GREY,
@@ -38,53 +34,14 @@ from asymdistill.plots.style import (
 from asymdistill.plots.tables import (
     ends,
     noise_loss,
-    number,
     paired,
     paired_tests,
     pick,
-    shown,
     students_of,
     teacher_of,
 )
 
 ACCURACY = "probe accuracy (%)"
-CENTRED = "variance, centred"
-TITLES = {
-    "underfitting": "Underfitting",
-    "classes": "Class structure",
-    "truncation": "Cause of fragility",
-    "capacity": "Capacity and receptive field",
-    "objective": "Objective",
-    "noise": "Noise",
-    "estimators": "Estimators",
-    "crossmodal": "Across modalities",
-    "statistics": "Statistics",
-}
-VARIED = {
-    "parameters (millions)": (["width", "stated size"], "{:.2f}M parameters", 1e-6),
-    "input side (pixels)": (["input"], "input of {:g} pixels", 1),
-    "receptive field (pixels)": (["receptive field"], "receptive field of {:g} pixels", 1),
-}
-"""What the control of capacity varies: by axis label, the variants, how a value is written, and its unit."""
-PAPER_COMPONENTS = 16  # where the ranks of the paper's students end
-Row = dict[str, Any]
-
-
-def table_of(name: str) -> Callable[[Callable[..., Iterator[Row]]], Callable[..., pd.DataFrame]]:
-    """Decorator: make a table of the rows of one control, or of one line that says that it was not run."""
-
-    def decorate(make: Callable[..., Iterator[Row]]) -> Callable[..., pd.DataFrame]:
-        @wraps(make)
-        def made(controls: pd.DataFrame, **options: Any) -> pd.DataFrame:
-            rows = pick(controls, control=name)
-            if rows.empty:
-                return pd.DataFrame([{"control": TITLES[name], "numbers": "not run by this profile"}])
-            table = pd.DataFrame(make(rows, **options)).convert_dtypes()
-            return table[sorted(table, key=lambda column: column.startswith("seeds"))]
-
-        return made
-
-    return decorate
 
 
 @of_control("underfitting")
@@ -121,44 +78,6 @@ def underfitting(rows: pd.DataFrame, *, epochs: int) -> Figure:
     return figure
 
 
-@table_of("underfitting")
-def underfitting_table(rows: pd.DataFrame, *, epochs: int) -> Iterator[Row]:
-    """One row per model, and one for the narrowest student before and after longer training.
-
-    Args:
-        rows: a study's table of controls.
-        epochs: epochs for which the profile trains.
-    """
-    for model, own in pick(rows, variant=["test", "train"]).groupby("model", sort=False):
-        test, known = pick(own, variant="test"), pick(own, "r_squared", variant="test")
-        yield {
-            "model": title(str(model)),
-            "rank": shown(pick(test, "effective_rank")["value"]),
-            "rank predicted": shown(pick(test, "shrinkage_rank")["value"]),
-            "rank (training images)": shown(pick(own, "effective_rank", variant="train")["value"]),
-            "R² of component 1": shown(pick(known, x=1)["value"], 2),
-            "components with R² > 0.5": shown((known["value"] > 0.5).groupby(known["seed"]).sum()),
-            "seeds": _count(own),
-        }
-    for (variant, epoch), own in _longer(rows, epochs).groupby(["variant", "x"], sort=False):
-        rate = "constant" if variant == "constant" else "annealed"
-        yield {
-            "model": f"{title(own['model'].iloc[0])}, epoch {epoch:g}, {rate} rate",
-            "rank": shown(pick(own, "epoch_rank")["value"]),
-            "rank (training images)": shown(pick(own, "epoch_rank_train")["value"]),
-            "cosine distance": shown(pick(own, "epoch_distance")["value"], 3),
-            "seeds": _count(own),
-        }
-
-
-def _longer(rows: pd.DataFrame, epochs: int) -> pd.DataFrame:
-    """Of longer training: the profile's last epoch, or the first one watched after it, and the last of all."""
-    watched = rows[rows["x"].ge(epochs) & rows["quantity"].str.startswith("epoch_")]
-    first, last = ends(watched, "x")
-    own = pd.concat([pick(first, variant="constant"), last]).drop_duplicates()
-    return own.sort_values(["variant", "x"], kind="stable")
-
-
 @of_control("classes")
 def classes(rows: pd.DataFrame) -> Figure:
     """Effective rank overall, within classes and of the class means; and against the number of classes."""
@@ -178,23 +97,6 @@ def classes(rows: pd.DataFrame) -> Figure:
         axes["s"].set_xticks(sorted(sweep["x"].unique()))
     legend_above(figure, model_handles(rows))
     return figure
-
-
-@table_of("classes")
-def classes_table(rows: pd.DataFrame) -> Iterator[Row]:
-    """One row per model: ranks overall, within classes and of class means, and the rank by number of classes."""
-    counts = sorted(pick(rows, "sweep_rank")["x"].unique())
-    for model, own in rows.groupby("model", sort=False):
-        values = {quantity: part["value"] for quantity, part in own.groupby("quantity")}
-        yield {
-            "model": title(str(model)),
-            "rank": shown(values["effective_rank"]),
-            "within classes": shown(values["within_rank"]),
-            "class means": shown(values["means_rank"]),
-            "variance between classes (%)": shown(100 * values["between_share"]),
-            **{f"rank, {k:g} classes": shown(pick(own, "sweep_rank", x=k)["value"]) for k in counts},
-            "seeds": _count(own),
-        }
 
 
 @of_control("truncation")
@@ -224,20 +126,6 @@ def truncation(rows: pd.DataFrame, *, chance: float) -> Figure:
     axes["clean"].set_ylabel(ACCURACY)
     legend_above(figure, axes["clean"].get_legend_handles_labels()[0])
     return figure
-
-
-@table_of("truncation")
-def truncation_table(rows: pd.DataFrame) -> Iterator[Row]:
-    """Accuracy and its loss to noise: the whole teacher, the teacher cut to about 16 directions, and each student."""
-    k = min(pick(rows, variant="top")["x"], key=lambda count: abs(count - PAPER_COMPONENTS))
-    cuts = {"its top": "top", "random": "random", "its last": "bottom"}
-    own = {"whole teacher": pick(rows, variant="full")}
-    own |= {f"{name} {k:g} directions": pick(rows, variant=variant, x=k) for name, variant in cuts.items()}
-    own |= {title(str(m)): part for m, part in pick(rows, variant="student").groupby("model", sort=False)}
-    for model, part in own.items():
-        if not part.empty:  # a teacher of few dimensions is cut to top directions only
-            rank = shown(pick(part, "effective_rank")["value"])
-            yield {"model": model, "rank": rank, **_under_noise(part), "seeds or draws": _count(part)}
 
 
 @of_control("capacity")
@@ -270,21 +158,6 @@ def capacity(rows: pd.DataFrame) -> Figure:
     return figure
 
 
-@table_of("capacity")
-def capacity_table(rows: pd.DataFrame) -> Iterator[Row]:
-    """Rank, accuracy and its loss to noise: one row per value of what is varied."""
-    for variants, words, unit in VARIED.values():
-        for (x, model), own in pick(rows, variant=variants).groupby(["x", "model"]):
-            rank = shown(pick(own, "effective_rank")["value"])
-            yield {
-                "varied": words.format(x * unit),
-                "student": model,
-                "rank": rank,
-                **_under_noise(own),
-                "seeds": _count(own),
-            }
-
-
 @of_control("objective")
 def objective(rows: pd.DataFrame) -> Figure:
     """Effective rank and accuracy of one network by what it was trained for, and those of the teacher."""
@@ -302,20 +175,6 @@ def objective(rows: pd.DataFrame) -> Figure:
     marks = [handle("0.3", "o", f"accuracy at {low}"), handle("0.3", "o", f"at {high}", hollow=True)]
     legend_above(figure, marks)
     return figure
-
-
-@table_of("objective")
-def objective_table(rows: pd.DataFrame) -> Iterator[Row]:
-    """Rank, accuracy and its loss to noise: one row for the teacher and one per objective."""
-    for target, own in by_target(rows).items():
-        rank = shown(pick(own, "effective_rank")["value"])
-        yield {"trained for": target, "rank": rank, **_under_noise(own), "seeds": _count(own)}
-
-
-def by_target(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """The rows of the control of objectives: the teacher's, and the student's by what it was trained for."""
-    students = students_of(rows).groupby("objective", sort=False)
-    return {TEACHER: teacher_of(rows)} | {OBJECTIVES[str(kind)]: own for kind, own in students}
 
 
 @of_control("noise")
@@ -347,18 +206,6 @@ def noise(rows: pd.DataFrame, *, chance: float) -> Figure:
     axes["p"].legend()
     legend_above(figure, [Line2D([], [], color=GREY, linestyle=dash, label=label) for label, dash in dashes.items()])
     return figure
-
-
-@table_of("noise")
-def noise_table(rows: pd.DataFrame) -> Iterator[Row]:
-    """Accuracy under noise, and what each remedy gains at the highest level: one row per student and remedy."""
-    highest = ends(rows, "sigma")[1]
-    for (model, variant), own in rows.sort_values("width", kind="stable").groupby(["model", "variant"], sort=False):
-        row = {"model": f"{title(str(model))}, {variant}", **_under_noise(own)}
-        if variant not in ("plain", "pixel noise"):
-            gain = paired(pick(highest, variant="plain"), pick(highest, variant=variant, model=model))
-            row["gained (points)"] = shown(gain)
-        yield row | {"seeds": _count(own)}
 
 
 @of_control("estimators")
@@ -402,27 +249,6 @@ def estimators(rows: pd.DataFrame) -> Figure:
     return figure
 
 
-@table_of("estimators")
-def estimators_table(rows: pd.DataFrame) -> Iterator[Row]:
-    """One column per model: ranks by estimator and number of images, bootstrap intervals, shares of the factors.
-
-    Ranks by number of images are means over random draws; the other rows are means over seeds. Two further columns
-    hold the true rank of made-up embeddings, and the estimate of it.
-    """
-    for variant, ranks in pick(rows, "rank_by_sample").groupby("variant", sort=False):
-        for part, images in zip(ends(ranks, "x"), (f"{ranks['x'].min():,.0f}", "all"), strict=True):
-            made_up = pick(rows, "truth", variant=variant, x=part["x"].iloc[0])
-            row = {"quantity": f"rank ({variant}), {images} images", **_by_model(part)}
-            if not made_up.empty:
-                row["true rank"] = shown(pick(rows, "true_rank", variant=variant)["value"])
-                row["estimated"] = shown(made_up["value"])
-            yield row
-    for end in ("low", "high"):
-        yield {"quantity": f"95 % interval, {end}"} | _by_model(pick(rows, f"bootstrap_{end}"))
-    for factor, shares in pick(rows, "factor_share").groupby("variant", sort=False):
-        yield {"quantity": f"variance by {factor} (%)"} | _by_model(shares.assign(value=100 * shares["value"]))
-
-
 @of_control("crossmodal")
 def crossmodal(rows: pd.DataFrame) -> Figure:
     """Zero-shot accuracy and caption retrieval under noise, and the gap between images and texts."""
@@ -448,17 +274,6 @@ def crossmodal(rows: pd.DataFrame) -> Figure:
     axes["g"].set(xlabel="distance between centres of images and texts (0 to 2)")
     legend_above(figure, [*model_handles(pick(rows, "zero_shot")), handle(BLACK, "s", f"its {cut}", hollow=True)], 5)
     return figure
-
-
-@table_of("crossmodal")
-def crossmodal_table(rows: pd.DataFrame) -> Iterator[Row]:
-    """Zero-shot accuracy, caption retrieval and modality gap: one row per model, the cut teacher, and guessing."""
-    for (model, variant), own in rows.dropna(subset="model").groupby(["model", "variant"], sort=False):
-        row = {"model": title(str(model)) if variant in ("full", "student") else f"its {variant} components"}
-        row |= _at_ends(pick(own, "zero_shot"), "zero-shot (%)") | _at_ends(pick(own, "retrieval_1"), "own caption (%)")
-        yield {**row, "gap": shown(pick(own, "modality_gap")["value"], 2), "seeds": _count(own)}
-    chance = shown(pick(rows, "chance")["value"])
-    yield {"model": "guessing"} | dict.fromkeys(_at_ends(pick(rows, "zero_shot"), "zero-shot (%)"), chance)
 
 
 @of_control("statistics")
@@ -491,72 +306,3 @@ def statistics(rows: pd.DataFrame, *, published: pd.DataFrame) -> Figure:
     marks = [handle(GREY, "o", "one seed"), handle(BLACK, "D", "mean, 95 % interval")]
     legend_above(figure, [*marks, handle(GREY, "o", "paper", hollow=True)])
     return figure
-
-
-@table_of("statistics")
-def statistics_table(rows: pd.DataFrame) -> Iterator[Row]:
-    """Paired tests of the widest against the narrowest student: one row per quantity and noise level."""
-    digits = {"difference": 2, "low": 2, "high": 2, "t": 2, "p": 4, "wilcoxon": 4}
-    names = {"low": "95 % from", "high": "to", "p": "p (t-test)", "wilcoxon": "p (Wilcoxon)"}
-    for test in paired_tests(rows).to_dict("records"):
-        sigma = test["sigma"]
-        row = {"widest – narrowest": "effective rank" if pd.isna(sigma) else f"accuracy, σ = {sigma:g}"}
-        row |= {names.get(key, key): number(test[key], None, places) for key, places in digits.items()}
-        yield row | {"seeds": test["seeds"]}
-
-
-def table(controls: pd.DataFrame, *, epochs: int) -> pd.DataFrame:
-    """One row per control: what was compared, and the numbers that decide, taken from the control's own table.
-
-    Args:
-        controls: a study's table of controls.
-        epochs: epochs for which the profile trains.
-    """
-    rows = []
-    for name, (make, compared, columns, kept) in _DECISIVE.items():
-        own = make(controls, epochs=epochs) if name == "underfitting" else make(controls)
-        found = own.set_index(own.columns[0]).filter(regex=columns).replace("–", None).dropna(how="all")
-        lines = [f"{row}: {' / '.join(cells.dropna())}" for row, cells in found.iterrows() if re.search(kept, str(row))]
-        numbers = "; ".join(lines) or "not run by this profile"
-        rows.append({"control": TITLES[name], "what was compared": compared, "numbers": numbers})
-    return pd.DataFrame(rows)
-
-
-# For each control: its table, what was compared, and which columns and rows of the table decide (as patterns).
-_DECISIVE: dict[str, tuple[Callable[..., pd.DataFrame], str, str, str]] = {
-    "underfitting": (underfitting_table, "effective rank / predicted by shrinkage alone", "^rank(| predicted)$", ""),
-    "classes": (classes_table, "effective rank overall / within classes", "^(rank|within classes)$", ""),
-    "truncation": (truncation_table, "points of accuracy lost to noise", "^lost", ""),
-    "capacity": (capacity_table, "effective rank", "^rank", ""),
-    "objective": (objective_table, "effective rank", "^rank", ""),
-    "noise": (noise_table, "points of accuracy gained at the highest noise", "^gained", ""),
-    "estimators": (
-        estimators_table,
-        "effective rank of teacher / students, narrowest first",
-        "^(teacher|student)",
-        "all images",
-    ),
-    "crossmodal": (crossmodal_table, "zero-shot accuracy (%) at the lowest / highest noise", "^zero-shot", ""),
-    "statistics": (statistics_table, "widest – narrowest student / 95 % interval", "^(difference|95|to$)", ""),
-}
-
-
-def _by_model(rows: pd.DataFrame) -> Row:
-    """Cells of a table: mean ± standard deviation of each model."""
-    return {title(str(model)): shown(own["value"]) for model, own in rows.groupby("model", sort=False)}
-
-
-def _at_ends(rows: pd.DataFrame, label: str) -> Row:
-    """Cells of a table: mean ± standard deviation at the lowest and at the highest noise level."""
-    return {f"{label}, σ = {own['sigma'].iloc[0]:g}": shown(own["value"]) for own in ends(rows, "sigma") if len(own)}
-
-
-def _under_noise(rows: pd.DataFrame) -> Row:
-    """Cells of a table: accuracy at the lowest and highest noise level, and the loss between them."""
-    accuracy = pick(rows, "accuracy")
-    return _at_ends(accuracy, "accuracy (%)") | {"lost (points)": shown(noise_loss(accuracy)["value"])}
-
-
-def _count(rows: pd.DataFrame) -> int | None:
-    """The number of seeds; none where the only model is the teacher."""
-    return rows["seed"].nunique() or None

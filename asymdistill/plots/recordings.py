@@ -18,7 +18,7 @@ from asymdistill.claims.quantities import Results
 from asymdistill.claims.rules import NOT_TESTABLE
 from asymdistill.config.names import OBJECTIVES, TEACHER
 from asymdistill.config.settings import Settings
-from asymdistill.plots import controls as chapter8
+from asymdistill.plots import control_tables
 from asymdistill.plots.scorecard import LOOKS
 from asymdistill.plots.style import GREY, STYLE, dots, legend_above, lines, model_handles, panels
 from asymdistill.plots.tables import pick, ratios, shown, span, students_of, teacher_of, two
@@ -200,13 +200,13 @@ def augmentation(runs: Sequence[ShownRun]) -> pd.DataFrame:
 def controls(runs: Sequence[ShownRun]) -> pd.DataFrame:
     """The numbers that decide each control which a recorded run has: one row per control, one column per run."""
     tables = {
-        run.name: chapter8.table(run.table("controls"), epochs=run.settings.epochs).set_index("control")
+        run.name: control_tables.table(run.table("controls"), epochs=run.settings.epochs).set_index("control")
         for run in runs
         if run.settings.controls
     }
-    wanted = {chapter8.TITLES[name] for run in runs[1:] for name in run.settings.controls}
+    wanted = {control_tables.TITLES[name] for run in runs[1:] for name in run.settings.controls}
     rows = []
-    for title in (title for title in chapter8.TITLES.values() if title in wanted):
+    for title in (title for title in control_tables.TITLES.values() if title in wanted):
         compared = next(iter(tables.values())).loc[title, "what was compared"]
         row = {"control": title, "what was compared": compared}
         rows.append(row | {name: own.loc[title, "numbers"] for name, own in tables.items()})

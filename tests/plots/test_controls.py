@@ -12,7 +12,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from asymdistill.claims import evaluate
-from asymdistill.plots import controls, style
+from asymdistill.plots import control_tables, controls, style
 from asymdistill.plots.tables import for_readers
 
 PUBLISHED = evaluate.published("accuracy")
@@ -179,8 +179,8 @@ def table(name: str, controls_table: pd.DataFrame) -> pd.DataFrame:
 @pytest.mark.parametrize("seeds", [made.SEEDS, (42,)], ids=["three seeds", "one seed"])
 def test_every_control_has_a_table_and_a_row_of_the_summary(seeds: tuple[int, ...], tmp_path: Path) -> None:
     everything = made.read_back(made.everything(seeds), tmp_path)
-    summary = controls.table(everything, epochs=5)
-    assert summary["control"].tolist() == list(controls.TITLES.values())
+    summary = control_tables.table(everything, epochs=5)
+    assert summary["control"].tolist() == list(control_tables.TITLES.values())
     for text in summary["numbers"]:
         assert ": " in text
         assert "nan" not in text.lower()
@@ -197,8 +197,8 @@ def test_the_table_of_a_control_that_was_not_run_says_so(name: str) -> None:
     everything = made.everything()
     rest = everything[everything["control"] != name]
     assert for_readers(table(name, rest).reset_index()).to_numpy().tolist() == [["not run by this profile"]]
-    absent = controls.table(rest, epochs=5)["numbers"] == "not run by this profile"
-    assert absent.tolist() == [key == name for key in controls.TITLES]
+    absent = control_tables.table(rest, epochs=5)["numbers"] == "not run by this profile"
+    assert absent.tolist() == [key == name for key in control_tables.TITLES]
 
 
 def test_the_predicted_rank_stands_beside_the_measured_one() -> None:
@@ -211,13 +211,13 @@ def test_the_predicted_rank_stands_beside_the_measured_one() -> None:
     ]  # fmt: skip
     assert shown.loc["student S, epoch 40, annealed rate", "rank"] == "27.0 ± 0.2"
     assert "student S, epoch 5, constant rate" in shown.index
-    summary = controls.table(rows, epochs=5)["numbers"][0]
+    summary = control_tables.table(rows, epochs=5)["numbers"][0]
     assert summary.startswith("teacher: 90.0; student S: 16.0 ± 0.2 / 60.0 ± 0.2; ")
 
 
 def test_a_profile_of_as_many_epochs_has_no_longer_training() -> None:
     rows = made.table(made.underfitting())
-    shown = controls.underfitting_table(rows, epochs=40)["model"]
+    shown = control_tables.underfitting_table(rows, epochs=40)["model"]
     assert [name for name in shown if "epoch" in name] == [
         "student S, epoch 40, constant rate", "student S, epoch 40, annealed rate"
     ]  # fmt: skip

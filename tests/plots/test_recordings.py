@@ -9,7 +9,7 @@ from made_runs import accuracies, control, ranks, run, table
 
 from asymdistill.claims import evaluate
 from asymdistill.plots import recordings, scorecard
-from asymdistill.plots.controls import TITLES
+from asymdistill.plots.control_tables import TITLES
 from asymdistill.plots.recordings import ShownRun
 
 MANIFEST = {"created": "2026-01-02T03:04:05+00:00", "device": "CPU (two)", "commit": "0123456789"}
