@@ -1,5 +1,6 @@
 """The controls as a study runs them: complete tables whose numbers come out again by other means."""
 
+import shutil
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,13 +13,17 @@ import torch
 from conftest import SMALL, threads
 from sklearn.linear_model import LogisticRegression
 
+from asymdistill.claims.quantities import Subject, measure
+from asymdistill.config.names import SCENES_CLIP, UNTRAINED
 from asymdistill.config.settings import CONTROLS
 from asymdistill.data import scenes
+from asymdistill.data.datasets import ImageSet
 from asymdistill.metrics import spectrum
 from asymdistill.models import students
 from asymdistill.models.teachers import load_teacher
-from asymdistill.study import controls, crossmodal
-from asymdistill.study.student_configs import Arm
+from asymdistill.study import controls
+from asymdistill.study.measurements import class_texts
+from asymdistill.study.student_configs import StudentConfig
 from asymdistill.study.study import Study
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -35,12 +40,18 @@ FEW = {
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory, teacher_file: Path) -> Study:
+def study(tmp_path_factory: pytest.TempPathFactory, small_study: Study) -> Study:
+    """The small study with every control, in a copy of its store: students and measurements that it has are found."""
     runs = tmp_path_factory.mktemp("controls")
-    made = Study.from_profile("smoke", runs_dir=runs, teacher_weights=teacher_file, **(SMALL | FEW))
+    shutil.copytree(small_study.folder.parent, runs, dirs_exist_ok=True)
+    made = Study.open("smoke", small_study.settings.model_dump() | FEW, runs)
     with threads(1):
         made.compute()
     return made
+
+
+def student(study: Study, width: float, seed: int, objective: str = "cosine", **different: Any) -> StudentConfig:
+    return study._run.configs.make(width, seed, objective, **different)
 
 
 @pytest.fixture(scope="module")
@@ -69,22 +80,36 @@ def test_every_control_has_rows_in_long_form(table: pd.DataFrame) -> None:
 
 
 def test_underfitting_compares_with_the_teacher_and_follows_long_trainings(study: Study, table: pd.DataFrame) -> None:
-    run = study.experiment
-    student, teacher = unit(run.encode(Arm(1, 42), "test")), unit(run.encode(None, "test"))
+    run = study._run
+    own, teacher = unit(run.encode(student(study, 1, 42), "test")), unit(run.encode(None, "test"))
     directions = np.linalg.svd(teacher - teacher.mean(0))[2]
-    one, other = (rows - rows.mean(0) for rows in (student, teacher))
+    one, other = (rows - rows.mean(0) for rows in (own, teacher))
     expected = [np.corrcoef(one @ axis, other @ axis)[0, 1] ** 2 for axis in directions[:5]]
     measured = only(table, "underfitting", "r_squared", variant="test", model="S", seed=42).set_index("x")["value"]
     assert measured.loc[1:5].tolist() == pytest.approx(expected, abs=1e-4)
     for variant in ("constant", "cosine schedule"):
         followed = only(table, "underfitting", "epoch_rank", variant=variant, seed=123)
         assert followed["x"].tolist() == [1, 2, 3]
-    last = run.encode(Arm(0.5, 123, epochs=3, schedule="cosine"), "test")
+    last = run.encode(student(study, 0.5, 123, epochs=3, schedule="cosine", snapshots=True), "test")
     assert followed["value"].iloc[-1] == pytest.approx(spectrum.effective_rank(last), rel=1e-4)
 
 
+def test_the_experiments_own_last_epoch_is_watched_in_longer_trainings(small_study: Study, tmp_path: Path) -> None:
+    shutil.copytree(small_study.folder.parent, tmp_path, dirs_exist_ok=True)
+    changed = {"epochs": 4, "control_epochs": 10, "widths": [0.5], "seeds": [42], "controls": ["underfitting"]}
+    own = Study.open("smoke", small_study.settings.model_dump() | FEW | changed, tmp_path)
+    followed = only(own.controls(), "underfitting", "epoch_rank", variant="constant").set_index("x")["value"]
+    assert followed.index.tolist() == [1, 2, 3, 4, 5, 7, 10]
+    # At a constant rate, the student of ten epochs is after four of them that of four, to the bit.
+    ranks = own.spectrum().query("model == 'w=0.5' and quantity == 'effective_rank' and estimator == 'per seed'")
+    assert followed[4] == ranks["value"].item()
+    assert followed.nunique() == 7
+    gained = measure("later_rank_gain", own, Subject("w=0.5"))
+    assert gained.tolist() == [followed[10] - followed[4]]
+
+
 def test_classes_are_swept_with_as_many_images_each(study: Study, table: pd.DataFrame) -> None:
-    run = study.experiment
+    run = study._run
     assert len(run.images("test", 2)) == len(run.images("test", 10)) == SMALL["test_limit"]
     assert set(run.images("train", 2).labels.tolist()) == {0, 1}
     for count in (2, 10):
@@ -94,7 +119,7 @@ def test_classes_are_swept_with_as_many_images_each(study: Study, table: pd.Data
 
 
 def test_the_truncated_teacher_keeps_what_its_leading_components_hold(study: Study, table: pd.DataFrame) -> None:
-    run = study.experiment
+    run = study._run
     train, test = unit(run.encode(None, "train")), unit(run.encode(None, "test"))
     directions = np.linalg.svd(train - train.mean(0))[2][:8]
     cut = [train.mean(0) + (rows - train.mean(0)) @ directions.T @ directions for rows in (train, test)]
@@ -121,14 +146,14 @@ def test_capacity_changes_one_thing_at_a_time(table: pd.DataFrame) -> None:
 
 
 def test_objectives_are_trained_for_what_they_say(study: Study, table: pd.DataFrame) -> None:
-    run = study.experiment
+    run = study._run
     assert set(only(table, "objective", "effective_rank")["variant"].dropna()) == {
         *("cosine", "labels", "random", "whitened"),
     }
     fresh = students.build(0.5, 128, 42).state_dict()
-    stored = run.student(Arm(0.5, 42, "none")).state_dict()
+    stored = run.student(student(study, 0.5, 42, UNTRAINED)).state_dict()
     assert all(torch.equal(fresh[name], stored[name]) for name in fresh)
-    losses = run.losses(Arm(0.5, 42, "labels"))
+    losses = run.losses(student(study, 0.5, 42, "labels"))
     assert losses[1] < losses[0] < 1.5 * np.log(10)
 
 
@@ -141,7 +166,7 @@ def test_noise_controls_leave_clean_images_as_they_are(table: pd.DataFrame) -> N
 
 
 def test_estimators_agree_with_the_whole_sample_and_know_the_truth(study: Study, table: pd.DataFrame) -> None:
-    own = study.experiment.encode(None, "test")
+    own = study._run.encode(None, "test")
     whole = only(table, "estimators", "rank_by_sample", model="teacher", x=len(own), variant="amplitude, centred")
     assert whole["value"].tolist() == pytest.approx([spectrum.effective_rank(own, spectrum="amplitude")] * len(whole))
     low, high = (
@@ -154,19 +179,19 @@ def test_estimators_agree_with_the_whole_sample_and_know_the_truth(study: Study,
 
 def test_names_of_classes_are_read_as_words() -> None:
     shown: dict[str, Any] = {
-        "settings": SimpleNamespace(teacher="embedded-names"),
-        "teacher": load_teacher("embedded-names"),
-        "test": SimpleNamespace(class_names=("maple_tree", "lawn_mower")),
+        "settings": SimpleNamespace(teacher=SCENES_CLIP),
+        "teacher": load_teacher(SCENES_CLIP),
+        "class_names": ("red_circle", "blue_ring"),
     }
-    texts = crossmodal.class_texts(SimpleNamespace(**shown))
+    texts = class_texts(SimpleNamespace(**shown))  # type: ignore[arg-type]
     assert texts is not None
-    assert torch.equal(texts, shown["teacher"].encode_text(["a maple tree", "a lawn mower"]))
+    assert torch.equal(texts, shown["teacher"].encode_text(["a red circle", "a blue ring"]))
 
 
 def test_models_are_placed_among_the_teachers_texts(study: Study, table: pd.DataFrame) -> None:
-    run = study.experiment
+    run = study._run
     texts = unit(run.teacher.encode_text([scenes.class_prompt(label) for label in range(10)]))
-    guesses = (unit(run.encode(Arm(1, 42), "test")) @ texts.T).argmax(1)
+    guesses = (unit(run.encode(student(study, 1, 42), "test")) @ texts.T).argmax(1)
     expected = 100 * (guesses == run.test.labels.numpy()).mean()
     measured = only(table, "crossmodal", "zero_shot", model="S", seed=42, sigma=0.0)["value"].item()
     assert measured == pytest.approx(expected)
@@ -183,16 +208,14 @@ def test_further_seeds_stand_beside_the_grids(table: pd.DataFrame) -> None:
     assert set(own["sigma"]) == {0.0, 0.2}
 
 
-def test_a_teacher_that_knows_no_such_words_is_placed_nowhere(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = study.experiment
-    renamed = [f"class{number}" for number in range(10)]
-    other = type(run.test)(run.test.images, run.test.labels, tuple(renamed))
-    monkeypatch.setitem(run._images, ("test", None), other)
-    assert list(controls.rows_of("crossmodal", run, study.robustness())) == []
-    factors = [
-        row for row in controls.rows_of("estimators", run, study.robustness()) if row["quantity"] == "factor_share"
-    ]
-    assert factors == []
+def test_a_teacher_that_knows_no_such_words_is_placed_nowhere(study: Study, tmp_path: Path) -> None:
+    own = Study.open("smoke", study.settings.model_dump() | {"controls": ["crossmodal", "estimators"]}, tmp_path)
+    test = own.images("test")
+    renamed = ImageSet(test.images, test.labels, tuple(f"class{number}" for number in range(10)))  # and no factors
+    own._run.images = lambda split, classes=None: renamed  # type: ignore[method-assign]
+    table = own.controls()
+    assert set(table["control"]) == {"estimators"}
+    assert not table["quantity"].isin(["factor_share", "true_rank", "truth"]).any()
 
 
 def test_without_controls_there_is_an_empty_table(small_study: Study) -> None:
@@ -201,17 +224,17 @@ def test_without_controls_there_is_an_empty_table(small_study: Study) -> None:
     assert empty.empty
 
 
-def test_controls_can_be_added_to_a_run_that_had_none(study: Study) -> None:
-    bare = Study.open("smoke", study.settings.model_dump() | {"controls": []}, study.folder.parent)
-    assert bare.folder == study.folder
-    assert bare.controls().empty
+def test_controls_added_later_find_the_grids_students(study: Study, small_study: Study) -> None:
+    """The small study had trained its own; what else there is are the controls', each once."""
+    found, made, _ = study.counts()["students"]
+    grid = small_study._run.configs.everyone()
+    assert found == len([student for student in grid if not student.augmented])
+    assert made == len(set(study.students()) - set(grid))
 
 
-def test_where_only_pixel_noise_is_asked_for_the_controls_measure_the_papers_kind_themselves(
-    study: Study, teacher_file: Path
-) -> None:
-    few = SMALL | FEW | {"noise_spaces": ["pixel"], "controls": ["noise"], "widths": [0.5], "seeds": [42]}
-    other = Study.from_profile("smoke", runs_dir=study.folder.parent, teacher_weights=teacher_file, **few)
+def test_where_only_pixel_noise_is_asked_for_the_controls_measure_the_papers_kind_themselves(study: Study) -> None:
+    few = {"noise_spaces": ["pixel"], "controls": ["noise"], "widths": [0.5], "seeds": [42]}
+    other = Study.open("smoke", study.settings.model_dump() | few, study.folder.parent)
     plain = only(other.controls(), "noise", "accuracy", variant="plain")
     known = study.robustness().query("width == 0.5 and seed == 42 and noise_space == 'normalised'")
     assert plain["value"].tolist() == known["accuracy"].tolist()
