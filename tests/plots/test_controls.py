@@ -172,7 +172,7 @@ def test_widths_that_the_paper_does_not_run_have_no_mark_of_the_papers() -> None
 def table(name: str, controls_table: pd.DataFrame) -> pd.DataFrame:
     """The table of one control by its first column."""
     options = {"epochs": 5} if name == "underfitting" else {}
-    made_of: pd.DataFrame = getattr(controls, f"{name}_table")(controls_table, **options)
+    made_of: pd.DataFrame = getattr(control_tables, f"{name}_table")(controls_table, **options)
     return made_of.set_index(made_of.columns[0])
 
 
