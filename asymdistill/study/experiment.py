@@ -182,7 +182,7 @@ class Experiment:
         missing = [config for config in wanted if not self._is_trained(config)]
         if not missing:
             return
-        self._check_images(missing)
+        self._check(missing)
         cost = {config: self._cost(config) for config in missing}
         total = {config: cost[config] * self._steps(config) for config in missing}
         # The longest first, so that no core idles at the end.
@@ -339,9 +339,12 @@ class Experiment:
         student = self.student_artifact(config)
         return Artifact(SNAPSHOT, {"student": student.key, "epoch": epoch}, student.sources)
 
-    def _check_images(self, configs: Sequence[StudentConfig]) -> None:
-        """Find images that no table could be made of now, not after hours of training."""
+    def _check(self, configs: Sequence[StudentConfig]) -> None:
+        """Find a teacher, students and images that no table could be made of now, not after hours of training."""
+        dim = self.teacher.embedding_dim
         for config in configs:
+            with torch.device("meta"):
+                students.ScalableCNN(config.width, dim, config.dilation)
             if config.epochs:
                 steps_per_epoch(len(self.images("train", config.classes)), config.batch_size)
         if len(self.train.labels.unique()) < 2:

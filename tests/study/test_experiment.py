@@ -6,260 +6,260 @@ import shutil
 import signal
 import subprocess
 import sys
-from contextlib import suppress
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from conftest import SMALL, make_teacher
+from command_line import ENVIRONMENT, words_for
+from conftest import SMALL
 
+from asymdistill import cli
 from asymdistill.config.profiles import load_settings
-from asymdistill.data.views import GaussianNoise, embed
+from asymdistill.data.views import GaussianNoise
 from asymdistill.models import students
+from asymdistill.models.encoding import embed
 from asymdistill.runtime.errors import InputError
 from asymdistill.store.files import DamagedFileWarning
-from asymdistill.study import experiment, student_configs
-from asymdistill.study import run as run_module
+from asymdistill.study import experiment
 from asymdistill.study.experiment import Experiment
-from asymdistill.study.student_configs import Arm
+from asymdistill.study.student_configs import ALTERNATIVES, StudentConfig
 from asymdistill.study.study import Study
 from asymdistill.training import losses
-from asymdistill.training.distillation import Recipe, distil
+from asymdistill.training.distillation import Diverged, Recipe, distil
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-NAMES = ["w0.5-s123-cosine", "w0.5-s42-cosine", "w1-s123-cosine", "w1-s42-cosine", "w1-s42-cosine-augmented"]
-
-
-def digests(folder: Path) -> dict[str, bytes]:
-    """Content of every file below a folder."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
-
-
-def stamps(folder: Path) -> dict[str, int]:
-    return {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+Open = Callable[..., Experiment]
+# One student of six epochs of three steps each.
+ALONE = SMALL | {"widths": [0.5], "seeds": [42], "epochs": 6, "augmentation_seeds": 0, "workers": 1}
 
 
 @pytest.fixture
-def copied(small_study: Study, tmp_path: Path) -> Study:
-    """A finished study of one's own, to be damaged."""
-    shutil.copytree(small_study.folder, tmp_path / small_study.folder.name)
-    return Study(small_study.profile, small_study.settings, tmp_path)
+def runs(tmp_path: Path) -> Path:
+    return tmp_path / "runs"
 
 
-def test_names_of_students() -> None:
-    assert Arm(1.0, 42).name == "w1-s42-cosine"
-    assert Arm(0.5, 7, "infonce", augmented=True).name == "w0.5-s7-infonce-augmented"
+@pytest.fixture
+def open_run(teacher_file: Path, runs: Path) -> Open:
+    """An experiment with the settings of one student, but for what is named; each call is another process's."""
+
+    def open_run(**changes: Any) -> Experiment:
+        return Experiment(load_settings("smoke", ALONE | {"teacher_weights": teacher_file} | changes)[1], runs)
+
+    return open_run
 
 
-def test_the_grid_and_its_augmented_students() -> None:
-    settings = load_settings("embedded", {"augmentation_seeds": 2, "device": "cpu"})[1]
-    run = Experiment("embedded", settings, "nowhere")
-    assert run.arms() == [Arm(w, s) for w in (1, 2, 4) for s in (42, 123, 456)]
-    assert run.grid() == [*run.arms(), *(Arm(arm.width, arm.seed, "infonce") for arm in run.arms())]
-    assert run.augmented_arms() == [Arm(4, 42, augmented=True), Arm(4, 123, augmented=True)]
+@pytest.fixture
+def copied(small_study: Study, runs: Path) -> Experiment:
+    """The small study's experiment, on a copy of its store."""
+    shutil.copytree(small_study.folder.parent / "store", runs / "store")
+    return Experiment(small_study.settings, runs)
 
 
-def test_a_finished_run_holds_what_it_should_and_nothing_else(small_study: Study) -> None:
-    tables = ["alignment", "augmentation", "expansion-gains", "information", "models", "robustness", "singular_values"]
-    tables += ["spectrum", "training"]
-    files = ["manifest.json", "teacher/test.safetensors", "teacher/train.safetensors"]
-    files += [f"students/{name}.safetensors" for name in NAMES] + [f"tables/{name}.csv" for name in tables]
-    expected = sorted([*files, *(f"{name}.sha256" for name in files)])
-    assert sorted(digests(small_study.folder)) == expected
-    assert [entry.name for entry in small_study.folder.parent.iterdir()] == [small_study.folder.name]
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder but for locks."""
+    found = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix != ".lock")
+    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
 
 
-def test_the_manifest_says_what_made_the_run(small_study: Study) -> None:
-    record = json.loads((small_study.folder / "manifest.json").read_text())
-    assert record["run"] == small_study.folder.name
-    assert record["profile"] == "smoke"
-    assert record["settings"]["epochs"] == SMALL["epochs"]
-    assert "workers" not in record["settings"]
-    assert record["versions"]["torch"]
-    assert {"teacher embeddings", "train students", "table spectrum"} <= record["seconds"].keys()
-    assert all(seconds >= 0 for seconds in record["seconds"].values())
+def weights_of(run: Experiment, config: StudentConfig) -> bytes:
+    return run.store.path(run.student_artifact(config), ".safetensors").read_bytes()
 
 
-def test_seconds_of_a_step_leave_out_those_of_the_steps_within(copied: Study, monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [0.0]
-    monkeypatch.setattr(run_module.time, "perf_counter", lambda: now[0])
-    run = copied.experiment
-    with run.timed("outer"):
-        now[0] += 1
-        for _ in range(2):
-            with run.timed("inner"):
-                now[0] += 10
-        now[0] += 2
-    with suppress(ZeroDivisionError), run.timed("outer"), run.timed("inner"):
-        now[0] += 100
-        raise ZeroDivisionError
-    with run.timed("outer"):
-        now[0] += 4
-    seconds = run.manifest()["seconds"]
-    assert (seconds["outer"], seconds["inner"]) == (7, 20)
+# What is computed
+
+
+def test_a_finished_study_stores_what_it_should_and_nothing_else(small_study: Study) -> None:
+    runs = small_study.folder.parent
+    assert {path.name for path in runs.iterdir()} == {"store", small_study.folder.name}
+    kinds = Counter((Path(name).parts[0], Path(name).suffix) for name in contents(runs / "store"))
+    measured = kinds.pop(("measurements", ".json"))
+    assert measured == small_study.counts()["measurements"][1]
+    expected = {"students": 5, "embeddings": 4, "probes": 6}  # embeddings: clean of two splits, noise in two spaces
+    both = (".json", ".safetensors")
+    assert kinds == {(kind, suffix): number for kind, number in expected.items() for suffix in both}
 
 
 def test_students_are_those_that_training_alone_gives(small_study: Study) -> None:
-    run = small_study.experiment
-    for arm in (Arm(0.5, 123), Arm(1, 42, augmented=True)):
+    run = small_study._run
+    plain = next(config for config in run.configs.grid() if (config.width, config.seed) == (0.5, 123))
+    for config in (plain, run.configs.augmented()[0]):
+        student = students.build(config.width, 128, config.seed)
+        targets = run.teacher.encode if config.augmented else run.encode(None, "train")
         recipe = Recipe(epochs=2, batch_size=40)
-        student = students.build(arm.width, 128, arm.seed)
-        targets = run.teacher.encode if arm.augmented else run.encode(None, "train")
-        result = distil(student, run.train.images, targets, run.view(arm), recipe, seed=arm.seed)
-        stored = run.student(arm)
+        result = distil(student, run.train.images, targets, run.view(config), recipe, seed=config.seed)
+        stored = run.student(config)
         assert not stored.training
         for name, tensor in result.student.state_dict().items():
             assert torch.equal(stored.state_dict()[name], tensor), name
-        assert run.losses(arm) == result.losses
+        assert run.losses(config) == result.losses
 
 
-@pytest.mark.parametrize("objective", student_configs.ALTERNATIVES)
-def test_students_of_every_objective_are_those_that_training_alone_gives(expanded_study: Study, objective: str) -> None:
-    run, arm = expanded_study.experiment, Arm(0.5, 42, objective)
-    targets = run.encode(None, "train")
-    loss = {
-        "cosine": losses.cosine_distance,
-        "infonce": losses.DistillationLoss(1.0, 0.1),
-        "views": losses.DistillationLoss(1.0, 0.1, "views"),
-        "vicreg": losses.RegularisedLoss(losses.variance_and_covariance, 1.0),
-        "uniformity": losses.RegularisedLoss(losses.uniformity, 1.0),
-        "whitened": losses.cosine_distance,
-    }[objective]
-    recipe = Recipe(epochs=1, batch_size=40, objective=loss)
-    targets = losses.whitened(targets) if objective == "whitened" else targets
-    result = distil(students.build(0.5, 128, 42), run.train.images, targets, run.view(arm), recipe, seed=42)
-    stored = run.student(arm).state_dict()
-    assert all(torch.equal(stored[name], tensor) for name, tensor in result.student.state_dict().items())
-    assert run.losses(arm) == result.losses
+LOSSES = {
+    "cosine": losses.cosine_distance,
+    "infonce": losses.DistillationLoss(1.0, 0.1),
+    "views": losses.DistillationLoss(1.0, 0.1, "views"),
+    "vicreg": losses.RegularisedLoss(losses.variance_and_covariance, 1.0),
+    "uniformity": losses.RegularisedLoss(losses.uniformity, 1.0),
+    "whitened": losses.cosine_distance,
+}
 
 
-def test_a_students_own_weight_temperature_and_batch_size_are_trained_with(expanded_study: Study) -> None:
-    run = expanded_study.experiment
-    own = {
-        Arm(0.5, 123, "infonce", weight=10.0): (losses.DistillationLoss(10.0, 0.1), 40),
-        Arm(0.5, 123, "infonce", temperature=1.0): (losses.DistillationLoss(1.0, 1.0), 40),
-        Arm(0.5, 123, "infonce", batch_size=32): (losses.DistillationLoss(1.0, 0.1), 32),
-        Arm(0.5, 123, "cosine", batch_size=32): (losses.cosine_distance, 32),
+def test_a_student_is_trained_for_what_its_config_says(open_run: Open) -> None:
+    run = open_run(epochs=1)
+    make = run.configs.make
+    wanted = {make(0.5, 42, objective): loss for objective, loss in LOSSES.items()} | {
+        make(0.5, 42, "infonce", weight=10.0): losses.DistillationLoss(10.0, 0.1),
+        make(0.5, 42, "infonce", temperature=1.0): losses.DistillationLoss(1.0, 1.0),
+        make(0.5, 42, "infonce", symmetric=True): losses.DistillationLoss(1.0, 0.1, symmetric=True),
+        make(0.5, 42, "cosine", batch_size=32): losses.cosine_distance,
+        make(0.5, 42, "cosine", learning_rate=1e-2): losses.cosine_distance,
     }
-    for arm, (loss, size) in own.items():
-        recipe, targets = Recipe(epochs=1, batch_size=size, objective=loss), run.encode(None, "train")
-        result = distil(students.build(0.5, 128, 123), run.train.images, targets, run.view(arm), recipe, seed=123)
-        assert run.losses(arm) == result.losses, arm.name
-
-
-def test_controls_are_about_the_first_of_several_objectives(teacher_file: Path, tmp_path: Path) -> None:
-    overrides = SMALL | {"teacher_weights": teacher_file, "objectives": ["views", "cosine"]}
-    run = Experiment("smoke", load_settings("smoke", overrides)[1], tmp_path)
-    assert run.arms() == [Arm(width, seed, "views") for width in (0.5, 1) for seed in (42, 123)]
-    assert run.grid() == [*run.arms(), *(Arm(width, seed) for width in (0.5, 1) for seed in (42, 123))]
-    assert run.augmented_arms() == [Arm(1, 42, "views", augmented=True)]
+    assert set(ALTERNATIVES) <= {config.objective for config in wanted}
+    run.train_students([*wanted])
+    targets = run.encode(None, "train")
+    found = set()
+    for config, loss in wanted.items():
+        recipe = Recipe(1, config.batch_size, config.learning_rate, loss)
+        own = losses.whitened(targets) if config.objective == "whitened" else targets
+        result = distil(students.build(0.5, 128, 42), run.train.images, own, run.view(config), recipe, seed=42)
+        stored = run.student(config).state_dict()
+        assert all(torch.equal(stored[name], tensor) for name, tensor in result.student.state_dict().items()), config
+        assert run.losses(config) == result.losses
+        found.add(weights_of(run, config))
+    assert len(found) == len(wanted)
 
 
 def test_embeddings_are_those_of_the_models(small_study: Study) -> None:
-    run = small_study.experiment
-    arm = Arm(1, 42)
-    teacher = run.teacher.encode(run.test.images)
-    assert torch.allclose(run.encode(None, "test"), teacher, atol=1e-5)
-    own = embed(run.student(arm), run.test.images, run.view(arm))
-    assert torch.equal(run.encode(arm, "test"), own)
-    assert torch.equal(run.encode(arm, "test", GaussianNoise(0.0, "pixel")), own)
+    run = small_study._run
+    config = run.configs.grid()[-1]
+    assert torch.allclose(run.encode(None, "test"), run.teacher.encode(run.test.images), atol=1e-5)
+    own = embed(run.student(config), run.test.images, run.view(config))
+    assert torch.equal(run.encode(config, "test"), own)
+    assert torch.equal(run.encode(config, "test", GaussianNoise(0.0, "pixel")), own)
     noise = GaussianNoise(0.2, "pixel", 3)
-    noisy = run.encode(arm, "test", noise)
-    assert torch.equal(noisy, embed(run.student(arm), run.test.images, run.view(arm), noise=noise))
+    noisy = run.encode(config, "test", noise)
+    assert torch.equal(noisy, embed(run.student(config), run.test.images, run.view(config), noise=noise))
     assert not torch.equal(noisy, own)
-    assert len(run.encode(arm, "train")) == SMALL["train_limit"]
+    assert len(run.encode(config, "train")) == SMALL["train_limit"]
 
 
-def test_a_student_sees_its_own_resolution_with_the_teachers_normalisation(teacher_file: Path, tmp_path: Path) -> None:
-    settings = load_settings("smoke", {"teacher_weights": teacher_file, "resolution": 24, "device": "cpu"})[1]
-    run = Experiment("smoke", settings, tmp_path)
-    seen = run.view(run.arms()[0])
+def test_a_student_sees_its_own_resolution_with_the_teachers_normalisation(open_run: Open) -> None:
+    run = open_run(resolution=24)
+    seen = run.view(run.configs.grid()[0])
     assert seen.resolution == 24
     assert run.teacher.view.resolution == 32
     assert (seen.mean, seen.std) == (run.teacher.view.mean, run.teacher.view.std)
 
 
-def test_what_is_stored_is_not_computed_again(copied: Study, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = digests(copied.folder)
-    for name in ("distil", "embed"):
+# Once, whoever asks
+
+
+def test_what_is_stored_is_not_computed_again(copied: Experiment, runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = contents(runs)
+    for name in ("distil", "embed", "fit_probe", "load_teacher"):
         monkeypatch.setattr(experiment, name, lambda *_, **__: pytest.fail("computed again"))
-    copied.compute()
-    copied.experiment.train_students()
-    assert digests(copied.folder) == before
+    copied.train_students(copied.configs.everyone())
+    for model in (None, *copied.configs.grid()):
+        copied.probe(model)
+    copied.teacher_embeddings("train"), copied.teacher_embeddings("test", GaussianNoise(0.2, "pixel"))
+    assert contents(runs) == before
 
 
-def delete(path: Path) -> None:
-    path.unlink()
+def test_threads_that_ask_at_once_load_images_and_teacher_once_and_fit_a_probe_once(
+    open_run: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: Counter[str] = Counter()
+
+    def counted(owner: Any, name: str) -> None:
+        function = getattr(owner, name)
+
+        def call(*positional: Any, **named: Any) -> Any:
+            calls[f"{name} {positional[1]}" if name == "load" else name] += 1
+            return function(*positional, **named)
+
+        monkeypatch.setattr(owner, name, call)
+
+    for owner, name in ((experiment.datasets, "load"), (experiment, "load_teacher"), (experiment, "fit_probe")):
+        counted(owner, name)
+    run, other, start = open_run(epochs=1), open_run(epochs=1), threading.Barrier(6, timeout=60)
+    student = run.configs.grid()[0]
+    probes = []
+
+    def ask(own: Experiment) -> None:
+        start.wait()
+        own.images("train"), own.images("test"), own.teacher
+        probes.append(own.probe(student))
+
+    threads = [threading.Thread(target=ask, args=(own,)) for own in (run, run, run, run, other, other)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(probes) == 6
+    # Two experiments are two processes, each with its images and its teacher in memory; the probe is shared.
+    assert calls == {"load train": 2, "load test": 2, "load_teacher": 2, "fit_probe": 1}
+    assert run.store.made["students"] + other.store.made["students"] == 1
+    assert run.store.made["embeddings"] + other.store.made["embeddings"] == 1
 
 
-def delete_both(path: Path) -> None:
-    path.unlink()
-    path.with_name(path.name + ".sha256").unlink()
+# Lost and damaged
 
 
-def damage(path: Path) -> None:
+def delete_record(run: Experiment, config: StudentConfig) -> None:
+    run.store.path(run.student_artifact(config), ".json").unlink()
+
+
+def delete_weights(run: Experiment, config: StudentConfig) -> None:
+    run.store.path(run.student_artifact(config), ".safetensors").unlink()
+
+
+def cut_weights(run: Experiment, config: StudentConfig) -> None:
+    path = run.store.path(run.student_artifact(config), ".safetensors")
     path.write_bytes(path.read_bytes()[:1000])
 
 
-@pytest.mark.parametrize("harm", [delete, delete_both, damage])
-@pytest.mark.parametrize("name", ["w0.5-s42-cosine", "w1-s42-cosine-augmented"])
+@pytest.mark.parametrize("harm", [delete_record, delete_weights, cut_weights])
+@pytest.mark.parametrize("number", [0, -1], ids=["plain", "augmented"])
 @pytest.mark.filterwarnings("ignore::asymdistill.store.files.DamagedFileWarning")
-def test_a_lost_student_is_trained_again_alone_and_comes_out_the_same(copied: Study, harm, name: str) -> None:
-    folder = copied.folder / "students"
-    lost = folder / f"{name}.safetensors"
-    content, before = lost.read_bytes(), stamps(folder)
-    harm(lost)
-    copied.experiment.train_students()
-    assert lost.read_bytes() == content
-    after = stamps(folder)
-    changed = {file for file in before if before[file] != after[file]}
-    assert changed == {lost.name, f"{lost.name}.sha256"}
-    assert before.keys() == after.keys()
+def test_a_lost_student_is_trained_again_alone_and_comes_out_the_same(
+    copied: Experiment, harm: Callable[[Experiment, StudentConfig], None], number: int
+) -> None:
+    everyone = copied.configs.everyone()
+    lost = everyone[number]
+    before = weights_of(copied, lost)
+    harm(copied, lost)
+    copied.train_students(everyone)
+    assert weights_of(copied, lost) == before
+    assert copied.store.made == {"students": 1}
 
 
-def test_damaged_teacher_embeddings_are_computed_again(copied: Study) -> None:
-    path = copied.folder / "teacher" / "test.safetensors"
-    expected = copied.experiment.encode(None, "test")
-    damage(path)
-    fresh = Study(copied.profile, copied.settings, copied.folder.parent).experiment
-    with pytest.warns(DamagedFileWarning, match=r"test\.safetensors is damaged"):
-        again = fresh.encode(None, "test")
-    assert torch.allclose(again, expected, atol=1e-5)
-    assert not torch.equal(again, torch.zeros_like(again))
+def test_damaged_teacher_embeddings_are_computed_again(copied: Experiment, small_study: Study) -> None:
+    artifact = copied._embeddings_artifact("test", None, None)
+    path = copied.store.path(artifact, ".safetensors")
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.warns(DamagedFileWarning, match="safetensors is damaged"):
+        again = copied.encode(None, "test")
+    assert torch.equal(again, small_study._run.encode(None, "test"))
 
 
-def test_a_damaged_manifest_is_begun_again(copied: Study) -> None:
-    damage_one = copied.folder / "manifest.json"
-    damage_one.write_text("{")
-    with pytest.warns(DamagedFileWarning), copied.experiment.timed("more"):
-        pass
-    assert copied.experiment.manifest()["seconds"].keys() == {"more"}
-
-
-def test_a_student_that_is_none_of_the_grid_is_an_error(copied: Study) -> None:
-    with pytest.raises(KeyError, match="none of this experiment's students"):
-        copied.experiment.student(Arm(3, 42))
-
-
-def test_one_worker_and_two_give_the_same_students(small_study: Study, tmp_path: Path) -> None:
-    contents = []
-    for workers in (1, 2):
-        settings = small_study.settings.model_copy(update={"workers": workers})
-        run = Experiment("smoke", settings, tmp_path / str(workers))
-        shutil.copytree(small_study.folder / "teacher", run.folder / "teacher")
-        run.train_students()
-        contents.append(digests(run.folder / "students"))
-    assert contents[0] == contents[1] == digests(small_study.folder / "students")
-
+# Interrupted
 
 KILLER = """
 import os, signal, sys
-from asymdistill import cli, experiment
+from types import SimpleNamespace
+from asymdistill import cli
+from asymdistill.study import experiment
 
 number, after, arguments = getattr(signal, sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
-distil, steps = experiment.distil, []
+distil, steps, clock = experiment.distil, [], experiment.time.perf_counter
+experiment.time = SimpleNamespace(perf_counter=lambda: clock() * 1000)  # so that its seconds are recognised
 
 def deadly(*positional, progress, **named):
     def step(done):
@@ -274,66 +274,191 @@ sys.exit(cli.main(arguments))
 """
 
 
-def run_and_kill(kind: str, after: int, runs: Path, study: Study) -> subprocess.CompletedProcess[str]:
-    values = {**SMALL, "teacher_weights": str(study.settings.teacher_weights), "workers": 1}
-    words = [word for key, value in values.items() for word in ("--set", f"{key}={json.dumps(value)}")]
-    command = [sys.executable, "-c", KILLER, kind, str(after), "run", "-p", "smoke", "--out", str(runs), *words]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
+def run_and_kill(kind: str, after: int, runs: Path, teacher: Path) -> subprocess.CompletedProcess[str]:
+    words = ["run", "-p", "smoke", "--out", str(runs), *words_for(ALONE | {"teacher_weights": teacher})]
+    code = [sys.executable, "-c", KILLER, kind, str(after)]
+    return subprocess.run([*code, *words], capture_output=True, text=True, timeout=300, env=os.environ | ENVIRONMENT)
+
+
+@contextmanager
+def steps_noted(monkeypatch: pytest.MonkeyPatch, stop_after: int | None = None) -> Iterator[list[int]]:
+    """The numbers of all steps that are trained within; after so many of them training is interrupted."""
+    noted: list[int] = []
+
+    def distil_(*positional: Any, progress: Callable[[int], None], **named: Any) -> Any:
+        def step(number: int) -> None:
+            progress(number)
+            noted.append(number)
+            if len(noted) == stop_after:
+                raise KeyboardInterrupt
+
+        return distil(*positional, progress=step, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(experiment, "distil", distil_)
+        yield noted
+
+
+@pytest.fixture(scope="module")
+def undisturbed(teacher_file: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The weights of the one student, trained in one go."""
+    settings = load_settings("smoke", ALONE | {"teacher_weights": teacher_file})[1]
+    run = Experiment(settings, tmp_path_factory.mktemp("undisturbed"))
+    run.train_students(run.configs.grid())
+    return weights_of(run, run.configs.grid()[0])
+
+
+def states(runs: Path) -> list[Path]:
+    return list((runs / "store" / "students").rglob("*.state.*"))
 
 
 @pytest.mark.slow
-def test_a_run_killed_in_mid_training_goes_on_to_the_same_end(small_study: Study, tmp_path: Path) -> None:
-    # Two epochs of three steps each: the eighth step is one of the second student's.
-    done = run_and_kill("SIGKILL", 8, tmp_path, small_study)
+def test_killed_in_its_fourth_epoch_a_student_goes_on_after_the_third_to_the_same_bytes(
+    open_run: Open, undisturbed: bytes, teacher_file: Path, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = run_and_kill("SIGKILL", 11, runs, teacher_file)
     assert done.returncode == -signal.SIGKILL
-    folder = tmp_path / small_study.folder.name
-    assert len(list((folder / "students").glob("*.safetensors"))) == 1
-    resumed = Study(small_study.profile, small_study.settings, tmp_path)
-    tables = resumed.compute()
-    assert digests(folder / "students") == digests(small_study.folder / "students")
-    for name, table in small_study.compute().items():
-        assert table.equals(tables[name]) or np.allclose(
-            table.select_dtypes("number").astype(float), tables[name].select_dtypes("number").astype(float),
-            atol=1e-4, equal_nan=True,
-        )  # fmt: skip
-    assert not [path for path in folder.rglob("*") if path.name.startswith(".")]
+    assert len(states(runs)) == 2  # with its checksum
+    run = open_run()
+    (student,) = run.configs.grid()
+    assert run.count_students([student]) == (0, 1)
+    before = run._unfinished(run.store.unfinished(run.student_artifact(student)))[1]
+    with steps_noted(monkeypatch) as steps:
+        run.train_students([student])
+    assert steps == list(range(10, 19))
+    assert weights_of(run, student) == undisturbed
+    record = run.store.record(run.student_artifact(student))
+    assert record is not None
+    assert record["seconds"] > before > 50  # a thousandfold by the killed process's clock
+    assert len(record["value"]["losses"]) == 6
+    assert not states(runs)
 
 
 @pytest.mark.slow
-def test_an_interrupt_is_one_line_and_what_is_done_is_kept(small_study: Study, tmp_path: Path) -> None:
-    done = run_and_kill("SIGINT", 8, tmp_path, small_study)
+def test_an_interrupt_is_one_line_and_the_epochs_that_are_done_are_kept(
+    open_run: Open, undisturbed: bytes, teacher_file: Path, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = run_and_kill("SIGINT", 11, runs, teacher_file)
     assert done.returncode == 130
     assert done.stderr.strip() == "asymdistill: interrupted; the same command goes on from what is stored"
-    folder = tmp_path / small_study.folder.name
-    stored = digests(folder / "students")
-    assert len(stored) == 2
-    assert stored.items() <= digests(small_study.folder / "students").items()
-    assert not [path for path in folder.rglob("*") if path.name.endswith(".tmp")]
+    assert not [path for path in runs.rglob("*") if path.name.endswith(".tmp")]
+    run = open_run()
+    with steps_noted(monkeypatch) as steps:
+        run.train_students(run.configs.grid())
+    assert steps[0] == 10
+    assert weights_of(run, run.configs.grid()[0]) == undisturbed
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-10] ^= 1
+    path.write_bytes(content)
+
+
+def folder_instead(path: Path) -> None:
+    path.unlink()
+    (path / "something").mkdir(parents=True)
+
+
+@pytest.mark.parametrize(
+    ("damage", "suffix"),
+    [(cut, ""), (empty, ""), (flip, ""), (folder_instead, ""), (empty, ".sha256"), (folder_instead, ".sha256")],
+)
+def test_from_a_damaged_state_training_begins_anew_and_comes_to_the_same_bytes(
+    open_run: Open,
+    undisturbed: bytes,
+    damage: Callable[[Path], None],
+    suffix: str,
+    runs: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = open_run()
+    (student,) = run.configs.grid()
+    with steps_noted(monkeypatch, stop_after=11), pytest.raises(KeyboardInterrupt):
+        run.train_students([student])
+    (state,) = (path for path in states(runs) if path.name.endswith("state.safetensors" + suffix))
+    damage(state)
+    with steps_noted(monkeypatch) as steps, pytest.warns(DamagedFileWarning, match="computing it again"):
+        open_run().train_students([student])
+    assert steps == list(range(1, 19))
+    assert weights_of(run, student) == undisturbed
+    assert not states(runs)
+
+
+def test_every_epoch_that_is_watched_is_kept_whenever_training_was_interrupted(
+    open_run: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = {"controls": ["underfitting"], "control_epochs": 6, "epochs": 4}
+    run = open_run(**changes)
+    student = run.configs.longer()[0]
+    assert run.watched(student) == [1, 2, 3, 4, 5, 6]
+    run.train_students([student])
+    expected = [run.student(student, epoch).state_dict() for epoch in run.watched(student)]
+    shutil.rmtree(run.store.folder)
+    for _ in range(2):
+        with steps_noted(monkeypatch, stop_after=7), pytest.raises(KeyboardInterrupt):
+            open_run(**changes).train_students([student])
+    again = open_run(**changes)
+    again.train_students([student])
+    for epoch, weights in zip(run.watched(student), expected, strict=True):
+        found = again.student(student, epoch).state_dict()
+        assert all(torch.equal(found[name], tensor) for name, tensor in weights.items())
+
+
+# Failed
+
+
+def test_a_diverged_student_is_one_line_and_is_not_stored(
+    teacher_file: Path, runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    values = ALONE | {"teacher_weights": teacher_file, "learning_rate": 1e30}
+    for _ in range(2):
+        assert cli.main(["run", "-p", "smoke", "--out", str(runs), *words_for(values)]) == 2
+        out, err = capsys.readouterr()
+        assert out == "students: 0 found, 1 to train\n"
+        assert err == (
+            "asymdistill: error: student w=0.5, seed 42, cosine diverged: at step 2 the loss is nan or the weights are "
+            "not finite; learning_rate is 1e+30, try a lower one\n"
+        )
+        assert {path.parts[0] for path in map(Path, contents(runs / "store"))} == {"embeddings"}
+
+
+def test_a_student_that_diverges_later_leaves_no_state_to_go_on_from(
+    open_run: Open, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def diverges(*positional: Any, watch: Callable[..., None], **named: Any) -> Any:
+        def bad(epoch: int, student: Any) -> None:
+            watch(epoch, student)
+            if epoch == 3:
+                raise Diverged(9, float("nan"), 1e-3)
+
+        return distil(*positional, watch=bad, **named)
+
+    monkeypatch.setattr(experiment, "distil", diverges)
+    run = open_run()
+    with pytest.raises(InputError, match=r"student w=0\.5, seed 42, cosine diverged: at step 9 the loss is nan"):
+        run.train_students(run.configs.grid())
+    assert not states(runs)
+    assert not contents(runs / "store" / "students")
 
 
 def test_a_student_that_fails_stops_the_others_and_leaves_no_file(
-    teacher_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    open_run: Open, runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(experiment, "distil", lambda *_, **__: 1 / 0)
-    study = Study.from_profile("smoke", runs_dir=tmp_path, teacher_weights=teacher_file, **SMALL)
+    run = open_run(seeds=[1, 2, 3], workers=2)
     with pytest.raises(ZeroDivisionError):
-        study.compute()
-    assert not (study.folder / "students").exists()
+        run.train_students(run.configs.grid())
+    assert not contents(runs / "store" / "students")
     assert torch.get_num_threads() == 1
-
-
-def test_different_settings_have_different_folders(small_study: Study, tmp_path: Path) -> None:
-    other_teacher = make_teacher(tmp_path / "other.safetensors", seed=1)
-    runs = small_study.folder.parent
-    base = {**SMALL, "teacher_weights": small_study.settings.teacher_weights}
-    same = Study.from_profile("smoke", runs_dir=runs, **base, workers=2, description="other words")
-    folders = {
-        Study.from_profile("smoke", runs_dir=runs, **(base | change)).folder
-        for change in ({"epochs": 3}, {"seeds": [42]}, {"teacher_weights": other_teacher})
-    }
-    assert same.folder == small_study.folder
-    assert len(folders | {small_study.folder}) == 4
 
 
 def bad_inputs(tmp_path: Path) -> dict[str, dict[str, object]]:
@@ -372,9 +497,18 @@ BAD = [
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_input_is_found_before_anything_is_written(name: str, teacher_file: Path, tmp_path: Path) -> None:
-    overrides = {**SMALL, "teacher_weights": teacher_file, **bad_inputs(tmp_path)[name]}
-    runs = tmp_path / "runs"
+def test_bad_input_is_found_before_anything_is_written(
+    name: str, teacher_file: Path, tmp_path: Path, runs: Path
+) -> None:
+    overrides = SMALL | {"teacher_weights": teacher_file} | bad_inputs(tmp_path)[name]
     with pytest.raises(InputError):
-        Study.from_profile("smoke", runs_dir=runs, **overrides).compute()
+        Study.open("smoke", overrides, runs).compute()
     assert not runs.exists()
+
+
+def test_equal_configs_are_one_student_whoever_asks(small_study: Study) -> None:
+    run = small_study._run
+    config = run.configs.grid()[0]
+    other = StudentConfig(**json.loads(json.dumps(run.student_artifact(config).inputs["config"])))
+    assert run.student_artifact(other) == run.student_artifact(config)
+    assert run.student_artifact(replace(config, width=config.width + 1e-9)) != run.student_artifact(config)
