@@ -19,10 +19,8 @@ TABLES = ("training", "singular_values", "spectrum", "alignment", "information",
 
 @pytest.fixture
 def folder(small_study: Study, tmp_path: Path) -> Path:
-    """A copy of what a judgement may need of the small study: its manifest and tables, and no student or teacher."""
-    copy = tmp_path / small_study.folder.name
-    shutil.copytree(small_study.folder, copy, ignore=shutil.ignore_patterns("students", "teacher"))
-    return copy
+    """A copy of the small study's manifest and tables, without the store."""
+    return Path(shutil.copytree(small_study.folder, tmp_path / small_study.folder.name))
 
 
 def test_a_recorded_run_has_the_studys_settings_and_tables(small_study: Study, folder: Path) -> None:
@@ -45,7 +43,7 @@ def test_controls_are_stored_one_by_one_and_read_as_one_table(folder: Path) -> N
     assert Recorded(folder).table("controls") is None
     for name, value in (("statistics", 1.0), ("truncation", 2.0)):
         made = pd.DataFrame([{"control": name, "seed": 42, "value": value}]).reindex(columns=COLUMNS)
-        files.stored_table(folder / "tables" / f"control-{name}.csv", lambda made=made: made)
+        files.write_table(folder / "tables" / f"control-{name}.csv", made)
     table = Recorded(folder).table("controls")
     assert table is not None
     assert dict(zip(table["control"], table["value"], strict=True)) == {"truncation": 2.0, "statistics": 1.0}
@@ -53,8 +51,7 @@ def test_controls_are_stored_one_by_one_and_read_as_one_table(folder: Path) -> N
 
 
 def test_comparisons_are_stored_one_by_one_and_read_as_one_table(expanded_study: Study, tmp_path: Path) -> None:
-    copy = tmp_path / "run"
-    shutil.copytree(expanded_study.folder, copy, ignore=shutil.ignore_patterns("students", "teacher"))
+    copy = Path(shutil.copytree(expanded_study.folder, tmp_path / "run"))
     found = Recorded(copy).table("expansion")
     assert found is not None
     pd.testing.assert_frame_equal(found, expanded_study.expansion())
@@ -66,8 +63,7 @@ def test_comparisons_are_stored_one_by_one_and_read_as_one_table(expanded_study:
 
 
 def test_a_damaged_comparison_counts_as_missing(expanded_study: Study, tmp_path: Path) -> None:
-    copy = tmp_path / "run"
-    shutil.copytree(expanded_study.folder, copy, ignore=shutil.ignore_patterns("students", "teacher"))
+    copy = Path(shutil.copytree(expanded_study.folder, tmp_path / "run"))
     path = copy / "tables" / "expansion-gains.csv"
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.warns(files.DamagedFileWarning, match=r"expansion-gains\.csv is damaged: it counts as missing"):
@@ -76,8 +72,10 @@ def test_a_damaged_comparison_counts_as_missing(expanded_study: Study, tmp_path:
     assert "gains" not in set(found["comparison"])
 
 
-def test_a_crossing_is_of_several_runs_and_none_of_one(expanded_study: Study) -> None:
-    assert Recorded(expanded_study.folder).table("generality") is None
+def test_a_crossing_is_recorded_with_the_study_that_made_it(expanded_study: Study) -> None:
+    found = Recorded(expanded_study.folder).table("generality")
+    assert found is not None
+    pd.testing.assert_frame_equal(found, expanded_study.generality())
     for crossed in expanded_study.crossed():
         recorded = Recorded(crossed.folder)
         assert recorded.settings == crossed.settings
@@ -149,8 +147,8 @@ def test_a_manifest_of_something_else_is_named(folder: Path) -> None:
 def finished(folder: Path) -> Path:
     """That copy, with weights that no absolute path names, and with files that are nobody else's business."""
     change(folder, teacher_weights=None)
-    (folder / "students").mkdir()
-    (folder / "students" / "w1-s42-cosine.safetensors").write_bytes(b"weights")
+    (folder / "more").mkdir()
+    (folder / "more" / "weights.safetensors").write_bytes(b"weights")
     (folder / "tables" / ".spectrum.csv.1.tmp").write_bytes(b"half")
     return folder
 
@@ -164,7 +162,7 @@ def test_manifest_and_tables_are_kept_with_their_checksums_and_nothing_else(fini
     target = record(finished, tmp_path / "kept" / "results")
     assert target == tmp_path / "kept" / "results" / finished.name
     found = {path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file()}
-    stored = ["manifest.json", *(f"tables/{name}.csv" for name in (*TABLES, "models", "expansion-gains"))]
+    stored = ["manifest.json", *(f"tables/{name}.csv" for name in (*TABLES, "models", "generality", "expansion-gains"))]
     assert found == {name + suffix for name in stored for suffix in ("", ".sha256")}
     assert all((target / name).read_bytes() == (finished / name).read_bytes() for name in found)
     assert [path.name for path in target.parent.iterdir()] == [finished.name]
@@ -189,12 +187,6 @@ def test_every_comparison_and_every_control_is_kept(expanded_study: Study, tmp_p
     change(copy, controls=["noise"])
     with pytest.raises(InputError, match=r"tables/control-noise\.csv is missing or damaged"):
         record(copy, tmp_path / "elsewhere")
-
-
-def test_noise_that_only_comparisons_take_is_kept(finished: Path, tmp_path: Path) -> None:
-    change(finished, noise_spaces=["pixel"])
-    with pytest.raises(InputError, match=r"tables/robustness-normalised\.csv is missing"):
-        record(finished, tmp_path / "results")
 
 
 @pytest.mark.parametrize("fault", ["missing", "damaged", "without its checksum"])
