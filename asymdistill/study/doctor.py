@@ -3,6 +3,7 @@
 import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Literal
 
 import torch
@@ -22,6 +23,7 @@ from asymdistill.training.distillation import steps_per_epoch
 
 Status = Literal["ok", "missing", "warning"]
 FLOAT = 4  # bytes
+SIDE = 64  # pixels of images on which activations are counted
 WIDEST = 512  # dimensions of an embedding: those of the papers' teacher
 
 
@@ -181,19 +183,26 @@ def _training_bytes(config: StudentConfig) -> int:
 
     The four are the weights themselves, their gradient, and Adam's two moments.
     """
+    images = config.batch_size * (2 if config.objective == "views" else 1)
+    weights = students.parameter_count(config.width, WIDEST)
+    return round(images * _activation_bytes(config.width) * config.resolution**2) + 4 * FLOAT * weights
+
+
+@cache
+def _activation_bytes(width: float) -> float:
+    """What the backward pass needs of one pixel, found on two small images, since one has no batch statistics."""
     kept: dict[int, Tensor] = {}
 
     def keep(tensor: Tensor) -> Tensor:
         kept[tensor.untyped_storage()._cdata] = tensor
         return tensor
 
-    with torch.device("meta"), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        network = students.ScalableCNN(config.width, WIDEST, config.dilation)  # only shapes are computed here
-        for _ in range(2 if config.objective == "views" else 1):
-            network(torch.zeros(config.batch_size, 3, config.resolution, config.resolution))
-    parameters = {parameter.untyped_storage()._cdata: parameter for parameter in network.parameters()}
-    activations = [kept[key].untyped_storage().nbytes() for key in kept.keys() - parameters.keys()]
-    return int(sum(activations)) + 4 * FLOAT * sum(parameter.numel() for parameter in parameters.values())
+    network = students.build(width, WIDEST, seed=0)
+    # Not on the meta device, which takes seconds to import.
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        network(torch.zeros(2, 3, SIDE, SIDE))
+    weights = {parameter.untyped_storage()._cdata for parameter in network.parameters()}
+    return sum(kept[key].untyped_storage().nbytes() for key in kept.keys() - weights) / (2 * SIDE**2)
 
 
 def _resized_bytes(images: datasets.Census, everyone: Sequence[StudentConfig], device: torch.device) -> int:
