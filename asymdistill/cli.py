@@ -194,6 +194,7 @@ def _open(profile: str, overrides: dict[str, Any], runs: Path, *, fresh: bool) -
     from asymdistill.study.study import Study
 
     study = Study.open(profile, overrides, runs, fresh=fresh)
+    study.check()
     found, missing = study.count_students()
     print(f"students: {found} found, {missing} to train", flush=True)
     return study

@@ -47,6 +47,11 @@ def command(words: Sequence[str]) -> list[str]:
     return [sys.executable, "-m", "asymdistill.cli", *words]
 
 
+def complaints(stderr: str) -> list[str]:
+    """What a command says on standard error but for progress, which slow machines see."""
+    return [line for line in stderr.splitlines() if not line.endswith(" left")]
+
+
 def shell(words: Sequence[str], folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run the command in a process of its own."""
     environment = os.environ | ENVIRONMENT | variables

@@ -1,34 +1,31 @@
 """The command line: results in the folder asked for, and one line on standard error for whatever is wrong."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import timm
 import torch
+from command_line import Counts, complaints, read, shell, words_for
 from conftest import SMALL
+from fresh_process import imported_by
 from safetensors.torch import save_file
 
 from asymdistill import __version__, cli
 from asymdistill.config.profiles import load_settings, profile_names
 from asymdistill.config.settings import Settings
-from asymdistill.data.scenes import SHAPES
 from asymdistill.store import files
-from asymdistill.study import generality, student_configs
 from asymdistill.study.recorded import Recorded
+from asymdistill.study.student_configs import StudentConfigs
 from asymdistill.study.study import Study
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def words_for(study: Study) -> list[str]:
-    values = {**SMALL, "teacher_weights": str(study.settings.teacher_weights)}
-    return [word for key, value in values.items() for word in ("--set", f"{key}={json.dumps(value)}")]
+def words_of(study: Study) -> list[str]:
+    return words_for(SMALL | {"teacher_weights": str(study.settings.teacher_weights)})
 
 
 @pytest.fixture
@@ -53,6 +50,7 @@ def fails(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     return message
 
 
+CHECKOUT = Path(__file__).parents[1]
 WRONG = {
     "run -p nope": "no profile 'nope'; allowed: ",
     "run -p gone.toml": "profile file gone.toml does not exist",
@@ -62,16 +60,16 @@ WRONG = {
     "run --set epochs=many": "setting 'epochs' is 'many'",
     "run --set epochs": "'epochs' is not of the form key=value",
     "run --set device=tpu": "setting 'device' is 'tpu'",
-    "run --set teacher=clip": "setting 'teacher' is 'clip'",
+    "run --set teacher=clip": "setting 'teacher': no teacher 'clip'; allowed: 'embedded', ",
     "run --set objectives=[]": "setting 'objectives' is []",
     'run --set objectives=["contrast"]': "Input should be 'cosine', 'infonce', 'views', 'vicreg' or 'uniformity'",
     "run --set infonce_weight=0": "setting 'infonce_weight' is 0",
     'run --set sweeps=["depth"]': "setting 'sweeps' is 'depth'",
-    'run --set other_teachers=["clip"]': "allowed: 'embedded', 'embedded-views', 'embedded-names', 'open_clip:",
+    'run --set other_teachers=["clip"]': "allowed: 'embedded', 'embedded-views', 'open_clip:",
     "run -p smoke --set device=cuda:77": "device is 'cuda:77'",
     "run -p smoke --set dataset=nowhere": "no data set 'nowhere'; allowed: ",
     "run -p smoke --set dataset=gone.npz": "gone.npz does not exist",
-    "run -p smoke --set teacher_weights=gone.safetensors": "gone.safetensors does not exist",
+    "run -p smoke --set teacher_weights=gone.safetensors": "is gone.safetensors, which does not exist",
     "run -p smoke --set teacher_weights=weights.pt": "only .safetensors files are read",
     "run -p smoke --set teacher=open_clip:ViT-B-32/openai": "use open_clip:ViT-B-32-quickgelu/openai",
     "run -p smoke --set dataset=cifar10 --set dataset_root=here --set download=false": "cifar10 is not in here",
@@ -85,8 +83,8 @@ WRONG = {
     "": "command",
     "profiles nope": "no profile 'nope'; allowed: ",
     "profiles a b": "unexpected extra argument",
-    "book -p nope": "no profile 'nope'; allowed: ",
-    "book --set epoch=3": "unknown setting 'epoch'",
+    f"book --source {CHECKOUT} -p nope": "no profile 'nope'; allowed: ",
+    f"book --source {CHECKOUT} --set epoch=3": "unknown setting 'epoch'",
     "book -p smoke": "holds no book",
 }
 
@@ -106,7 +104,12 @@ def test_a_damaged_profile_is_one_line(empty: Path, capsys: pytest.CaptureFixtur
 
 def test_an_out_that_is_a_file_is_one_line(empty: Path, small_study: Study, capsys: pytest.CaptureFixture[str]) -> None:
     (empty / "taken").write_text("x")
-    assert "taken" in fails(["run", "-p", "smoke", "--out", "taken", *words_for(small_study)], capsys)
+    assert cli.main(["run", "-p", "smoke", "--out", "taken", *words_of(small_study)]) == 2
+    out, err = capsys.readouterr()
+    assert out == "students: 0 found, 5 to train\n"
+    assert err.startswith("asymdistill: error: ")
+    assert "taken" in err
+    assert err.count("\n") == 1
     assert (empty / "taken").read_text() == "x"
 
 
@@ -162,22 +165,24 @@ def test_a_run_reads_what_is_stored_and_says_where_it_is(
     small_study: Study, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("COLUMNS", "200")
-    before = {path: path.stat().st_mtime_ns for path in small_study.folder.rglob("*")}
     runs = small_study.folder.parent
-    assert cli.main(["run", "-p", "smoke", "--out", str(runs), *words_for(small_study)]) == 0
+
+    def content() -> dict[Path, bytes]:
+        found = (path for path in runs.rglob("*") if path.is_file() and not path.name.startswith("manifest"))
+        return {path: path.read_bytes() for path in found}
+
+    before = content()
+    assert cli.main(["run", "-p", "smoke", "--out", str(runs), *words_of(small_study)]) == 0
     out = capsys.readouterr().out
-    assert out.splitlines()[-1] == f"tables, students and manifest: {small_study.folder}"
+    done = read(out)
+    assert done.students == (5, 0)
+    assert [counts.computed for counts in done.kinds.values()] == [0, 0]
+    assert out.splitlines()[-1] == f"tables and manifest: {small_study.folder}"
     ranks = small_study.spectrum().query("estimator == 'per seed' and quantity == 'effective_rank'")
     own = ranks[ranks["model"] == "S"]["value"]
     assert f"{own.mean():.2f} ± {own.std(ddof=0):.2f}" in out
-    assert small_study.experiment.manifest()["commit"] in out
-    assert {path: path.stat().st_mtime_ns for path in small_study.folder.rglob("*")} == before
-
-
-def shell(words: list[str], folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "asymdistill.cli", *words]
-    environment = os.environ | {"COLUMNS": "200", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"} | variables
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, env=environment)
+    assert small_study.manifest()["commit"] in out
+    assert content() == before
 
 
 def test_in_a_shell_bad_input_is_one_line_and_status_2(empty: Path) -> None:
@@ -193,20 +198,31 @@ def test_in_a_shell_bad_input_is_one_line_and_status_2(empty: Path) -> None:
 def test_the_smoke_profile_runs_from_a_shell(empty: Path, teacher_file: Path) -> None:
     words = ["run", "-p", "smoke", "--set", f"teacher_weights={teacher_file}", "--out", "results"]
     first = shell(words, empty)
-    assert first.returncode == 0, first.stderr
-    assert "Warning" not in first.stderr
-    assert first.stderr == ""
-    settings = load_settings("smoke")[1]
-    (folder,) = (path for path in (empty / "results").iterdir() if not path.name.startswith("smoke-crossed-"))
-    assert len(list((empty / "results").iterdir())) == 1 + len(generality.crossed(settings)) == 4
-    assert first.stdout.splitlines()[-1] == f"tables, students and manifest: results/{folder.name}"
-    assert folder.name.startswith("smoke-")
-    expected = {arm.name for arm in student_configs.everyone(settings, len(SHAPES))}
-    assert {path.stem for path in (folder / "students").glob("*.safetensors")} == expected
-    content = {path: path.read_bytes() for path in (empty / "results").rglob("*") if path.is_file()}
+    assert (first.returncode, complaints(first.stderr)) == (0, [])
+    runs = {path.name: path for path in (empty / "results").iterdir() if not path.name.startswith("smoke-crossed-")}
+    done = read(first.stdout)
+    assert runs.keys() == {"store", done.folder.name}
+    assert len(list((empty / "results").iterdir())) == 1 + 1 + 3  # the study, the store, three pairs crossed
+    configs = StudentConfigs(load_settings("smoke")[1], 32, 10).everyone()
+    assert done.students == (0, len(configs))
+    assert done.kinds["students"] == Counts(0, len(configs))
+    assert Recorded(empty / done.folder).table("controls") is not None
+
+    def content() -> dict[Path, bytes]:
+        found = (path for path in (empty / "results").rglob("*") if path.suffix in (".csv", ".safetensors", ".json"))
+        return {path: path.read_bytes() for path in found if path.name != "manifest.json"}
+
+    before = content()
     again = shell(words, empty)
-    assert (again.returncode, again.stdout) == (0, first.stdout)
-    assert {path: path.read_bytes() for path in (empty / "results").rglob("*") if path.is_file()} == content
+    assert (again.returncode, complaints(again.stderr)) == (0, [])
+    assert read(again.stdout).students == (len(configs), 0)
+    assert {counts.computed for counts in read(again.stdout).kinds.values()} == {0}
+    tables = "Spectrum of the test embeddings"
+    assert (
+        again.stdout[again.stdout.index(tables) :].split("\nCPU")[0]
+        == (first.stdout[first.stdout.index(tables) :].split("\nCPU")[0])
+    )
+    assert content() == before
 
 
 DINOV2 = "vit_small_patch14_dinov2.lvd142m"
@@ -239,12 +255,9 @@ def test_the_second_papers_profile_runs_from_a_shell_with_its_teachers_architect
     named = {f"{split}_labels": own for split, own in labels.items()}
     np.savez("hundred.npz", **images, **named, classes=[f"class {number}" for number in range(100)])
     values = TINY | {"dataset": "hundred.npz", "teacher_weights": "dinov2.safetensors"}
-    words = [word for key, value in values.items() for word in ("--set", f"{key}={json.dumps(value)}")]
-    done = shell(["run", "-p", "cifar100-dinov2", "--out", "results", *words], empty)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    (folder,) = (empty / "results").iterdir()
-    recorded = Recorded(folder)
+    done = shell(["run", "-p", "cifar100-dinov2", "--out", "results", *words_for(values)], empty)
+    assert (done.returncode, complaints(done.stderr)) == (0, [])
+    recorded = Recorded(empty / read(done.stdout).folder)
     assert recorded.settings.teacher == f"timm:{DINOV2}"
     models = recorded.table("models")
     assert models is not None
@@ -252,8 +265,8 @@ def test_the_second_papers_profile_runs_from_a_shell_with_its_teachers_architect
     # the weights are of 518 pixels; at 224 there are 16 x 16 patches and one token more, each with its position
     fewer = (network.pos_embed.shape[1] - 16**2 - 1) * 384
     assert models["parameters"][0] == sum(parameter.numel() for parameter in network.parameters()) - fewer
-    expected = {arm.name for arm in student_configs.everyone(recorded.settings, 100)}
-    assert {path.stem for path in (folder / "students").glob("*.safetensors")} == expected
+    everyone = StudentConfigs(recorded.settings, 224, 100).everyone()
+    assert read(done.stdout).kinds["students"] == Counts(0, len(everyone))
     for name in ("spectrum", "robustness", "expansion"):
         table = recorded.table(name)
         assert table is not None
@@ -274,16 +287,15 @@ def test_the_doctor_says_what_a_run_needs_and_what_is_missing(
     small_study: Study, empty: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("COLUMNS", "400")
-    monkeypatch.setattr("asymdistill.study.rehearsal.seconds", lambda plan: {"students": 7.0})
-    assert cli.main(["doctor", "-p", "smoke", *words_for(small_study)]) == 0
+    assert cli.main(["doctor", "-p", "smoke", *words_of(small_study)]) == 0
     out, err = capsys.readouterr()
     assert err == ""
     assert "Profile smoke" in out
     assert str(small_study.settings.teacher_weights) in out
     assert "missing" not in out
-    for name in ("device", "images", "weights", "students", "memory", "time"):
+    for name in ("device", "images", "weights", "students", "memory"):
         assert f"│ {name} " in out
-    assert cli.main(["doctor", "-p", "smoke", *words_for(small_study), "--set", "dataset=gone.npz"]) == 1
+    assert cli.main(["doctor", "-p", "smoke", *words_of(small_study), "--set", "dataset=gone.npz"]) == 1
     out, err = capsys.readouterr()
     assert err == ""
     assert "missing" in out
@@ -342,3 +354,15 @@ def test_record_refuses_in_one_line(small_study: Study, empty: Path, capsys: pyt
     assert "damaged or of another version" in fails(["record", "run"], capsys)
     assert "Missing argument" in fails(["record"], capsys)
     assert not (empty / "results").exists()
+
+
+def test_help_profiles_and_record_import_neither_torch_nor_matplotlib(small_study: Study, empty: Path) -> None:
+    copy = shutil.copytree(small_study.folder, empty / small_study.folder.name)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["settings"]["teacher_weights"] = None
+    files.write_json(copy / "manifest.json", manifest)
+    heavy = {"torch", "torchvision", "matplotlib", "seaborn", "sklearn", "scipy", "timm", "open_clip"}
+    for words in (["--help"], ["run", "--help"], ["profiles"], ["profiles", "smoke"], ["record", str(copy)]):
+        code = f"from asymdistill import cli\nassert cli.main({words!r}) == 0"
+        assert not heavy & imported_by(code), words
+    assert (empty / "results" / copy.name / "manifest.json").is_file()

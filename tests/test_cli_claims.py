@@ -1,13 +1,12 @@
 """``asymdistill claims``: the verdicts on a run as a table or as JSON, and one line for a folder without a run."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from command_line import shell
+from fresh_process import imported_by
 
 from asymdistill import cli
 from asymdistill.claims import evaluate, summary
@@ -77,15 +76,9 @@ def test_what_is_no_run_is_one_line(
 
 def test_in_a_shell_json_is_whole_beside_a_warning_of_a_damaged_table(small_study: Study, tmp_path: Path) -> None:
     copy = tmp_path / "run"
-    shutil.copytree(small_study.folder, copy, ignore=shutil.ignore_patterns("students", "teacher"))
+    shutil.copytree(small_study.folder, copy)
     (copy / "tables" / "spectrum.csv").write_text("model\n")
-    done = subprocess.run(
-        [sys.executable, "-m", "asymdistill.cli", "claims", str(copy), "--json"],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
+    done = shell(["claims", str(copy), "--json"], tmp_path)
     assert done.returncode == 0
     assert "spectrum.csv is damaged: it counts as missing" in done.stderr
     assert files.DamagedFileWarning.__name__ in done.stderr
@@ -94,11 +87,10 @@ def test_in_a_shell_json_is_whole_beside_a_warning_of_a_damaged_table(small_stud
 
 
 def test_no_torch_and_no_matplotlib_is_imported(small_study: Study) -> None:
-    code = "import sys; from asymdistill import cli; cli.main(sys.argv[1:]); print(*sys.modules, file=sys.stderr)"
     words = ["claims", str(small_study.folder)]
-    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=120)
-    assert "v1-size-s" in done.stdout
-    assert not {"torch", "matplotlib", "sklearn", "scipy.stats", "torchvision"} & set(done.stderr.split())
+    imported = imported_by(f"from asymdistill import cli\nassert cli.main({words!r}) == 0")
+    assert not {"torch", "matplotlib", "sklearn", "torchvision"} & imported
+    assert "pandas" in imported
 
 
 def test_help_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:

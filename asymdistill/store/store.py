@@ -174,7 +174,7 @@ class Store:
             record: Record = json.loads(path.read_bytes())
             seal = record.pop("seal")
             tensors, inputs, _ = record["tensors"], record["inputs"], record["made"]
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             files.warn_damaged(path)

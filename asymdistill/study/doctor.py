@@ -23,7 +23,7 @@ from asymdistill.training.distillation import steps_per_epoch
 
 Status = Literal["ok", "missing", "warning"]
 FLOAT = 4  # bytes
-SIDE = 64  # pixels of images on which activations are counted
+SIDE = 32  # pixels of images on which activations are counted
 WIDEST = 512  # dimensions of an embedding: those of the papers' teacher
 
 

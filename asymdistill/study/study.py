@@ -90,6 +90,15 @@ class Study:
         """Every student of the study: of the grid, augmented, of the controls and of chapter 6's comparisons."""
         return self._run.configs.everyone()
 
+    def check(self) -> None:
+        """Find other images and teachers that are not there now, not after hours of training.
+
+        Raises:
+            InputError: one of them is not.
+        """
+        for _ in self.crossed():
+            pass
+
     def train(self) -> None:
         """Train every student that is not stored yet, the longest first."""
         self._run.train_students(self.students())
@@ -281,8 +290,7 @@ class Study:
 
     def compute(self) -> dict[str, pd.DataFrame]:
         """Compute, or read, everything."""
-        for _ in self.crossed():  # finds other images and teachers that are not there now, not after hours of training
-            pass
+        self.check()
         self.train()
         return {name: self.table(name) for name in TABLES}
 
