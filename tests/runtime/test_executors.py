@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from conftest import threads
 
 from asymdistill.runtime.executors import OneDevice, Stopped, Threads, executor_for
 
@@ -53,6 +54,17 @@ def test_two_workers_run_at_the_same_time_and_a_third_item_waits() -> None:
 
     Threads(2).map(work, range(4))
     assert most == 2
+
+
+def test_a_fresh_thread_factorises_as_the_caller_does_on_one_thread() -> None:
+    rows = torch.randn(40, 128, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    gram = rows.T @ rows  # with directions of no variance, which move with the number of LAPACK's threads
+    with threads(1):
+        expected = torch.linalg.eigh(gram).eigenvectors
+    found: list[torch.Tensor] = []
+    with threads(2):
+        Threads(2).map(lambda item, check: found.append(torch.linalg.eigh(gram).eigenvectors), range(4))
+    assert all(torch.equal(own, expected) for own in found)
 
 
 def test_each_piece_of_work_has_one_thread_and_the_caller_gets_its_own_back() -> None:

@@ -73,7 +73,8 @@ def unit(tensor: torch.Tensor) -> np.ndarray:
 
 
 def test_every_control_has_rows_in_long_form(table: pd.DataFrame) -> None:
-    assert tuple(table.columns) == controls.COLUMNS
+    identity = ["model", "width", "seed", "objective", "augmented"]
+    assert list(table.columns) == ["control", "quantity", *identity, "variant", "sigma", "x", "value"]
     assert set(table["control"]) == set(CONTROLS)
     assert np.isfinite(table["value"].astype(float)).all()
     assert not table.duplicated([column for column in table.columns if column != "value"]).any()
@@ -209,7 +210,11 @@ def test_further_seeds_stand_beside_the_grids(table: pd.DataFrame) -> None:
 
 
 def test_a_teacher_that_knows_no_such_words_is_placed_nowhere(study: Study, tmp_path: Path) -> None:
-    own = Study.open("smoke", study.settings.model_dump() | {"controls": ["crossmodal", "estimators"]}, tmp_path)
+    own = Study.open(
+        "smoke",
+        study.settings.model_dump() | {"controls": ["crossmodal", "estimators"], "widths": [0.5], "seeds": [42]},
+        tmp_path,
+    )
     test = own.images("test")
     renamed = ImageSet(test.images, test.labels, tuple(f"class{number}" for number in range(10)))  # and no factors
     own._run.images = lambda split, classes=None: renamed  # type: ignore[method-assign]

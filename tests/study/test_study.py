@@ -290,6 +290,7 @@ def test_augmentation_stands_beside_the_same_student_without(tables: dict[str, p
 ALONE = EXPANDED | {
     "train_limit": 128,
     "test_limit": 60,
+    "resolution": 16,
     "seeds": [42],
     "augmentation_seeds": 1,
     "sweeps": ["alternatives"],
@@ -304,6 +305,7 @@ ALONE = EXPANDED | {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", ["infonce", "views"])
 def test_with_another_objective_alone_chapters_and_controls_are_about_its_students(
     teacher_file: Path, tmp_path: Path, objective: str
@@ -372,6 +374,7 @@ def check_hundred(own: Study) -> dict[str, pd.DataFrame]:
     return tables
 
 
+@pytest.mark.slow
 def test_a_hundred_classes_from_a_file_go_through_every_table(
     hundred_npz: Path, teacher_file: Path, tmp_path: Path
 ) -> None:
@@ -390,6 +393,7 @@ def test_a_hundred_classes_from_a_file_go_through_every_table(
     assert learned > 10  # ten times what chance gets: labels and images belong together
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:The number of unique classes")
 def test_a_hundred_classes_of_scenes_go_through_every_table(teacher_file: Path, tmp_path: Path) -> None:
     without_classes = tuple(name for name in CONTROLS if name != "classes")
@@ -444,21 +448,17 @@ def test_without_augmented_students_their_table_is_empty(teacher_file: Path, tmp
     assert len(own.training()) == 1
 
 
-# A tiny study with every control and comparison, the same bytes whoever computes it, and how
+# A tiny study with every control and comparison has the same bytes whoever computes it, and how
 
 TINY = ALONE | {
     "train_limit": 40,
     "test_limit": 40,
     "widths": [0.25, 0.5],
     "batch_size": 20,
-    "resolution": 16,
     "control_widths": [1],
-    "control_resolution": 24,
-    "noise_spaces": ["normalised", "pixel"],
     "objectives": ["cosine", "infonce"],
     "sweeps": ["weight", "temperature", "batch_size", "width", "alternatives"],
     "batch_sizes": [10],
-    "other_datasets": ["scenes100"],
 }
 COMPUTE = """
 import json, sys
@@ -484,30 +484,17 @@ def compute(runs: Path, hash_seed: int, **changed: object) -> dict[str, int]:
     return found
 
 
-@pytest.fixture(scope="module")
-def tiny_runs(tmp_path_factory: pytest.TempPathFactory, teacher_file: Path) -> Path:
-    """The runs and the store of the tiny study, computed by one worker."""
-    runs = tmp_path_factory.mktemp("tiny")
-    Study.open("smoke", TINY | {"teacher_weights": teacher_file, "workers": 1}, runs).compute()
-    return runs
-
-
 @pytest.mark.slow
-def test_tables_are_the_same_bytes_whatever_the_number_of_workers(
-    tiny_runs: Path, teacher_file: Path, tmp_path: Path
+def test_tables_are_the_same_bytes_whatever_the_hash_seed_and_the_number_of_workers(
+    teacher_file: Path, tmp_path: Path
 ) -> None:
-    Study.open("smoke", TINY | {"teacher_weights": teacher_file, "workers": 2}, tmp_path).compute()
-    assert csvs(tmp_path) == csvs(tiny_runs)
-
-
-@pytest.mark.slow
-def test_tables_are_the_same_bytes_whatever_the_hash_seed(tiny_runs: Path, teacher_file: Path, tmp_path: Path) -> None:
-    alone, sharing = tmp_path / "alone", tmp_path / "sharing"
-    made = compute(alone, 1, teacher_weights=teacher_file)
+    here, alone, sharing = (tmp_path / name for name in ("here", "alone", "sharing"))
+    Study.open("smoke", TINY | {"teacher_weights": teacher_file, "workers": 1}, here).compute()
+    made = compute(alone, 1, teacher_weights=teacher_file, workers=2)
     assert min(made[kind] for kind in ("embeddings", "students", "probes", "measurements")) > 0
-    made = compute(sharing, 2, teacher_weights=teacher_file, store=tiny_runs / "store")
+    made = compute(sharing, 2, teacher_weights=teacher_file, store=here / "store")
     assert not any(made.values())
-    first = csvs(tiny_runs)
+    first = csvs(here)
     assert {name.split("/")[-1] for name in first} >= {f"control-{name}.csv" for name in CONTROLS}
     assert csvs(alone) == first
     assert csvs(sharing) == first
