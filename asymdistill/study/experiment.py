@@ -144,6 +144,10 @@ class Experiment:
         """The students of these settings."""
         return StudentConfigs(self.settings, teacher_resolution(self.settings.teacher), len(self.class_names))
 
+    @cached_property
+    def _grid(self) -> frozenset[StudentConfig]:
+        return frozenset(self.configs.grid())
+
     def student(self, config: StudentConfig, epoch: int | None = None) -> students.ScalableCNN:
         """A trained student in eval mode on the device, or as it was after one of its watched epochs.
 
@@ -232,9 +236,10 @@ class Experiment:
         noise = noise if noise is not None and noise.sigma > 0 else None
         if model is None:
             return self.teacher_embeddings(split, noise, classes)
-        if encoder is not None or epoch is not None or noise is not None or split == "train":
+        plain = encoder is None and epoch is None and noise is None and split == "test"
+        if not plain or model not in self._grid:
             return self._embed(encoder or self.student(model, epoch), model, split, noise)
-        # Kept, because several tables need them: those under noise and of training images would fill the memory.
+        # Kept, because several tables need them: those of all students would fill the memory.
         return self._memo((model, "test"), lambda: self._embed(self.student(model), model, "test", None))
 
     def probe(
