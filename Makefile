@@ -50,7 +50,7 @@ bench: $(READY)
 notebooks: $(READY)
 	$(BIN)/jupytext --update --to ipynb notebooks/*.py
 	$(BIN)/asymdistill run --profile embedded
-	PYTHONWARNINGS="ignore:IProgress not found" $(BIN)/jupyter execute --inplace notebooks/*.ipynb
+	ls notebooks/*.ipynb | PYTHONWARNINGS="ignore:IProgress not found" xargs -P 2 -n 1 $(BIN)/jupyter execute --inplace
 	$(BIN)/python book/readme.py
 
 pins:
