@@ -56,9 +56,9 @@ tables.for_readers(study.models()[["model", "width", "parameters", "embedding_di
 # %% [markdown]
 # ## Did the students learn?
 #
-# A rank means little if training failed. The training loss is the mean cosine distance between student and teacher: 0
-# is a perfect imitation, 1 is no relation at all. Lines are means over the seeds; bands reach from the smallest to
-# the largest value.
+# A rank means little if training failed. With the cosine objective, the training loss is the mean cosine distance
+# between student and teacher: 0 is a perfect imitation, 1 is no relation at all. Any other objective adds its term.
+# Lines are means over the seeds; bands reach from the smallest to the largest value.
 
 # %% mystnb={"image": {"alt": "Training loss of each student against the epoch"}}
 _ = collapse.losses(study.baseline("training"))
@@ -96,9 +96,9 @@ glue("fig_spectrum", figure, display=False)
 # ## Two estimators, one name
 #
 # The paper's table speaks of a three-seed average of effective ranks. Its notebook averages the singular values over
-# the seeds first and takes the rank of that mean spectrum, which is another quantity. The table has both. It also has
-# the rank of the plain ("amplitude") singular values, which the literature calls effective rank, too, and which is
-# always larger.
+# the seeds first and takes the rank of that mean spectrum, which is another quantity. The table below has both. It also
+# has the rank of the plain ("amplitude") singular values, which the literature calls effective rank, too, and which is
+# never smaller.
 
 # %%
 tables.for_readers(collapse.estimators(spectrum))

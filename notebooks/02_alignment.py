@@ -73,5 +73,5 @@ table
 # components says little by itself: read it beside the teacher's own share in the same column.
 #
 # **How sure are we?** A curve that rises steeply says that the student's variance lies where the teacher's does. It
-# does not say that the student matches the teacher image by image; the training loss in {doc}`01_collapse` does. A
-# student that learned nothing but the class means would have a steep curve, too.
+# does not say that the student matches the teacher image by image; the training loss in
+# {doc}`chapter 1 <01_collapse>` does. A student that learned nothing but the class means would have a steep curve, too.

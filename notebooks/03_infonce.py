@@ -12,9 +12,10 @@
 # **The question.** If all students span equally many directions, what does a wider one gain?
 #
 # **What the paper says** {cite:p}`thayani2026v1`. Two measures improve a little with every step in width. The InfoNCE
-# loss, which asks how well a student's embedding picks its own teacher embedding out of a batch, falls from 3.3117 to
-# 3.2738 *(paper)*, and the uniformity loss, which asks how evenly embeddings cover the sphere, from −0.4061 to
-# −0.4285 *(paper)*. Both rest on one seed. Here InfoNCE only measures; {doc}`06_expansion` trains with it.
+# loss, which asks how well a student's embedding picks the teacher's embedding of the same image out of a batch, falls
+# from 3.3117 to 3.2738 *(paper)*. The uniformity loss, which asks how evenly embeddings cover the sphere, falls from
+# −0.4061 to −0.4285 *(paper)*. Both rest on one seed. In this chapter, InfoNCE is only a measure;
+# {doc}`chapter 6 <06_expansion>` trains with it.
 
 # %% tags=["parameters"]
 profile = "embedded"
@@ -70,10 +71,10 @@ tables.for_readers(information.estimators(measured))
 # its teacher, image by image, while uniformity looks at the student alone. A student can spread out more evenly
 # without matching its teacher any better.
 #
-# If width lowers InfoNCE although the ranks in {doc}`01_collapse` are equal, the wider students use the same number
-# of directions with more precision.
+# If width lowers InfoNCE although the ranks in {doc}`chapter 1 <01_collapse>` are equal, the wider students use the
+# same number of directions with more precision.
 #
-# **How sure are we?** The differences between widths have to be held against the differences between seeds: the dots
-# of one row in the figure are the same network from other initial weights. The paper gives one seed, so its own order
+# **How sure are we?** Compare the differences between widths with the differences between seeds: the dots of one row in
+# the figure are the same network, trained from different seeds. The paper gives one seed, so its own order
 # of the students has no spread to compare with. Its differences from S to L are small, too: about 1 % of the InfoNCE
 # loss and 6 % of the uniformity loss.

@@ -13,9 +13,9 @@
 # noisy, and does a wider student suffer more?
 #
 # **What the paper says** {cite:p}`thayani2026v1`. The teacher's probe goes from 94.31 % to 89.35 % at $\sigma = 0.1$
-# *(paper)*. The students fall much further, and their order turns round: at $\sigma = 0.1$ the smallest keeps 54.84 ±
-# 3.73 % and the largest 43.76 ± 6.10 % *(paper, three seeds)*. The paper takes the lost dimensions for the cause, and
-# small students for low-pass filters.
+# *(paper)*. The students fall much further, and their order is reversed: at $\sigma = 0.1$ the smallest keeps 54.84 ±
+# 3.73 % and the largest 43.76 ± 6.10 % *(paper, three seeds)*. The paper takes the lost dimensions to be the cause, and
+# small students to be low-pass filters.
 
 # %% tags=["parameters"]
 profile = "embedded"
@@ -38,7 +38,8 @@ Markdown(study.description())
 #
 # The paper adds its noise to the *normalised* tensor, where $\sigma = 0.1$ is about 0.027 of the range of a pixel,
 # and draws it anew for each pixel of the resized image. A noisy photograph is another thing: `pixel` noise is added
-# to the original image, which is then clipped and rounded. Here, every model sees the same noise, drawn from a seed.
+# to the original image, which is then clipped and rounded. Here, the noise is drawn from a seed and is the same for all
+# models that take the same input.
 
 # %% mystnb={"image": {"alt": "The same test images under increasing noise in each noise space"}}
 _ = robustness.noisy_gallery(study.images("test"), study.settings)

@@ -12,8 +12,8 @@
 # **The question.** Perhaps the largest student is fragile only because it saw every training image in one position.
 # Train it again on randomly shifted and mirrored images: does it withstand noise better?
 #
-# **What the paper says** {cite:p}`thayani2026v1`. No: augmentation fails to restore robustness, which proves the
-# fragility geometric. The notebook's numbers for the largest student, one seed, are 69.34 % on clean images and
+# **What the paper says** {cite:p}`thayani2026v1`. No: augmentation fails to restore robustness, which proves that
+# the fragility is geometric. The notebook's numbers for the largest student, one seed, are 69.34 % on clean images and
 # 49.49 % at $\sigma = 0.1$ *(paper's notebook)*, against 72.94 ± 0.43 % and 43.76 ± 6.10 % without augmentation
 # *(paper)*. At that noise level the augmented student is ahead.
 
@@ -64,6 +64,6 @@ table
 # ties the two together.
 #
 # **How sure are we?** The paper's control is one seed of one width, and with one seed a change has no spread to
-# compare it with. Shifting and mirroring is also not the augmentation that noise calls for: a student can learn to
+# compare it with. Shifting and mirroring are also not the augmentation that noise calls for: a student can learn to
 # ignore small shifts and still never have seen noise. Whether training on noisy images helps is the sharper question,
 # which {doc}`one of the controls <08_controls>` asks.

@@ -15,7 +15,7 @@
 # **What the paper says** {cite:p}`thayani2026v2`. The second version adds an InfoNCE term to the loss. On CIFAR-10 with
 # CLIP, it reports that the effective rank grows from about 16 *(paper)* to about 38 *(paper)*, a factor of 2.4
 # *(paper)*; that the spectrum then follows the teacher's; and that the collapse is caused by the objective. The part of
-# its text that we have does not give the weight of the term or its temperature. It does not say either whether the
+# its text that we have does not give the weight of the term or its temperature. It also does not say whether the
 # positives are the teacher's embeddings or a second view of the image.
 #
 # **What is ours.** The weight is 1. The temperature is 0.1, as in the paper's own InfoNCE measurement. The positive of
@@ -98,9 +98,9 @@ glue("fig_expansion_spectra", figure, display=False)
 #
 # ## What the new dimensions are good for
 #
-# A higher rank does not make a better student. Four questions to the same embeddings: can a linear probe read the
-# classes? Do the nearest neighbours share them? Are the nearest neighbours the teacher's own? And how much of the
-# variance lies in the components that hold 90 % of the teacher's?
+# A higher rank does not make a better student. Here are four questions about the same embeddings. Can a linear probe
+# read the classes? Do the nearest neighbours share them? Are the nearest neighbours the teacher's own? And how much of
+# the variance lies in the components that hold 90 % of the teacher's?
 
 # %% mystnb={"image": {"alt": "Probe, neighbours, shared neighbours and aligned variance by model and objective"}}
 figure = chapter.worth(gains)
@@ -121,7 +121,7 @@ for_readers(chapter.worth_table(gains))
 # that some students gained and others lost. Accuracy depends on the classes that are asked for; a dimension that this
 # probe has no use for may matter to another task.
 #
-# ## Or by longer training?
+# ## Does longer training do the same?
 #
 # A term that is hard to satisfy may only teach the student faster what the cosine loss would teach it in time. The
 # first control ([chapter 8](08_controls.ipynb)) trains the narrowest student for longer, without any term.
@@ -132,8 +132,8 @@ for_readers(chapter.longer_table(gains, study.controls(), epochs=study.settings.
 # %% [markdown]
 # **How to read it.** Compare the long row without InfoNCE with the short row with it. If longer training reaches the
 # same rank, the term saves time and that may be all. If it stays below, the term does something that more of the same
-# training has not done, at least not by then. The long training is a few times as long, no more: what many more epochs
-# would do, it cannot show.
+# training has not done, at least not by then. The long training is only a few times as long: it cannot show what
+# many more epochs would do.
 #
 # ## Weight, temperature, batch size
 #

@@ -21,8 +21,8 @@
 # **What is ours.** Each teacher is combined with each set of images, and all else stays the same. In the profiles on
 # CIFAR, the second teacher is DINOv2 ViT-S/14 *(our choice)*. In the book's own profile, the second teacher was trained
 # on generated scenes by telling augmented views apart, without a caption. The second set of images has a hundred
-# classes, the shapes by their colours, and comes from the same generator. Between the two sets of generated scenes the
-# rank can therefore differ only by the draw of the images; what changes is what is asked of the embeddings.
+# classes, one for each pair of shape and colour, and comes from the same generator. Between the two sets of generated
+# scenes the rank can therefore differ only by the draw of the images; what changes is what is asked of the embeddings.
 
 # %% tags=["parameters"]
 profile = "embedded"
@@ -75,7 +75,7 @@ table_generality
 # DINOv2 on CIFAR-100: {verdict}`v2-dinov2-gains`. Its numbers for DINOv2 can be judged on the profile `cifar100-dinov2`
 # only.
 #
-# ## Noise, with a hundred classes
+# ## Accuracy under noise
 #
 # The paper's third figure shows robustness on CIFAR-100. Here is the accuracy of each model's clean probe on the set of
 # images with the most classes; the dotted line is guessing.
@@ -91,7 +91,7 @@ for_readers(chapter.noise_table(generality))
 # **How to read it.** The table shows points of accuracy lost between the lowest and the highest noise, for every pair.
 # If students are brittle, they lose more than their teacher; if small students act as low-pass filters, they lose less.
 # Losses in points need care. A model that begins with a low accuracy has less to lose, and near guessing nothing more
-# can be lost. With a hundred classes guessing is 1 %, so that there is more room than with ten.
+# can be lost. With a hundred classes guessing is 1 %, so there is more to lose than with ten.
 #
 # On the profile's own images the ledger judges, at $\sigma = 0.1$: that S is more accurate than L,
 # {verdict}`v2-brittle-0.1`; that S loses less than L, {verdict}`v2-low-pass-0.1`; that S loses no more than the
@@ -122,6 +122,6 @@ for_readers(chapter.limit_table(study.expansion(), **weights))
 # is not a limit but the end of what was tried. The tables of chapter 6 show whether another objective goes further.
 #
 # **How sure are we?** With a second teacher or a second set of images there may be fewer widths, and each kind of
-# teacher is represented by one: what is said of "self-supervised" and "vision-language" teachers rests on a single
-# pair. Teachers also differ in size, in what they were trained on and in how much they know. Effective ranks are
+# teacher is represented by one: what is said of "self-supervised" and "vision-language" teachers rests on one of
+# each. Teachers also differ in size, in what they were trained on and in how much they know. Effective ranks are
 # bounded by the number of test images and by the dimension of the embedding, which a low limit can be mistaken for.

@@ -13,11 +13,11 @@
 # both as geometry: a bottleneck that holds at every size and makes students brittle. Which other explanations would
 # give the same measurements? And which of them survive an experiment that could tell them apart?
 #
-# **What the paper says.** The first version has one control, augmentation, for one width and one seed
-# ([chapter 5](05_augmentation.ipynb)). The second {cite:p}`thayani2026v2` reports an ablation of the architecture and
-# concludes that the collapse comes from the objective; how that was done is not public. Section 5 below trains one
-# network for other objectives, and [chapter 6](06_expansion.ipynb) adds further terms to the cosine distance. No run of
-# either version varies only the length of training, the number of classes, the receptive field or the noise.
+# **What the paper says.** The first version has one control, augmentation, for one width and one seed ([chapter
+# 5](05_augmentation.ipynb)). The second {cite:p}`thayani2026v2` reports an ablation of the architecture and concludes
+# that the collapse comes from the objective; how that was done is not public. Section 5 below trains one network for
+# other objectives, and [chapter 6](06_expansion.ipynb) adds further terms to the cosine distance. We know of no run of
+# either version that varies only the length of training, the number of classes, the receptive field or the noise.
 #
 # **Why controls are needed.** A rank of 16 needs no bottleneck. A student that has learned the teacher's strong
 # components better than the weak ones has a shorter spectrum than the teacher, however wide it is. Ten tight clusters
@@ -82,7 +82,7 @@ glue("fig_control_underfitting", figure, display=False)
 for_readers(tables.underfitting_table(controls, epochs=epochs))
 
 # %% [markdown]
-# **How to read it.** Set the students' rank beside the rank predicted and beside the teacher's. If the prediction
+# **How to read it.** Compare the students' rank with the predicted rank and with the teacher's. If the prediction
 # misses the measured rank by much less than the teacher's own rank does, what the students know of each component is
 # enough to explain their rank; nothing else is needed. If the measured rank lies far below the prediction, something
 # beyond shrinkage is at work, such as errors that are correlated between components. If it lies above, the students
@@ -120,8 +120,8 @@ for_readers(tables.classes_table(controls))
 # teacher does have been drawn to the classes. In the columns by number of classes, compare the student's change with
 # the teacher's own: only what goes beyond it is the student's.
 #
-# **How sure are we?** The rank of $c$ class means cannot exceed $c - 1$, so that this column only says how even the
-# classes are. With fewer classes the training images change as well, and so do the teacher's embeddings: the sweep does
+# **How sure are we?** The rank of $c$ class means cannot exceed $c - 1$; it only says how evenly the class means
+# are spread. With fewer classes the training images change as well, and so do the teacher's embeddings: the sweep does
 # not change one thing alone.
 #
 # ## 3. Cause of fragility
@@ -129,7 +129,7 @@ for_readers(tables.classes_table(controls))
 # Does a low rank make a model fragile? Then the teacher itself should become fragile when it is cut to a few
 # directions. It is projected on its top principal components. As a check on which directions matter, it is also
 # projected on equally many random directions and on equally many of its last components. A probe is fitted on the clean
-# result; noise is added to the image, as in every figures.
+# result; noise is added to the input, as in [chapter 4](04_robustness.ipynb).
 #
 # | explanation | the teacher, cut to 16 components |
 # | :--- | :--- |
@@ -237,8 +237,8 @@ for_readers(tables.noise_table(controls))
 # what the plain student lost. If re-estimated statistics bring back most of it, the loss came from batch normalisation
 # and not from the geometry of the embeddings. If only training with noise helps, the student had simply not seen any.
 # If neither helps, the fragile geometry is left. Compare the two students as well, plain and with re-estimated
-# statistics: if their order turns round, the order under noise is about statistics. Levels of pixel noise are in units
-# of the pixel range, so that its rows cannot be compared with the others number by number.
+# statistics: if re-estimation reverses their order, the order under noise comes from the statistics. Levels of pixel
+# noise are in units of the pixel range, so that its rows cannot be compared with the others number by number.
 #
 # **How sure are we?** Re-estimation needs images with noise of the same strength, which a model in use may not have.
 # Students trained with noise saw one level of it, and the widest was trained with noise for one seed only. The probe is
@@ -264,14 +264,14 @@ glue("fig_control_estimators", figure, display=False)
 for_readers(tables.estimators_table(controls))
 
 # %% [markdown]
-# **How to read it.** There is one column per model. First ask whether the order of the models is the same in all six
-# rows of ranks. If it is, the collapse does not depend on the estimator or on the number of images, whatever the
-# values. If the order changes, it does, and no single number should be trusted. The columns *true rank* and *estimated*
-# show how far the estimate is off where the truth is known, at the fewest images and at all of them. Then compare the
-# intervals: where those of two students overlap, this set of test images cannot tell their ranks apart. Last, compare
-# students and teacher factor by factor. A factor that explains much of the teacher's variance and little of the
-# students' is one that they do not see. The first six rows are means over random draws of images, for the students of
-# one seed.
+# **How to read it.** There is one column per model, and two more for embeddings of known rank. First ask whether the
+# order of the models is the same in all six rows of ranks. If it is, the collapse does not depend on the estimator or
+# on the number of images, whatever the values. If the order changes, it does, and no single number should be trusted.
+# The columns *true rank* and *estimated* show how far the estimate is off where the truth is known, at the fewest
+# images and at all of them. Then compare the intervals: where those of two students overlap, this set of test images
+# cannot tell their ranks apart. Last, compare students and teacher factor by factor. A factor that explains much of the
+# teacher's variance and little of the students' is one that they do not see. The first six rows are means over random
+# draws of images, for the students of one seed.
 #
 # **How sure are we?** The bootstrap interval covers the choice of test images, not the choice of seed. It is corrected
 # for the fact that fewer distinct images lower a rank, which is why it can lie above its estimate. Shares of factors
@@ -283,7 +283,7 @@ for_readers(tables.estimators_table(controls))
 # teacher's image embeddings, so it can be compared with the teacher's text embeddings: class prompts for zero-shot
 # classification, and whole captions for retrieval. Neither needs a fitted probe.
 #
-# | explanation | students among texts | the teacher, cut to 16 components |
+# | explanation | students with the teacher's texts | the teacher, cut to 16 components |
 # | :--- | :--- | :--- |
 # | lost dimensions carry the meaning | near chance | near the students |
 # | meaning lies in the strong components | well above chance | near the whole teacher |
@@ -310,7 +310,7 @@ for_readers(tables.crossmodal_table(controls))
 # ## 9. Statistics
 #
 # Are the differences between widths more than chance? The narrowest and the widest student are trained from more seeds.
-# Both share a seed's order of images, and all share one test set, so the test is paired.
+# For each seed, both see the images in the same order, and all share one test set, so the test is paired.
 #
 # | explanation | rank of L – S | accuracy of L – S under noise |
 # | :--- | :--- | :--- |
@@ -343,7 +343,7 @@ glue("table_controls", table_controls, display=False)
 table_controls
 
 # %% [markdown]
-# The table repeats, control by control, the numbers that decide. It gives no verdicts. None of these experiments
+# For each control, the table repeats the numbers that matter most. It gives no verdicts. None of these experiments
 # settles a question alone: a control that agrees with one explanation has not ruled out the others that predict the
 # same, and the tables of predictions show which those are. And every number belongs to this profile's images and
 # teacher. On other data, the same notebook may give other answers.

@@ -94,11 +94,11 @@ glue("fig_recorded_noise", figure, display=False)
 #
 # **How to read it.** The paper's inversion is a crossing: the widest student leads without noise and trails under it.
 # Compare the changes of the narrowest and the widest student at one noise level, beside their spreads over seeds. A
-# student close to the dotted line has nothing left to lose, so small changes there are no robustness.
+# student close to the dotted line has nothing left to lose, so small changes there are no sign of robustness.
 #
 # ## What InfoNCE does to the rank
 #
-# Of the runs that trained students for both objectives. The factor is taken student by student.
+# The table has the runs that trained students for both objectives. The factor is taken student by student.
 
 # %%
 HTML(scorecard.in_words(recordings.gains(runs)))
@@ -118,7 +118,7 @@ HTML(scorecard.in_words(recordings.augmentation(runs)))
 # %% [markdown]
 # ## Controls
 #
-# The numbers that decide each control, for the controls that a recorded run has. [The chapter on
+# The numbers that matter most for each control, for the controls that a recorded run has. [The chapter on
 # controls](08_controls.ipynb) explains what each of them compares and what the outcomes would mean.
 
 # %%
@@ -146,4 +146,4 @@ HTML(scorecard.in_words(recordings.verdicts(ledgers)))
 # **How sure are we?** The recorded runs are small slices of the experiment; the first table says how many images and
 # seeds each of them rests on. With few images a student hardly learns, a rank reads low, and an accuracy has a wide
 # error: one of {math}`n` test images is 100 / {math}`n` points. Runs that share a teacher share its weaknesses, and
-# runs that differ in resolution, images and controls at once are no experiment on any one of these.
+# a comparison of runs that differ in resolution, images and controls at once does not isolate any of these.

@@ -9,8 +9,8 @@
 # %% [markdown]
 # # What does it cost?
 #
-# **The question.** How long does a run take, compared with the way the papers' notebook works and with the most that
-# the machine could do? Only the first table below is about the run behind this copy of the book. All other numbers
+# **The question.** How long does a run take, compared with the pipeline of the papers' notebook and with the limits of
+# the machine? Only the first table below is about the run behind this copy of the book. All other numbers
 # come from the records that `make bench` stored in `benchmarks/`; building the book does not measure them again. They
 # belong to the machines named beside them. On another machine, expect similar ratios and different times.
 #
@@ -154,6 +154,6 @@ glue("fig_cost_growth", figure, display=False)
 
 # %% [markdown]
 # **How sure are we?** Each number is the shortest of a few repetitions, or a single pass where one takes long; only the
-# rounds of the grid show a spread. The machine was shared, and other load can only make things slower. The share of
+# rounds of the grid show how times spread. Other load on the machine can only make things slower. The share of
 # the ceiling depends on what is counted: activations that stay in a cache move fewer bytes than the count assumes.
 # Three sizes are enough for a rough exponent, not for a law.
