@@ -1,6 +1,6 @@
 """The command line: ``asymdistill run``, ``book``, ``claims``, ``record``, ``doctor`` and ``profiles``.
 
-Each command imports what it needs when it runs, so that those that need no PyTorch answer at once.
+Each command imports what it needs when it runs, so that commands that need no PyTorch start at once.
 """
 
 import logging
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
     from asymdistill.study.study import Study
 
 app = typer.Typer(
-    help="Executable companion to two papers on distilling vision transformers into small CNNs.",
+    help="Executable companion to a paper, in two versions, on distilling vision transformers into small CNNs.",
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 
 INTERRUPTED = 130  # the status that newer versions of typer turn an interrupt into
 
-ProfileOption = Annotated[str, typer.Option("--profile", "-p", help="A profile's name, or a path to a TOML file.")]
+ProfileOption = Annotated[str, typer.Option("--profile", "-p", help="Name of a profile, or path to a TOML file.")]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", "-s", metavar="KEY=VALUE", help="Override a setting; may be repeated.")
 ]
 
 FreshOption = Annotated[
-    bool, typer.Option("--fresh", help="Compute again what other code, other library versions or another device made.")
+    bool, typer.Option("--fresh", help="Recompute results made by other code, library versions or devices.")
 ]
 
 
@@ -42,10 +42,10 @@ FreshOption = Annotated[
 def run(
     profile: ProfileOption = "embedded",
     assignments: SetOption = None,
-    out: Annotated[Path, typer.Option(help="Folder in which the run's own folder is made.")] = Path("runs"),
+    out: Annotated[Path, typer.Option(help="Folder in which the run's own folder is created.")] = Path("runs"),
     fresh: FreshOption = False,
 ) -> None:
-    """Train the students, measure everything, and put the tables together; what is stored already is read."""
+    """Train the students, measure everything and write the tables; stored results are reused."""
     from asymdistill.plots.tables import summary
     from asymdistill.runtime.progress import duration
 
@@ -66,7 +66,7 @@ def book(
     profile: ProfileOption = "embedded",
     assignments: SetOption = None,
     source: Annotated[Path, typer.Option(help="The checkout with the book's sources.")] = Path(),
-    runs: Annotated[Path, typer.Option(help="Folder of the runs that the notebooks read and fill.")] = Path("runs"),
+    runs: Annotated[Path, typer.Option(help="Folder of the runs, read and written by the notebooks.")] = Path("runs"),
     out: Annotated[Path, typer.Option(help="Folder for the built pages.")] = Path("_build"),
     fresh: FreshOption = False,
 ) -> None:
@@ -98,7 +98,7 @@ def claims(
     run: Annotated[Path, typer.Argument(help="Folder of a run, such as runs/embedded-0123456789.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list, one object per claim.")] = False,
 ) -> None:
-    """Judge every claim of the papers on the stored tables of a run, without computing anything."""
+    """Judge every claim of the papers by the stored tables of a run; nothing is computed."""
     from asymdistill.claims.evaluate import evaluate
     from asymdistill.claims.summary import summarise, values
     from asymdistill.study.recorded import Recorded
@@ -119,9 +119,9 @@ def claims(
 @app.command()
 def record(
     run: Annotated[Path, typer.Argument(help="Folder of a finished run, such as runs/embedded-0123456789.")],
-    out: Annotated[Path, typer.Option(help="Folder of the recorded runs, which the book shows.")] = Path("results"),
+    out: Annotated[Path, typer.Option(help="Folder of the recorded runs that the book shows.")] = Path("results"),
 ) -> None:
-    """Keep a finished run for the book: copy its manifest and tables, and nothing else, to where recorded runs lie."""
+    """Record a finished run for the book: copy its manifest and tables, and nothing else, to the recorded runs."""
     from asymdistill.study import recorded
 
     print(f"manifest and tables: {recorded.record(run, out)}")
@@ -129,7 +129,7 @@ def record(
 
 @app.command()
 def doctor(profile: ProfileOption = "embedded", assignments: SetOption = None) -> None:
-    """Say what a run needs and what of it is missing here: status 1 if anything is missing."""
+    """List what a run needs and whether it is here; exit with status 1 if anything is missing."""
     from asymdistill.study.doctor import examine
 
     name, settings = load_settings(profile, parse_assignments(assignments or []))
@@ -148,7 +148,7 @@ def profiles(
     console = Console(markup=False, emoji=False)
     if name is None:
         rows = [[known, load_settings(known)[1].description] for known in profile_names()]
-        console.print(_rich_table("Profiles", ["name", "for"], rows))
+        console.print(_rich_table("Profiles", ["name", "description"], rows))
         return
     settings = load_settings(name)[1]
     rows = [[key, str(getattr(settings, key)), field.description or ""] for key, field in Settings.model_fields.items()]
@@ -156,7 +156,7 @@ def profiles(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; bad input is one line on standard error and status 2, never a traceback.
+    """Run the command line; bad input gives one line on standard error and status 2, never a traceback.
 
     Args:
         arguments: words of the command line; None: those of this process.
@@ -171,7 +171,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (InputError, OSError) as error:
         message = str(error)
     except (KeyboardInterrupt, typer.Abort):
-        print("asymdistill: interrupted; the same command goes on from what is stored", file=sys.stderr)
+        print("asymdistill: interrupted; run the same command again to continue from what is stored", file=sys.stderr)
         return INTERRUPTED
     except Exception as error:
         # Usage errors: typer's own in newer versions, click's in older ones, told by the method they share.

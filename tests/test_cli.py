@@ -129,7 +129,7 @@ def test_an_interrupt_is_one_line_and_status_130(
     assert cli.main(["profiles"]) == 130
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.strip() == "asymdistill: interrupted; the same command goes on from what is stored"
+    assert err.strip() == "asymdistill: interrupted; run the same command again to continue from what is stored"
 
 
 def test_help_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:

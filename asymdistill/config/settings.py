@@ -1,7 +1,7 @@
 """Validated settings, with their defaults.
 
-Values are validated here, once, so that no other module meets an impossible one. Names of teachers are checked where
-settings are loaded (``profiles.load_settings``): a recorded run can still be read when its teacher is no longer known.
+Values are validated here, once, so that no other module has to. Names of teachers are checked where settings are
+loaded (``profiles.load_settings``): a recorded run can still be read when its teacher is no longer known.
 """
 
 import re
@@ -37,13 +37,15 @@ class Settings(BaseModel):
         "folder with `train/<class>/` and `test/<class>/`.",
     )
     dataset_root: Path | None = Field(
-        None, description="Where torchvision keeps CIFAR; default: the user's cache folder."
+        None, description="Folder of CIFAR in torchvision's layout; none: the user's cache folder."
     )
     download: bool = Field(True, description="Let torchvision download CIFAR when it is not in `dataset_root`.")
-    image_size: Count = Field(32, description="Side in pixels to which the images of a folder are brought.")
-    train_limit: Count | None = Field(None, description="Training images, balanced over classes; none: all.")
-    test_limit: Count | None = Field(None, description="Test images, balanced over classes; none: all.")
-    data_seed: Seed = Field(0, description="Seeds Scenes, subsets and the order of `.npz` files and folders.")
+    image_size: Count = Field(32, description="Side in pixels to which the images of a folder are resized.")
+    train_limit: Count | None = Field(None, description="Number of training images, balanced over classes; none: all.")
+    test_limit: Count | None = Field(None, description="Number of test images, balanced over classes; none: all.")
+    data_seed: Seed = Field(
+        0, description="Seed of the generated scenes, of subsets, and of the order of `.npz` files and folders."
+    )
 
     teacher: str = Field(
         "embedded",
@@ -53,17 +55,17 @@ class Settings(BaseModel):
         None, description="A safetensors file with the weights of `teacher`; none: the library's own download."
     )
     teacher_precision: Literal["float32", "float16", "bfloat16"] = Field(
-        "float32", description="Arithmetic of the teacher on a GPU; on a CPU it is always float32."
+        "float32", description="Precision of the teacher on a GPU; on a CPU it is always float32."
     )
 
     resolution: Count | None = Field(
-        None, description="Side of the students' input in pixels; none: the teacher's own, as in the paper."
+        None, description="Side of the students' input in pixels; none: the teacher's, as in the paper."
     )
     widths: tuple[Positive, ...] = Field((1, 2, 4), min_length=1, description="Width factors of the students.")
-    seeds: tuple[Seed, ...] = Field((42, 123, 456), min_length=1, description="One student per width and seed.")
+    seeds: tuple[Seed, ...] = Field((42, 123, 456), min_length=1, description="Seeds: one student per width and seed.")
     epochs: Count = Field(5, description="Passes over the training images.")
     batch_size: Count = Field(64, description="Images per step; the last partial batch of an epoch is dropped.")
-    learning_rate: Positive = Field(1e-3, description="Adam's learning rate, constant.")
+    learning_rate: Positive = Field(1e-3, description="Learning rate of Adam, constant.")
     autocast: Literal["off", "bfloat16"] = Field(
         "off", description="Mixed precision of the students' forward pass; losses and metrics stay float32."
     )
@@ -76,11 +78,11 @@ class Settings(BaseModel):
     )
     infonce_weight: Positive = Field(1.0, description="Weight of the InfoNCE term in training.")
     infonce_temperature: Positive = Field(0.1, description="Temperature of the InfoNCE term in training.")
-    infonce_symmetric: bool = Field(False, description="Both directions of the InfoNCE term's cross-entropy.")
+    infonce_symmetric: bool = Field(False, description="Average both directions of the InfoNCE term's cross-entropy.")
     regulariser_weight: Positive = Field(1.0, description="Weight of the terms `vicreg` and `uniformity`.")
     augmentation_seeds: Annotated[int, Field(ge=0)] = Field(
         1,
-        description="Seeds (the first ones) for which the largest student is also trained with augmentation.",
+        description="Number of seeds (the first ones) for which the widest student is also trained with augmentation.",
     )
 
     noise_levels: tuple[Sigma, ...] = Field(
@@ -92,25 +94,33 @@ class Settings(BaseModel):
         description="Where noise is added: to the `normalised` input tensor (the paper), or to the image in [0, 1] "
         "(`pixel`), clipped and rounded as a photograph would be.",
     )
-    noise_seed: Seed = Field(0, description="Seeds the noise, which is the same for all models.")
+    noise_seed: Seed = Field(
+        0, description="Seed of the noise, which is the same for all models that take the same input."
+    )
     metric_temperature: Positive = Field(0.1, description="Temperature of the InfoNCE measurement.")
     metric_batch_size: Annotated[int, Field(ge=2)] = Field(
-        64, description="Batch within which InfoNCE and uniformity are measured."
+        64, description="Size of the batches within which InfoNCE and uniformity are measured."
     )
-    probe_max_iter: Count = Field(2000, description="Most iterations of the linear probe's solver.")
+    probe_max_iter: Count = Field(2000, description="Maximum number of iterations of the linear probe's solver.")
 
-    controls: tuple[Control, ...] = Field(CONTROLS, description="The controls to run; none of them: `[]`.")
-    control_epochs: Count = Field(40, description="Passes over the images in the control that trains for longer.")
+    controls: tuple[Control, ...] = Field(CONTROLS, description="The controls to run; `[]` for none.")
+    control_epochs: Count = Field(
+        40, description="Passes over the training images in the control that trains for longer."
+    )
     control_widths: tuple[Positive, ...] = Field(
-        (0.5, 3, 10), description="Further widths: by default those that have the sizes that the first paper states."
+        (0.5, 3, 10), description="Further widths; the default gives the sizes that the first paper states."
     )
     control_resolution: Count = Field(32, description="Side in pixels of the narrowest student's alternative input.")
     control_dilation: Count = Field(3, description="Dilation of the convolutions that widens the receptive field.")
-    control_noise: Sigma = Field(0.1, description="Noise on the input of students that are trained with noise.")
+    control_noise: Sigma = Field(
+        0.1, description="Standard deviation of the noise for students that are trained with noise."
+    )
     class_counts: tuple[Annotated[int, Field(ge=2)], ...] = Field(
         (2, 5, 10), description="Numbers of classes for the control that varies them."
     )
-    statistics_seeds: Count = Field(10, description="Seeds for the comparison of the narrowest and widest student.")
+    statistics_seeds: Count = Field(
+        10, description="Number of seeds for the comparison of the narrowest and the widest student."
+    )
 
     sweeps: tuple[Sweep, ...] = Field(
         (),
@@ -139,11 +149,11 @@ class Settings(BaseModel):
     store: Path | None = Field(
         None,
         description="Folder in which results are stored, once for all runs that share it; none: `store` beside the "
-        "runs. Changes no result.",
+        "runs. Does not affect results.",
     )
     device: str = Field("auto", description="`auto`, `cpu`, `cuda` or `cuda:<index>`.")
     workers: Count | None = Field(
-        None, description="Students trained in parallel on a CPU; none: one per core. Changes no result."
+        None, description="Students trained in parallel on a CPU; none: one per core. Does not affect results."
     )
 
     @field_validator(

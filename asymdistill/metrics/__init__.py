@@ -1,4 +1,4 @@
-"""What embeddings tell: pure functions of tensors, which need no more than PyTorch until they are called.
+"""Metrics of embeddings: pure functions of tensors. Importing them needs only PyTorch.
 
 ``EffectiveRank``, a metric of torchmetrics, is imported only when it is asked for.
 """

@@ -38,7 +38,7 @@ def unit_rows(name: str, embeddings: Tensor) -> Tensor:
 
 
 def info_nce(student: Tensor, teacher: Tensor, *, temperature: float = 0.1, batch_size: int = 64) -> float:
-    """Return the InfoNCE loss: how hard it is to tell an image's teacher embedding from others by its student's.
+    """Return the InfoNCE loss: how hard it is to pick an image's teacher embedding, given its student embedding.
 
     In consecutive batches of B rows, in the order given, with cosine similarity c and temperature tau: the mean over i
     of -ln(exp(c(s_i, t_i) / tau) / sum_j exp(c(s_i, t_j) / tau)), then the mean over batches; a smaller last batch

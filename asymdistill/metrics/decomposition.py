@@ -1,4 +1,4 @@
-"""Decompositions of embeddings that tell a geometric bottleneck from plainer explanations of a low rank.
+"""Decompositions of embeddings that distinguish a geometric bottleneck from simpler explanations of a low rank.
 
 Underfitting (``component_r_squared``, ``shrinkage_rank``), the structure of the data (``class_ranks``,
 ``factor_shares``), and a teacher reduced to few directions (``truncate``). The estimator itself is questioned in

@@ -31,7 +31,7 @@ class Probe:
     classes: Tensor
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return all there is to a probe, to be stored."""
+        """Return the tensors that make up the probe, for storing it."""
         return {"coefficients": self.coefficients, "intercepts": self.intercepts, "classes": self.classes}
 
     @classmethod
@@ -87,13 +87,13 @@ def fit_probe(
     plus |W|^2 / (2 C). The embeddings' precision is kept: float32 halves the time.
 
     Args:
-        embeddings: N x d, N >= 2; a row of zeros stays one.
+        embeddings: N x d, N >= 2; a row of zeros stays zero.
         labels: N integers, of two classes or more.
         max_iter: maximum number of iterations of the solver, which warns if it stops there.
         C: inverse strength of the regularisation, above 0.
         device: where to fit; the probe itself is on the CPU. On a GPU scikit-learn needs SciPy's support of other
-            arrays than numpy's, ``SCIPY_ARRAY_API=1`` in the environment before SciPy is imported; without, the probe
-            is fitted on the CPU, with a warning.
+            arrays than NumPy's: ``SCIPY_ARRAY_API=1`` in the environment before SciPy is imported. Without it, the
+            probe is fitted on the CPU, with a warning.
 
     Returns:
         The fitted probe.

@@ -171,7 +171,7 @@ def mean_embedding(embeddings: Tensor) -> Tensor:
 def gram_matrix(embeddings: Tensor, *, center: bool = True, products: torch.dtype = torch.float64) -> Tensor:
     """Return X'X of the embeddings X, block by block.
 
-    The rows are shifted by the mean of the first block, and what that is off by is put right at the end: a pass over
+    The rows are shifted by the mean of the first block, and its error is corrected at the end: a pass over
     all of them for their mean alone would take a third as long as the products.
 
     Args:

@@ -18,7 +18,7 @@ class EffectiveRank(Metric):
     """Effective rank of a stream of embeddings, in memory that does not grow with their number.
 
     Keeps float64 sums of x and x x^T, O(d^2), which add up over batches, processes and machines. What it computes is
-    ``effective_rank`` of all embeddings seen. The mean is taken off at the end, so digits are lost when it is far
+    ``effective_rank`` of all embeddings seen. The mean is subtracted at the end, so digits are lost when it is far
     larger than the spread. Squared singular values below 1e-14 of the embeddings' sum of squares cannot be told from
     rounding and count as zero: an "amplitude" rank of rank-deficient embeddings is good to about 1e-4.
 
@@ -64,7 +64,7 @@ class EffectiveRank(Metric):
         self.gram += rows.T @ rows
 
     def compute(self) -> Tensor:
-        """Return the effective rank so far, a float64 scalar; raises ``InputError`` below two different embeddings."""
+        """Return the effective rank so far, a float64 scalar; raises ``InputError`` unless two embeddings differ."""
         if self.count < 2:
             raise InputError(f"embeddings: an effective rank needs at least 2 of them, got {int(self.count)}")
         gram = self.gram - torch.outer(self.total, self.total) / self.count if self.center else self.gram

@@ -1,1 +1,1 @@
-"""What everything else stands on: errors, checks, devices, executors, progress, downloads."""
+"""What all other subpackages build on: errors, checks, devices, executors, progress, downloads."""

@@ -1,4 +1,4 @@
-"""Devices: which one a setting names, how it is called, how many cores and how much memory are free."""
+"""Devices: which one a setting names, its name in words, its cores and its free memory."""
 
 import os
 import platform
@@ -17,7 +17,7 @@ CONTAINERS = (
 
 
 def free_and_total(device: torch.device) -> tuple[int, int]:
-    """Bytes that are free on a device, a CPU's or a GPU's, and bytes in all."""
+    """Free and total memory of a device, in bytes: a GPU's own, or the CPU's."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)
     memory = psutil.virtual_memory()
@@ -30,7 +30,7 @@ def free_and_total(device: torch.device) -> tuple[int, int]:
 
 
 def resolve_device(device: str) -> torch.device:
-    """The device that a setting names, ``auto`` being a GPU where there is one.
+    """The device that a setting names; ``auto`` is a GPU if there is one.
 
     Raises:
         InputError: a GPU was asked for that is not there.
@@ -39,7 +39,7 @@ def resolve_device(device: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     kind, _, index = device.partition(":")  # torch.device wraps an index that does not fit into 8 bits
     if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
-        raise InputError(f"device is {device!r} and {torch.cuda.device_count()} CUDA devices are here; allowed: 'cpu'")
+        raise InputError(f"device is {device!r}; CUDA devices here: {torch.cuda.device_count()}; allowed: 'cpu'")
     return torch.device(device)
 
 
@@ -51,7 +51,7 @@ def describe_device(device: torch.device) -> str:
 
 
 def kind_of_device(device: torch.device) -> str:
-    """What results may depend on of a device: the GPU's name, or the CPU's architecture."""
+    """The part of a device's description that results may depend on: the GPU's name, or the CPU's architecture."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU ({platform.machine()})"
 
 

@@ -1,4 +1,4 @@
-"""Files from the internet: asked for once, so that a missing network is one clear line, however slow the others are."""
+"""Downloads: each file is asked for once, so that a missing network gives one clear error without long waits."""
 
 import socket
 from collections.abc import Iterator
@@ -59,7 +59,7 @@ class HubFile:
         than ``TIMEOUT``, ``HF_HUB_ETAG_TIMEOUT`` for the first answer.
 
         Raises:
-            Unavailable: the hub does not answer, is not to be asked, or has no such file.
+            Unavailable: the hub does not answer, downloads are switched off, or it has no such file.
         """
         from huggingface_hub import constants, get_hf_file_metadata, hf_hub_download, hf_hub_url
 

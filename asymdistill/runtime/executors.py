@@ -1,4 +1,4 @@
-"""Executors: they map work over independent items, and the work knows nothing of who runs it."""
+"""Executors: they map work over independent items; the work does not depend on which executor runs it."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -97,5 +97,5 @@ class OneDevice:
 
 
 def executor_for(device: torch.device, workers: int | None = None) -> Executor:
-    """The executor of a device; on a CPU with so many workers, None: one per core."""
+    """The executor for a device; on a CPU it has ``workers`` threads, or one per core if that is None."""
     return OneDevice() if device.type == "cuda" else Threads(workers or devices.cores())

@@ -1,1 +1,1 @@
-"""Files that are written whole or not at all, and what a run is known by."""
+"""The store of results, the files that it consists of, and what identifies a result."""

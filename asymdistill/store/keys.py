@@ -1,4 +1,4 @@
-"""Keys: what names a stored result, so that equal inputs find it again on any machine."""
+"""Keys of stored results: equal inputs give the same key on any machine."""
 
 import ast
 import hashlib
@@ -19,8 +19,8 @@ class Kind:
     Attributes:
         name: of the kind, and of its folder in the store.
         version: raised by hand when the code below gives other results.
-        modules: what computes it, relative to the package; a changed line in them is said, a changed comment is not.
-        libraries: whose versions are recorded; another version is said as well.
+        modules: what computes it, relative to the package; changes to their code, but not to comments, are reported.
+        libraries: those whose versions are recorded; another version is reported as well.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Artifact:
     Attributes:
         kind: what it is.
         inputs: everything that changes it, resolved to plain values; the keys of the artifacts it is made from.
-        sources: these artifacts, so that what made them is known of it, too; no part of the key.
+        sources: the artifacts it is made from, so that their code and versions are compared, too; not part of the key.
     """
 
     kind: Kind

@@ -12,7 +12,7 @@ LIBRARIES = ("asymdistill", "torch", "torchvision", "open_clip_torch", "timm", "
 
 @cache
 def commit() -> str:
-    """The commit that the package's code is at, marked when files differ from it; a release outside a checkout."""
+    """The commit of the package's code, marked if files differ from it; outside a checkout, the release."""
 
     def git(*words: str) -> str:
         answer = subprocess.run(["git", "-C", str(PACKAGE), *words], capture_output=True, text=True, check=True)

@@ -30,7 +30,7 @@ class Store:
     Args:
         folder: made where it is missing.
         device: where this process computes, in words; recorded.
-        fresh: results that other code, other versions of a library or another kind of device made count as absent.
+        fresh: results made by other code, other versions of a library or another kind of device count as absent.
 
     Attributes:
         found: number of results by kind that were read, each counted once.

@@ -1,4 +1,4 @@
-"""Tasks: results to be stored, of which what is missing is computed once, whoever else computes at the same time."""
+"""Tasks: results to be stored. What is missing is computed once, even if several processes want it at the same time."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -42,7 +42,7 @@ class Control:
 
     @property
     def settings(self) -> Settings:
-        """Of the study."""
+        """Settings of the study."""
         return self.run.settings
 
     def rows(self, name: str) -> Iterator[Row]:
@@ -84,7 +84,7 @@ class Control:
 
     @property
     def models(self) -> list[Model]:
-        """These and the teacher."""
+        """The grid's students of the first objective, and the teacher."""
         return [None, *self.students]
 
     def of_widths(self, *widths: float) -> list[StudentConfig]:

@@ -1,4 +1,4 @@
-"""What a run needs and whether it is there, said before anything runs."""
+"""What a run needs and whether it is here, checked before anything runs."""
 
 import heapq
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ class Need:
     Attributes:
         name: what it is.
         status: ``ok``; ``missing``: it is not on this machine; or ``warning``.
-        words: what was found, where, or where it was looked for.
+        words: what was found and where, or where it was looked for.
     """
 
     name: str

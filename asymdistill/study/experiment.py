@@ -91,7 +91,7 @@ class Experiment:
         return self.images("test")
 
     def images(self, split: Split, classes: int | None = None) -> ImageSet:
-        """The images of a split, or some from its first so many classes: as many whatever that number is."""
+        """The images of a split, or of its first ``classes`` classes: as many images for any number of classes."""
         return self._memo(("images", split, classes), lambda: self._load(split, classes))
 
     def image_set(self, split: Split, classes: int | None = None) -> Artifact:

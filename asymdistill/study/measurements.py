@@ -78,7 +78,7 @@ class Subject:
 
     @property
     def classes(self) -> int | None:
-        """Of how many classes its images are; None: of all."""
+        """How many classes its images are from; None: all."""
         return self.model.classes if self.model else None
 
     def embeddings(self, split: Split = "test", *, epoch: int | None = None, classes: int | None = None) -> Tensor:
@@ -105,7 +105,7 @@ class Subject:
         return self.run.images(split, self.classes).labels
 
     def again(self, noise: GaussianNoise | None) -> "Subject":
-        """The same model under another noise, with the embeddings that are there."""
+        """The same model under another noise, reusing the embeddings that it has."""
         return Subject(self.run, self.model, noise, self.check, self._kept)
 
     @cached_property
@@ -242,7 +242,7 @@ def factor_shares(subject: Subject) -> dict[str, float]:
 
 
 def neighbour_accuracy(subject: Subject) -> float:
-    """Accuracy in percent of the nearest training embeddings' vote."""
+    """Accuracy in percent of a vote of the nearest training embeddings."""
     train = subject.embeddings("train")
     k = min(NEIGHBOURS, len(train))
     return neighbours.neighbour_accuracy(train, subject.labels("train"), subject.embeddings(), subject.labels(), k=k)

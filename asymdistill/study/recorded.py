@@ -1,4 +1,4 @@
-"""A recorded run: what a run's folder holds, read without computing anything, and how it comes to be kept."""
+"""Recorded runs: reading a run's folder without computing anything, and recording a run."""
 
 import shutil
 import uuid
@@ -73,7 +73,7 @@ def record(folder: str | Path, out: str | Path = "results") -> Path:
 
     Raises:
         InputError: the folder holds no run, or one that is not finished or is damaged; its manifest names an absolute
-            path, which is no one else's business; or something else is there under its name.
+            path, which must not be published; or something else is there under its name.
     """
     source = Path(folder)
     with warnings.catch_warnings():
@@ -88,7 +88,9 @@ def record(folder: str | Path, out: str | Path = "results") -> Path:
         )
     for name, value in _strings(run.manifest, "manifest"):
         if PurePosixPath(value).is_absolute() or PureWindowsPath(value).is_absolute():
-            raise InputError(f"{name} is an absolute path, {value!r}, not to be published; run it with a relative one")
+            raise InputError(
+                f"{name} is an absolute path, {value!r}, which is not recorded; run it with a relative one"
+            )
     copied = [name + suffix for name in kept for suffix in ("", ".sha256")]
     target = Path(out) / source.resolve().name
     if target.exists():

@@ -58,7 +58,7 @@ class StudentConfig:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The columns that tell it from the other models in every table."""
+        """The columns that tell the student from the other models in every table."""
         return {
             "model": student_name(self.width),
             "width": self.width,
@@ -69,7 +69,7 @@ class StudentConfig:
 
     @property
     def described(self) -> str:
-        """It in a few words, for messages: ``student S, seed 42, infonce``."""
+        """The student in a few words, for messages: ``student S, seed 42, infonce``."""
         different = {
             name: value
             for name, value in asdict(replace(self, width=1.0, seed=0, objective="")).items()
@@ -169,7 +169,7 @@ class StudentConfigs:
         ]
 
     def by_objective(self) -> list[StudentConfig]:
-        """The narrowest student trained for something else than the teacher's embeddings, or for nothing."""
+        """The narrowest student trained for another objective than the teacher's embeddings, or not trained at all."""
         return [student for objective in ("whitened", "labels", UNTRAINED) for student in self.narrow(objective)]
 
     def with_noise(self) -> list[StudentConfig]:

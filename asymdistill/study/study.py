@@ -91,10 +91,10 @@ class Study:
         return self._run.configs.everyone()
 
     def check(self) -> None:
-        """Find other images and teachers that are not there now, not after hours of training.
+        """Find missing other images and teachers now, not after hours of training.
 
         Raises:
-            InputError: one of them is not.
+            InputError: one of them is missing.
         """
         for _ in self.crossed():
             pass

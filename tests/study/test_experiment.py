@@ -340,7 +340,7 @@ def test_an_interrupt_is_one_line_and_the_epochs_that_are_done_are_kept(
 ) -> None:
     done = run_and_kill("SIGINT", 11, runs, teacher_file)
     assert done.returncode == 130
-    assert done.stderr.strip() == "asymdistill: interrupted; the same command goes on from what is stored"
+    assert done.stderr.strip() == "asymdistill: interrupted; run the same command again to continue from what is stored"
     assert not [path for path in runs.rglob("*") if path.name.endswith(".tmp")]
     run = open_run()
     with steps_noted(monkeypatch) as steps:
