@@ -1,8 +1,9 @@
 """Scenes: generated, captioned images whose every factor is known.
 
-A scene shows one coloured shape before a two-coloured pattern. Nine factors describe it: shape, colour, size, tilt,
-outline, position, ground (colour of the background), pattern, and tint (colour of the pattern). Every factor can be
-named in a caption, so a small contrastive teacher can be trained on the images and every metric held against truth.
+A scene shows one coloured shape in front of a two-coloured pattern. Nine factors describe it: shape, colour, size,
+tilt, outline, position, ground (colour of the background), pattern, and tint (colour of the pattern). Every factor can
+be named in a caption, so a small contrastive teacher can be trained on the images and every metric compared with the
+truth.
 
 The picture is first drawn as a map of labels (ground, pattern, outline, shape) at four times the resolution; the share
 of each label in a 4 x 4 block then mixes the four colours of the scene, which equals box-averaging the drawn picture.

@@ -1,9 +1,9 @@
 """A small CLIP for 32 x 32 images: the architecture of the teachers that were trained on Scenes.
 
-Both towers are open_clip's own transformers, at a fiftieth of CLIP's size. The image tower has a convolutional stem of
-two strided 3 x 3 layers in place of CLIP's patch embedding, which does not learn shapes on images this small. The text
-tower reads whole words from a fixed list. A teacher without captions is an image tower alone. One safetensors file
-holds the weights and the word list.
+Both towers are open_clip's own transformers, with about a hundredth of CLIP's parameters. The image tower has a
+convolutional stem of two strided 3 x 3 layers in place of CLIP's patch embedding, which does not learn shapes on images
+this small. The text tower reads whole words from a fixed list. A teacher without captions is an image tower alone. One
+safetensors file holds the weights and the word list.
 """
 
 import hashlib

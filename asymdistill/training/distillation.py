@@ -69,7 +69,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class TrainingState:
-    """All that a training needs to go on after a whole epoch and give the same bytes as without a break.
+    """All that a training needs to continue after a whole epoch and give the same bytes as without a break.
 
     Attributes:
         epoch: whole epochs done.

@@ -167,7 +167,7 @@ def pretrain(recipe: Recipe, out: Path, start: Path | None = None) -> None:
     Args:
         recipe: the settings.
         out: folder for ``<teacher>.safetensors`` and ``<teacher>.log``, made if missing.
-        start: weights of an earlier run to go on from, whose log is beside them; its lines come before this run's.
+        start: weights of an earlier run to continue from, whose log is beside them; its lines come before this run's.
             None: new weights.
 
     Raises:
@@ -210,7 +210,7 @@ def command_line(recipe: type[Recipe], arguments: list[str] | None = None) -> in
     """
     parser = argparse.ArgumentParser(description=f"Train the teacher {recipe.teacher!r}.")
     parser.add_argument("--out", type=Path, required=True, help="folder for the weights and the log")
-    parser.add_argument("--start", type=Path, help="weights of an earlier run to go on from")
+    parser.add_argument("--start", type=Path, help="weights of an earlier run to continue from")
     for field in fields(recipe):
         option = "--" + field.name.replace("_", "-")
         parser.add_argument(option, type=type(field.default), default=field.default, help="default: %(default)s")
