@@ -36,7 +36,7 @@ class Kind:
 
 @dataclass(frozen=True)
 class Artifact:
-    """A result that is stored, or will be, under the key of what makes it.
+    """A result that is stored, or will be, under a key made from its inputs.
 
     Attributes:
         kind: what it is.

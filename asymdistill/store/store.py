@@ -1,4 +1,4 @@
-"""The store: each result once, under the key of what makes it, for every profile, notebook, process and machine."""
+"""The store: each result once, under a key made from its inputs, for every profile, notebook, process and machine."""
 
 import json
 import time
