@@ -141,6 +141,27 @@ def test_levels_and_seeds_from_the_command_line(runs: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.slow
+def test_chapters_with_different_overrides_share_what_they_have_in_common(runs: Path, tmp_path: Path) -> None:
+    def stored() -> dict[str, int]:
+        kinds = ("students", "embeddings", "measurements")
+        return {kind: len(list((runs / "store" / kind).rglob("*.json"))) for kind in kinds}
+
+    def chapter(name: str, overrides: str) -> None:
+        out = tmp_path / f"{name}.ipynb"
+        done = papermill(f"notebooks/{name}.ipynb", out, ROOT, profile="smoke", overrides=overrides, runs_dir=runs)
+        assert done.returncode == 0, done.stderr
+
+    chapter("02_alignment", '{"seeds": [11], "noise_levels": [0, 0.1]}')
+    before = stored()
+    chapter("04_robustness", '{"seeds": [11], "noise_levels": [0, 0.3]}')
+    after = stored()
+    assert after["students"] == before["students"]
+    assert after["embeddings"] - before["embeddings"] == 1  # the teacher's under the noise
+    models = 5  # the teacher, and two widths for each of two objectives
+    assert after["measurements"] - before["measurements"] == 2 * models
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [

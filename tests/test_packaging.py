@@ -120,6 +120,6 @@ def test_wheel_runs_in_a_clean_environment_outside_the_repository(wheel: Path, t
     )
     assert done.returncode == 0, done.stderr
     (run,) = (tmp_path / "runs").glob("smoke-*")
-    assert f"tables, students and manifest: {Path('runs') / run.name}" in done.stdout
+    assert f"tables and manifest: {Path('runs') / run.name}" in done.stdout
     assert "commit release 0.1.0" in done.stdout
     assert {path.name for path in (run / "tables").glob("*.csv")} >= {"spectrum.csv", "robustness.csv"}

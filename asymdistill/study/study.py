@@ -329,9 +329,13 @@ class Study:
     def _table(self, name: str, rows: Iterable[Row], columns: Sequence[str] | None = None) -> pd.DataFrame:
         """Put a table together, and keep it with the run for those who read without computing."""
         path = self.folder / "tables" / f"{name}.csv"
-        files.write_table(path, pd.DataFrame(list(rows), columns=list(columns) if columns else None))
+        table = pd.DataFrame(list(rows), columns=list(columns) if columns else None)
+        # A table and its checksum are two files, and another process may write the same.
+        with self._run.store.lock(f"{self.folder.name}.{name}"):
+            files.write_table(path, table)
+            stored = files.read_table(path)
         self._manifest.add(name)
-        return files.read_table(path)
+        return stored
 
 
 def _of_all_seeds(width: float, objective: str) -> Row:
