@@ -57,8 +57,7 @@ class Experiment:
 
     Args:
         settings: validated settings.
-        store: where results are kept; None: the settings' own, or ``store`` within ``runs_dir``.
-        runs_dir: the folder of runs.
+        runs_dir: the folder of runs; the store lies within it unless the settings name another.
         fresh: compute again what other code, other versions of a library or another kind of device made.
 
     Raises:
