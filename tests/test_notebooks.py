@@ -153,12 +153,12 @@ def test_chapters_with_different_overrides_share_what_they_have_in_common(runs: 
 
     chapter("02_alignment", '{"seeds": [11], "noise_levels": [0, 0.1]}')
     before = stored()
-    chapter("04_robustness", '{"seeds": [11], "noise_levels": [0, 0.3]}')
+    chapter("04_robustness", '{"seeds": [11], "noise_levels": [0, 0.25]}')
     after = stored()
     assert after["students"] == before["students"]
     assert after["embeddings"] - before["embeddings"] == 1  # the teacher's under the noise
-    models = 5  # the teacher, and two widths for each of two objectives
-    assert after["measurements"] - before["measurements"] == 2 * models
+    # Four students, of two widths and two objectives, at two levels; the teacher's clean accuracy may be there already.
+    assert after["measurements"] - before["measurements"] in (4 * 2 + 1, 4 * 2 + 2)
 
 
 @pytest.mark.slow
