@@ -5,6 +5,8 @@ PROFILE ?= embedded
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Importing open_clip in a notebook complains that bars for live notebooks are missing.
+QUIET := PYTHONWARNINGS="ignore:IProgress not found"
 
 .PHONY: help book test check serve bench notebooks pins clean
 
@@ -31,7 +33,7 @@ book: $(READY)
 
 test: check
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile \
+	$(QUIET) $(BIN)/python -m pytest --numprocesses auto --dist loadfile \
 		--nbval-lax --nbval-current-env --nbval-sanitize-with tests/nbval.cfg notebooks
 
 check: $(READY)
@@ -50,7 +52,7 @@ bench: $(READY)
 notebooks: $(READY)
 	$(BIN)/jupytext --update --to ipynb notebooks/*.py
 	$(BIN)/asymdistill run --profile embedded
-	ls notebooks/*.ipynb | PYTHONWARNINGS="ignore:IProgress not found" xargs -P 2 -n 1 $(BIN)/jupyter execute --inplace
+	ls notebooks/*.ipynb | $(QUIET) xargs -P 2 -n 1 $(BIN)/jupyter execute --inplace
 	$(BIN)/python book/readme.py
 
 pins:
