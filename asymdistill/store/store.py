@@ -115,6 +115,15 @@ class Store:
             self._records[artifact.key] = sealed
             self.made[artifact.kind.name] += 1
 
+    def compute_once(self, artifact: Artifact, compute: Callable[[], Mapping[str, Tensor]]) -> dict[str, Tensor]:
+        """The tensors of a result, which is computed and stored where it is absent, by one process at a time."""
+        if self.record(artifact) is None:
+            with self.lock(artifact.key):
+                if self.record(artifact) is None:
+                    begin = time.perf_counter()
+                    self.put(artifact, tensors=compute(), seconds=time.perf_counter() - begin)
+        return self.tensors(artifact)
+
     def used(self) -> dict[str, dict[str, Record]]:
         """The records of all results that this process has read or made so far, by kind and key."""
         with self._lock:
@@ -151,14 +160,13 @@ class Store:
         # A soft lock would outlive its owner.
         lock = FileLock(path, fallback_to_soft=False)
         while True:
+            held = True
             try:
                 lock.acquire(timeout=0, poll_interval=POLL)
             except Timeout:
                 held = False
             except (NotImplementedError, OSError):
-                held = True
-            else:
-                held = True
+                pass  # the file system has no locks
             if held or not wait:
                 break
             check()

@@ -134,7 +134,11 @@ class Experiment:
     ) -> Tensor:
         """The teacher's embeddings of a split, N x d, float32 on the CPU, each of length 1."""
         artifact = self._embeddings_artifact(split, noise, classes)
-        return self._memo((artifact.key,), lambda: self._stored_embeddings(artifact, split, noise, classes))
+
+        def compute() -> dict[str, Tensor]:
+            return {"embeddings": self._embed_in_parts(self.images(split, classes).images, noise)}
+
+        return self._memo(artifact, lambda: self.store.compute_once(artifact, compute)["embeddings"])
 
     # Students
 
@@ -251,15 +255,13 @@ class Experiment:
             embeddings: gives those to fit it to, where they are not the model's own.
             cut: what tells these from the model's own.
         """
-        artifact = self.probe_artifact(model, cut)
-        with self.store.lock(artifact.key):
-            if self.store.record(artifact) is None:
-                begin = time.perf_counter()
-                rows = self.encode(model, "train") if embeddings is None else embeddings()
-                labels = self.images("train", model.classes if model else None).labels
-                fitted = fit_probe(rows, labels, max_iter=self.settings.probe_max_iter, device=self.device)
-                self.store.put(artifact, tensors=fitted.tensors(), seconds=time.perf_counter() - begin)
-        return Probe.from_tensors(self.store.tensors(artifact))
+
+        def fit() -> dict[str, Tensor]:
+            rows = self.encode(model, "train") if embeddings is None else embeddings()
+            labels = self.images("train", model.classes if model else None).labels
+            return fit_probe(rows, labels, max_iter=self.settings.probe_max_iter, device=self.device).tensors()
+
+        return Probe.from_tensors(self.store.compute_once(self.probe_artifact(model, cut), fit))
 
     def probe_artifact(self, model: Model, cut: Mapping[str, Any] | None = None) -> Artifact:
         """What names a model's probe."""
@@ -299,16 +301,6 @@ class Experiment:
         images = self.image_set(split, classes)
         inputs = {"images": images.key, "teacher": self.teacher_name, "noise": noise and asdict(noise)}
         return Artifact(EMBEDDINGS, inputs, (images,))
-
-    def _stored_embeddings(
-        self, artifact: Artifact, split: Split, noise: GaussianNoise | None, classes: int | None
-    ) -> Tensor:
-        with self.store.lock(artifact.key):
-            if self.store.record(artifact) is None:
-                begin = time.perf_counter()
-                embeddings = self._embed_in_parts(self.images(split, classes).images, noise)
-                self.store.put(artifact, tensors={"embeddings": embeddings}, seconds=time.perf_counter() - begin)
-        return self.store.tensors(artifact)["embeddings"]
 
     def _embed_in_parts(self, images: Tensor, noise: GaussianNoise | None) -> Tensor:
         """The teacher's embeddings, part by part on one thread each: the same whatever the number of cores."""
