@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from command_line import ENVIRONMENT, Counts, Output, complaints, read, shell, words_for
 from conftest import SMALL
+from damages import cut, empty, flip, folder_instead
 
 import asymdistill
 from asymdistill import cli
@@ -213,25 +214,6 @@ def test_edited_code_is_said_where_it_counts_and_computed_again_only_if_asked(
 
 
 # Damage
-
-
-def cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-3])
-
-
-def empty(path: Path) -> None:
-    path.write_bytes(b"")
-
-
-def flip(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-
-
-def folder_instead(path: Path) -> None:
-    path.unlink()
-    (path / "something").mkdir(parents=True)
 
 
 @pytest.mark.slow

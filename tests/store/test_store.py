@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import torch
+from damages import DAMAGES
 
 from asymdistill.store import keys, store
 from asymdistill.store.files import DamagedFileWarning
@@ -94,28 +95,6 @@ def test_a_store_copied_elsewhere_is_found(stored: Path, tmp_path: Path) -> None
 
 
 # Damage
-
-
-def cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-2])
-
-
-def empty(path: Path) -> None:
-    path.write_bytes(b"")
-
-
-def flip(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-
-
-def folder_instead(path: Path) -> None:
-    path.unlink()
-    (path / "something").mkdir(parents=True)
-
-
-DAMAGES = (cut, empty, flip, folder_instead)
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

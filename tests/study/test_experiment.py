@@ -19,6 +19,7 @@ import pytest
 import torch
 from command_line import ENVIRONMENT, words_for
 from conftest import SMALL
+from damages import cut, empty, flip, folder_instead
 
 from asymdistill import cli
 from asymdistill.config.profiles import load_settings
@@ -347,25 +348,6 @@ def test_an_interrupt_is_one_line_and_the_epochs_that_are_done_are_kept(
         run.train_students(run.configs.grid())
     assert steps[0] == 10
     assert weights_of(run, run.configs.grid()[0]) == undisturbed
-
-
-def cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-1])
-
-
-def empty(path: Path) -> None:
-    path.write_bytes(b"")
-
-
-def flip(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[-10] ^= 1
-    path.write_bytes(content)
-
-
-def folder_instead(path: Path) -> None:
-    path.unlink()
-    (path / "something").mkdir(parents=True)
 
 
 @pytest.mark.parametrize(
