@@ -1,5 +1,6 @@
 """The manifest of a run: the settings of this request, what made its numbers, and the stored results that it used."""
 
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -31,14 +32,13 @@ class Manifest:
 
     def read(self) -> dict[str, Any]:
         """What is stored, or what a run that begins now would say."""
-        return files.read_json(self._path) or self._new()
+        with self._lock():
+            return self._known()
 
     def add(self, table: str) -> None:
         """Note a table, and the results of the store that this process has used so far."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        # Chapters of one book note their tables at the same time.
-        with self._run.store.lock(f"{self._path.parent.name}.manifest"):
-            known = self.read()
+        with self._lock():
+            known = self._known()
             keys: dict[str, dict[str, float]] = known["results"]
             for kind, own in self._run.store.used().items():
                 keys.setdefault(kind, {}).update({key: record["seconds"] for key, record in own.items()})
@@ -60,6 +60,13 @@ class Manifest:
             "date": known["created"][:10],
             "torch": known["versions"]["torch"],
         }
+
+    def _lock(self) -> AbstractContextManager[bool]:
+        # Chapters of one book use it at the same time, and a manifest and its checksum are two files.
+        return self._run.store.lock(f"{self._path.parent.name}.manifest")
+
+    def _known(self) -> dict[str, Any]:
+        return files.read_json(self._path) or self._new()
 
     def _new(self) -> dict[str, Any]:
         return {

@@ -2,6 +2,8 @@
 
 import json
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from conftest import SMALL
 from asymdistill import cli
 from asymdistill.config.profiles import load_settings
 from asymdistill.config.settings import Settings
-from asymdistill.store import provenance
+from asymdistill.store import files, provenance
 from asymdistill.store.files import DamagedFileWarning, is_intact
 from asymdistill.study.manifest import SCHEMA, Manifest
 from asymdistill.study.recorded import Recorded
@@ -163,6 +165,29 @@ def test_chapters_that_note_tables_at_once_lose_none(tiny: Study, tmp_path: Path
     for thread in threads:
         thread.join()
     assert manifests[0].read()["tables"] == names
+
+
+def test_a_manifest_that_another_process_is_writing_is_read_whole(
+    tiny: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    """Whoever reads between the writing of the file and that of its checksum waits, and says nothing of damage."""
+    own = Manifest(tmp_path / "run", "smoke", tiny.settings, tiny._run)
+    own.add("models")
+    between = threading.Event()
+
+    def slow(path: Path, data: bytes, *, write_file: Callable[..., None] = files.write_file) -> None:
+        if path.suffix == ".sha256":
+            between.set()
+            time.sleep(0.2)
+        write_file(path, data)
+
+    monkeypatch.setattr(files, "write_file", slow)
+    writer = threading.Thread(target=own.add, args=("spectra",))
+    writer.start()
+    assert between.wait(10)
+    assert Manifest(tmp_path / "run", "smoke", tiny.settings, tiny._run).read()["tables"] == ["models", "spectra"]
+    writer.join()
+    assert not recwarn.list
 
 
 def test_what_other_machines_and_commits_made_is_named(tiny: Study, tmp_path: Path) -> None:
