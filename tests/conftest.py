@@ -1,4 +1,4 @@
-"""What several test files share: an embedded teacher with random weights, and small finished studies."""
+"""What several test files share: a teacher of Scenes with random weights, and small finished studies."""
 
 import os
 from collections.abc import Iterator
@@ -58,14 +58,14 @@ EXPANDED = SMALL | {
     "infonce_temperatures": [1],
     "batch_sizes": [32],
     "pushed_widths": [0.25],
-    "other_teachers": ["embedded-views"],
+    "other_teachers": ["scenes-simclr"],
     "other_datasets": ["scenes100"],
     "crossed_widths": [0.25],
 }
 
 
 def make_teacher(path: Path, seed: int = 0) -> Path:
-    """Write an embedded teacher with random weights."""
+    """Write a teacher of Scenes with random weights."""
     from asymdistill.models import mini_clip
     from asymdistill.training import scenes_clip
 
@@ -97,7 +97,7 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def teacher_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_teacher(tmp_path_factory.mktemp("teacher") / "embedded.safetensors")
+    return make_teacher(tmp_path_factory.mktemp("teacher") / "scenes-clip.safetensors")
 
 
 @pytest.fixture(scope="session")

@@ -38,7 +38,7 @@ TABLES = (
 )
 """The tables of a study."""
 
-SCENES_CLIP, SCENES_SIMCLR = "embedded", "embedded-views"
+SCENES_CLIP, SCENES_SIMCLR = "scenes-clip", "scenes-simclr"
 SHIPPED_TEACHERS = (SCENES_CLIP, SCENES_SIMCLR)
 """Teachers whose weights come with the package."""
 

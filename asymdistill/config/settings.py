@@ -48,8 +48,8 @@ class Settings(BaseModel):
     )
 
     teacher: str = Field(
-        "embedded",
-        description="`embedded`, `embedded-views`, `open_clip:<model>/<pretrained tag>` or `timm:<model>`.",
+        "scenes-clip",
+        description="`scenes-clip`, `scenes-simclr`, `open_clip:<model>/<pretrained tag>` or `timm:<model>`.",
     )
     teacher_weights: Path | None = Field(
         None, description="A safetensors file with the weights of `teacher`; none: the library's own download."

@@ -5,7 +5,7 @@ takes a short cut here: colours alone tell the pairs of a batch apart, so its lo
 learned. Hence a caption names a few random factors only, and every caption of a batch that is true of an image counts
 as a match, not its own alone. Captions that mostly name the shape teach it; a second run, whose captions name the shape
 less often, spreads the embedding over the other factors, which raises its rank. The shipped weights, whose log is
-beside them, are from ``--out A --stop-after 4`` and then ``--out B --start A/embedded.safetensors --images 24000
+beside them, are from ``--out A --stop-after 4`` and then ``--out B --start A/scenes-clip.safetensors --images 24000
 --epochs 3 --shape-share 0.4 --most-named 4 --learning-rate 7e-4``.
 """
 

@@ -87,7 +87,7 @@ def test_the_profile_of_the_stated_sizes_differs_in_its_widths_and_runs_no_contr
 
 def test_the_profiles_that_run_anywhere_need_no_download() -> None:
     embedded, smoke = (load_settings(name)[1] for name in ("embedded", "smoke"))
-    assert (embedded.dataset, embedded.teacher) == (smoke.dataset, smoke.teacher) == ("scenes", "embedded")
+    assert (embedded.dataset, embedded.teacher) == (smoke.dataset, smoke.teacher) == ("scenes", "scenes-clip")
     assert (embedded.widths, embedded.seeds) == ((1, 2, 4), (42, 123, 456))
     assert (smoke.widths, smoke.seeds, smoke.epochs) == ((1, 2), (42,), 1)
     assert (smoke.train_limit or 0) < 1000
@@ -99,7 +99,7 @@ def test_the_profiles_that_run_anywhere_have_the_second_papers_chapters_too(name
     settings = load_settings(name)[1]
     assert settings.objectives == ("cosine", "infonce")
     assert settings.sweeps == SWEEPS
-    assert (settings.other_teachers, settings.other_datasets) == (("embedded-views",), ("scenes100",))
+    assert (settings.other_teachers, settings.other_datasets) == (("scenes-simclr",), ("scenes100",))
     assert (settings.infonce_weight, settings.infonce_temperature) == (1.0, 0.1)
 
 

@@ -21,7 +21,7 @@ BAD = {
     "train_limit": (0, -5),
     "image_size": (0,),
     "device": ("tpu", "cuda:", "cuda:x", "cuda:-1", "cuda:\u00b2", "cuda:99999999999999", "CPU", ""),
-    "teacher": ("clip", "open_clip:", "timm:", ":", "", "embedded-views2"),
+    "teacher": ("clip", "open_clip:", "timm:", ":", "", "scenes-clip2"),
     "teacher_precision": ("fp16",),
     "autocast": ("float16",),
     "metric_temperature": (0,),
@@ -37,7 +37,7 @@ BAD = {
     "infonce_temperatures": ([0], [-1]),
     "batch_sizes": ([1], [0], [16, 16], [1.5]),
     "pushed_widths": ([0], [2, 2]),
-    "other_teachers": (["clip"], ["timm:"], ["embedded", "embedded"], "embedded-views"),
+    "other_teachers": (["clip"], ["timm:"], ["scenes-clip", "scenes-clip"], "scenes-simclr"),
     "other_datasets": (["scenes100", "scenes100"], [1], "scenes100"),
     "crossed_widths": ([0], [1, 1], "narrow"),
 }
@@ -86,7 +86,7 @@ def test_a_wrong_teacher_among_others_is_named_with_what_is_allowed() -> None:
     with pytest.raises(
         InputError, match=f"^setting 'other_teachers': no teacher 'clip'; allowed: {allowed}, 'open_clip:"
     ):
-        load_settings("smoke", {"other_teachers": ["embedded-views", "clip"]})
+        load_settings("smoke", {"other_teachers": ["scenes-simclr", "clip"]})
 
 
 def test_recorded_settings_whose_teacher_no_longer_exists_can_still_be_read() -> None:

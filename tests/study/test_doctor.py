@@ -89,11 +89,11 @@ def test_students_are_those_of_the_run(teacher_file: Path) -> None:
 def test_the_shipped_weights_are_named() -> None:
     weights = found()["weights"]
     assert weights.status == "ok"
-    assert "embedded.safetensors" in weights.words
+    assert "scenes-clip.safetensors" in weights.words
 
 
 def test_other_teachers_and_images_are_examined_too(teacher_file: Path, tmp_path: Path) -> None:
-    others = {"other_teachers": [TIMM, "embedded-views"], "other_datasets": ["cifar10", "scenes100"]}
+    others = {"other_teachers": [TIMM, "scenes-simclr"], "other_datasets": ["cifar10", "scenes100"]}
     needs = examine(settings(teacher_file, dataset_root=tmp_path, **others))
     assert [need.name for need in needs] == [
         *("device", "images", "weights", "weights", "weights", "images", "images"),
