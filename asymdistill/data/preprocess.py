@@ -1,12 +1,13 @@
 """Image preprocessing on whole batches, on any device, equal to what Pillow and torchvision do image by image.
 
-The teachers were trained on images that Pillow resampled, so a resampling of our own has to reproduce Pillow's: bicubic
-with a = -0.5, widened when it shrinks an image, and rounded to 8 bits after each of its two passes. Both passes are
-products with a fixed matrix, which is why a batch can be done at once and on the device where it lives.
+The teachers were trained on images that Pillow resampled, so a resampling of our own has to reproduce Pillow's: a
+bicubic filter with a = -0.5, or a bilinear one, widened when it shrinks an image, and rounded to 8 bits after each of
+its two passes. Both passes are products with a fixed matrix, which is why a batch can be done at once and on the device
+where it lives.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import torch
@@ -14,36 +15,48 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from asymdistill.runtime.checks import check_images
-from asymdistill.runtime.errors import InputError
+from asymdistill.runtime.errors import InputError, check_option
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
+RESIZE_MODES = ("shortest", "squash")
+
 _CUBIC_A = -0.5
-_CUBIC_RADIUS = 2.0
 # Pillow keeps 32 - 8 - 2 bits behind the point in its weights for 8-bit images.
 _FIXED_POINT = 2.0**22
 
 
-def resize(images: Tensor, resolution: int) -> Tensor:
-    """Resize the shorter side to ``resolution`` with Pillow's bicubic filter, then crop the centre.
+def resize(
+    images: Tensor,
+    resolution: int,
+    *,
+    interpolation: str = "bicubic",
+    crop: float = 1.0,
+    resize_mode: str = "shortest",
+) -> Tensor:
+    """Resize to ``resolution`` / ``crop`` pixels with one of Pillow's filters, then crop the centre.
 
-    This is torchvision's ``Resize(resolution, BICUBIC)`` and ``CenterCrop(resolution)`` on PIL images, grey level for
-    grey level: weights in Pillow's fixed point, sums in float64, where they are exact, so that every device gives the
-    same bytes whatever its settings for TF32 or autocast. An image whose shorter side is ``resolution`` already is only
-    cropped.
+    This is torchvision's ``Resize`` and ``CenterCrop(resolution)`` on PIL images, grey level for grey level: weights in
+    Pillow's fixed point, sums in float64, where they are exact, so that every device gives the same bytes whatever its
+    settings for TF32 or autocast. An image that has its size already is only cropped.
 
     Args:
         images: uint8, N x H x W x 3.
         resolution: R, the side of the output in pixels.
+        interpolation: Pillow's filter, ``bicubic`` or ``bilinear``.
+        crop: share of the resized image's side that the crop keeps, timm's ``crop_pct``: the image is resized to
+            floor(R / crop).
+        resize_mode: ``shortest`` resizes the shorter side to that and keeps the aspect ratio; ``squash`` resizes both.
 
     Returns:
         uint8, N x 3 x R x R, on the device of ``images``.
 
     Raises:
-        InputError: if ``images`` is no uint8 N x H x W x 3 tensor with pixels, or ``resolution`` no positive integer.
+        InputError: if ``images`` is no uint8 N x H x W x 3 tensor with pixels, ``resolution`` no positive integer,
+            ``crop`` not in (0, 1], or another option not one of those above.
     """
     check_images("images", images)
     height, width = images.shape[1:3]
@@ -52,12 +65,18 @@ def resize(images: Tensor, resolution: int) -> Tensor:
         raise InputError(f"images must have at least one pixel, got shape {tuple(images.shape)}")
     if not isinstance(resolution, int) or resolution < 1:
         raise InputError(f"resolution is {resolution!r}; it must be a positive integer")
+    if not 0 < crop <= 1:
+        raise InputError(f"crop is {crop!r}; it must be greater than 0 and at most 1")
+    check_option("interpolation", interpolation, FILTERS)
+    check_option("resize_mode", resize_mode, RESIZE_MODES)
+    side = math.floor(resolution / crop)
+    tall, wide = (side, side) if resize_mode == "squash" else (side * height // short, side * width // short)
     channels_first = images.permute(0, 3, 1, 2)
-    if short == resolution:
+    if (tall, wide) == (height, width):
         top, left = _crop_start(height, resolution), _crop_start(width, resolution)
         return channels_first[..., top : top + resolution, left : left + resolution].contiguous()
-    rows = _resample_matrix(height, resolution * height // short, resolution, images.device)
-    columns = _resample_matrix(width, resolution * width // short, resolution, images.device)
+    rows = _resample_matrix(height, tall, resolution, interpolation, images.device)
+    columns = _resample_matrix(width, wide, resolution, interpolation, images.device)
     # a few images at a time stay in a CPU's cache, which doubles the speed; elsewhere it only bounds the memory
     parts = torch.split(channels_first, 8 if images.device.type == "cpu" else 512)
     return torch.cat([_resample(part, rows, columns) for part in parts])
@@ -160,19 +179,20 @@ def _resample(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=64)
-def _resample_matrix(size_in: int, size_out: int, kept: int, device: torch.device) -> Tensor:
-    """Return the central ``kept`` rows of Pillow's size_out x size_in bicubic resampling matrix.
+def _resample_matrix(size_in: int, size_out: int, kept: int, interpolation: str, device: torch.device) -> Tensor:
+    """Return the central ``kept`` rows of Pillow's size_out x size_in resampling matrix.
 
     Cropping the matrix crops the image, so pixels that the centre crop drops are never computed.
     """
     scale = size_in / size_out
     stretch = max(scale, 1.0)  # Pillow widens the filter when it shrinks an image: antialiasing
-    radius = _CUBIC_RADIUS * stretch
+    kernel, radius = FILTERS[interpolation]
+    radius *= stretch
     centre = (torch.arange(size_out, dtype=torch.float64)[:, None] + 0.5) * scale
     pixel = torch.arange(size_in, dtype=torch.float64)[None, :]
     # int() of a positive number, as in Pillow: which pixels count is part of the filter's definition
     inside = (pixel >= (centre - radius + 0.5).floor()) & (pixel < (centre + radius + 0.5).floor())
-    weight = _cubic((pixel - centre + 0.5) / stretch) * inside
+    weight = kernel((pixel - centre + 0.5) / stretch) * inside
     weight = weight / weight.sum(1, keepdim=True)
     weight = (weight.abs() * _FIXED_POINT + 0.5).floor() * weight.sign() / _FIXED_POINT
     start = _crop_start(size_out, kept)
@@ -184,7 +204,16 @@ def _cubic(x: Tensor) -> Tensor:
     a, r = _CUBIC_A, x.abs()
     near = ((a + 2) * r - (a + 3)) * r * r + 1
     far = (((r - 5) * r + 8) * r - 4) * a
-    return torch.where(r < 1, near, torch.where(r < _CUBIC_RADIUS, far, torch.zeros_like(r)))
+    return torch.where(r < 1, near, torch.where(r < 2, far, torch.zeros_like(r)))
+
+
+def _triangle(x: Tensor) -> Tensor:
+    """Return the kernel of linear interpolation at ``x``, in pixels."""
+    return (1 - x.abs()).clamp_(min=0)
+
+
+# Pillow's filters by name: the kernel and its radius in pixels.
+FILTERS: dict[str, tuple[Callable[[Tensor], Tensor], float]] = {"bicubic": (_cubic, 2.0), "bilinear": (_triangle, 1.0)}
 
 
 def _crop_start(size: int, kept: int) -> int:

@@ -1,4 +1,4 @@
-"""What an encoder sees of an image: its resolution, its normalisation, and the noise that is added."""
+"""What an encoder sees of an image: its size, crop and normalisation, and the noise that is added."""
 
 import hashlib
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from asymdistill.data.preprocess import CLIP_MEAN, CLIP_STD, clip_preprocess
+from asymdistill.data.preprocess import CLIP_MEAN, CLIP_STD, normalise, resize
 from asymdistill.runtime.checks import check_images
 from asymdistill.runtime.errors import InputError, check_option
 
@@ -17,15 +17,34 @@ BLOCK = 100
 
 @dataclass(frozen=True)
 class View:
-    """How an encoder sees an image: resized to ``resolution`` and normalised by ``mean`` and ``std`` per channel."""
+    """How an encoder sees an image: resized, cropped and normalised; by default as CLIP and the paper's students do.
+
+    Attributes:
+        resolution: R, the side in pixels of what it sees.
+        mean: per channel, in units of the [0, 1] range.
+        std: per channel, in the same units.
+        interpolation: the filter of ``preprocess.resize``.
+        crop: share of the resized image's side that the centre crop keeps.
+        resize_mode: ``shortest`` or ``squash``, as in ``preprocess.resize``.
+    """
 
     resolution: int
     mean: tuple[float, ...] = CLIP_MEAN
     std: tuple[float, ...] = CLIP_STD
+    interpolation: str = "bicubic"
+    crop: float = 1.0
+    resize_mode: str = "shortest"
 
     def __call__(self, images: Tensor) -> Tensor:
         """Turn uint8 images, N x H x W x 3, into float32 tensors, N x 3 x R x R, on the same device."""
-        return clip_preprocess(images, self.resolution, mean=self.mean, std=self.std)
+        resized = resize(
+            images,
+            self.resolution,
+            interpolation=self.interpolation,
+            crop=self.crop,
+            resize_mode=self.resize_mode,
+        )
+        return normalise(resized, self.mean, self.std)
 
 
 @dataclass(frozen=True)
@@ -62,7 +81,7 @@ def see(
 
     Args:
         images: uint8, N x H x W x 3.
-        view: resolution and normalisation.
+        view: resolution, crop and normalisation.
         noise: added in its own space; None, or a sigma of 0: none.
         generator: draws the noise and advances, as in training; None: the noise of these very images, see ``first``.
         first: index of the first of these images in their set, a multiple of ``BLOCK``: which noise is theirs.
