@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Self
 
 import pandas as pd
-from scipy.special import stdtrit
+
+from asymdistill.claims.student_t import critical_value
 
 
 class NotMeasured(Exception):
@@ -40,7 +41,7 @@ class Estimate:
             return cls(mean)
         if count < 2:
             return cls(mean, seeds=count)
-        half = float(stdtrit(count - 1, 0.975) * values.std(ddof=1) / math.sqrt(count))
+        half = float(critical_value(0.05, count - 1) * values.std(ddof=1) / math.sqrt(count))
         return cls(mean, mean - half, mean + half, count)
 
 

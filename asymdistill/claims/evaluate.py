@@ -16,7 +16,7 @@ import pandas as pd
 from asymdistill.claims.estimates import NotMeasured, difference, require_two_seeds, without_seed
 from asymdistill.claims.facts import FACTS, Ledger, published_value
 from asymdistill.claims.ledger import ANY_RUN, COLUMNS, STATIC, Claim, load, paper_claims, parse, published
-from asymdistill.claims.quantities import QUANTITIES, Results, Subject, measure
+from asymdistill.claims.quantities import QUANTITIES, Results, Rows, Subject, measure
 from asymdistill.claims.rules import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, Judgement, Wording, judge
 from asymdistill.config.names import EVERY_STUDENT, INFONCE, TEACHER
 from asymdistill.config.profiles import load_settings, profile_names
@@ -55,34 +55,23 @@ def evaluate(results: Results | None, ledger: pd.DataFrame | None = None) -> pd.
         InputError: a row of the ledger is not a valid claim.
     """
     claims = paper_claims() if ledger is None else parse(ledger)
-    run = None if results is None else _CachedRun(results)
+    run = None if results is None else Rows(results)
     rows = [_row(claim, run, claims) for claim in claims]
     return pd.DataFrame(rows, columns=list(EVALUATED))
 
 
-class _CachedRun:
-    """A run whose tables are read only once for all claims, also where they are missing."""
-
-    def __init__(self, results: Results) -> None:
-        self.profile, self.settings = results.profile, results.settings
-        self._read = cache(results.table)
-
-    def table(self, name: str) -> pd.DataFrame | None:
-        return self._read(name)
-
-
-def _row(claim: Claim, results: Results | None, ledger: Ledger) -> dict[str, Any]:
-    same_setting = results is not None and not _differences(results.settings, claim, claim.paper_profile)
+def _row(claim: Claim, run: Rows | None, ledger: Ledger) -> dict[str, Any]:
+    same_setting = run is not None and not _differences(run.settings, claim, claim.paper_profile)
     row = {name: getattr(claim, name) for name in ("id", "paper", "source", "statement", "quantity", "test")}
     row |= {"paper_value": _paper_value(claim, ledger), "paper_spread": claim.spread}
     row["evidence"] = STATIC if claim.judged == STATIC else SAME_SETTING if same_setting else OTHER_SETTING
     try:
-        judgement = _static(claim, ledger) if claim.judged == STATIC else _on_run(claim, results)
+        judgement = _static(claim, ledger) if claim.judged == STATIC else _on_run(claim, run)
     except NotMeasured as missing:
         return row | {"seeds": 0, "verdict": NOT_TESTABLE, "reason": _sentence(str(missing))}
     found, reason = judgement.estimate, _sentence(judgement.sentence)
-    if row["evidence"] == OTHER_SETTING and results is not None:
-        reason += f" Evidence from {_described(results.settings, claim, claim.paper_profile)}."
+    if row["evidence"] == OTHER_SETTING and run is not None:
+        reason += f" Evidence from {_described(run.settings, claim, claim.paper_profile)}."
     row |= {"measured": found.mean, "low": found.low, "high": found.high, "seeds": found.seeds}
     return row | {"verdict": REPRODUCED if judgement.holds else NOT_REPRODUCED, "reason": reason}
 
@@ -100,23 +89,23 @@ def _static(claim: Claim, ledger: Ledger) -> Judgement:
     return replace(judgement, sentence=f"{judgement.sentence} ({facts[judgement.model].how})")
 
 
-def _on_run(claim: Claim, results: Results | None) -> Judgement:
+def _on_run(claim: Claim, run: Rows | None) -> Judgement:
     """Judge a claim on a run."""
     if claim.untestable is not None:
         raise NotMeasured(claim.untestable)
-    if results is None:
+    if run is None:
         raise NotMeasured("no run was given to judge it on")
-    if claim.judged != ANY_RUN and _differences(results.settings, claim, claim.judged):
-        where = _described(results.settings, claim, claim.judged)
+    if claim.judged != ANY_RUN and _differences(run.settings, claim, claim.judged):
+        where = _described(run.settings, claim, claim.judged)
         raise NotMeasured(f"it needs the setting of profile {claim.judged}, and this run has {where}")
     if claim.quantity not in QUANTITIES:
         raise NotMeasured(f"nothing here computes {claim.quantity}")
     quantity = QUANTITIES[claim.quantity]
     values = {}
     for label in claim.labels:
-        own, name = measure(claim.quantity, results, Subject.parse(label, claim.sigma, claim.seed)), _named(label)
+        own, name = measure(claim.quantity, run, Subject.parse(label, claim.sigma, claim.seed)), _named(label)
         if claim.minus is not None:
-            other = measure(claim.quantity, results, Subject.parse(claim.minus, claim.sigma, claim.seed))
+            other = measure(claim.quantity, run, Subject.parse(claim.minus, claim.sigma, claim.seed))
             own, name = difference(own, other), f"{name} minus that of {_named(claim.minus)}"
         if claim.minus is not None or quantity.compares:
             require_two_seeds(own)

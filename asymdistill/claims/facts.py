@@ -10,11 +10,11 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import stdtr
 
 from asymdistill.claims.estimates import NotMeasured
 from asymdistill.claims.ledger import Claim
 from asymdistill.claims.quantities import Subject
+from asymdistill.claims.student_t import two_sided_p
 from asymdistill.config.names import AUGMENTED, STUDENTS, TEACHER
 
 WIDTHS = {label: width for width, label in STUDENTS.items()}
@@ -72,7 +72,7 @@ def welch(first: PublishedValue, second: PublishedValue) -> Welch:
     freedom = squared**2 / (errors[0] ** 2 / (first.seeds - 1) + errors[1] ** 2 / (second.seeds - 1))
     difference = first.value - second.value
     t = difference / math.sqrt(squared)
-    return Welch(difference, t, float(2 * stdtr(freedom, -abs(t))), (first.seeds, second.seeds))
+    return Welch(difference, t, two_sided_p(t, freedom), (first.seeds, second.seeds))
 
 
 def student_parameters(width: float, outputs: int = OUTPUTS) -> int:

@@ -6,6 +6,7 @@ what is missing.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
@@ -67,7 +68,41 @@ class Subject:
         return f"trained on {OBJECTIVES.get(self.treatment or COSINE, self.treatment)}"
 
 
-Measure = Callable[[Results, Subject], pd.Series]
+class Rows:
+    """The rows that claims need of a run's tables: each table is read, and each selection made, once for all claims.
+
+    Args:
+        results: the run.
+    """
+
+    def __init__(self, results: Results) -> None:
+        self.settings = results.settings
+        self._table = cache(results.table)  # also where it is missing
+        self.select, self.control = cache(self._select), cache(self._control)
+
+    def _select(self, name: str, subject: Subject, **wanted: Any) -> pd.DataFrame:
+        """Rows of a table of trained students."""
+        table = self._table(name)
+        if table is None:
+            raise NotMeasured(f"this run has no table {name}")
+        if subject.treatment not in ("", AUGMENTED, INFONCE):
+            raise NotMeasured(f"the table {name} has nothing of {subject.model} {subject.treatment}")
+        objective = table["objective"]  # missing for the teacher, which belongs to the first paper's students
+        trained = objective == INFONCE if subject.treatment == INFONCE else objective.isna() | (objective == COSINE)
+        chosen = _mask(trained) & _mask(table["augmented"] == (subject.treatment == AUGMENTED))
+        if subject.model != TEACHER and table["width"][chosen].isna().all():
+            raise NotMeasured(f"no student of this run was {subject.training}")
+        return _narrow(table, chosen, subject, wanted)
+
+    def _control(self, name: str, subject: Subject, **wanted: Any) -> pd.DataFrame:
+        """Rows of a control, whose variants are the treatments."""
+        table = self._table("controls")
+        if table is None or name not in set(table["control"]):
+            raise NotMeasured(f"this run has no control {name}")
+        return _narrow(table, _mask(table["control"] == name), subject, wanted)
+
+
+Measure = Callable[[Rows, Subject], pd.Series]
 
 
 class Quantity(NamedTuple):
@@ -86,7 +121,7 @@ class Quantity(NamedTuple):
     compares: bool = False
 
 
-def measure(name: str, results: Results, subject: Subject) -> pd.Series:
+def measure(name: str, run: Rows, subject: Subject) -> pd.Series:
     """A quantity of a model, by seed.
 
     Raises:
@@ -94,33 +129,10 @@ def measure(name: str, results: Results, subject: Subject) -> pd.Series:
     """
     if name not in QUANTITIES:
         raise NotMeasured(f"nothing here computes {name.replace('_', ' ')}")
-    values = QUANTITIES[name].measure(results, subject).astype(float)
+    values = QUANTITIES[name].measure(run, subject).astype(float)
     if values.isna().any() or values.empty:
         raise NotMeasured(f"this run's {name.replace('_', ' ')} is not a number")
     return values
-
-
-def _select(results: Results, name: str, subject: Subject, **wanted: Any) -> pd.DataFrame:
-    """Rows of a table of trained students."""
-    table = results.table(name)
-    if table is None:
-        raise NotMeasured(f"this run has no table {name}")
-    if subject.treatment not in ("", AUGMENTED, INFONCE):
-        raise NotMeasured(f"the table {name} has nothing of {subject.model} {subject.treatment}")
-    objective = table["objective"]  # missing for the teacher, which belongs to the first paper's students
-    trained = objective == INFONCE if subject.treatment == INFONCE else objective.isna() | (objective == COSINE)
-    chosen = _mask(trained) & _mask(table["augmented"] == (subject.treatment == AUGMENTED))
-    if subject.model != TEACHER and table["width"][chosen].isna().all():
-        raise NotMeasured(f"no student of this run was {subject.training}")
-    return _narrow(table, chosen, subject, wanted)
-
-
-def _control(results: Results, control: str, subject: Subject, **wanted: Any) -> pd.DataFrame:
-    """Rows of a control, whose variants are the treatments."""
-    table = results.table("controls")
-    if table is None or control not in set(table["control"]):
-        raise NotMeasured(f"this run has no control {control}")
-    return _narrow(table, _mask(table["control"] == control), subject, wanted)
 
 
 def _narrow(table: pd.DataFrame, chosen: np.ndarray, subject: Subject, wanted: dict[str, Any]) -> pd.DataFrame:
@@ -148,39 +160,39 @@ def _by_seed(rows: pd.DataFrame, column: str = "value") -> pd.Series:
 
 def _named(table: str, quantity: str, **wanted: Any) -> Measure:
     """A quantity that a table has under its own name."""
-    return lambda results, subject: _by_seed(_select(results, table, subject, quantity=quantity, **wanted))
+    return lambda run, subject: _by_seed(run.select(table, subject, quantity=quantity, **wanted))
 
 
-def _effective_rank(results: Results, subject: Subject) -> pd.Series:
+def _effective_rank(run: Rows, subject: Subject) -> pd.Series:
     if subject.treatment == AUGMENTED:
-        return _by_seed(_select(results, "augmentation", subject), "effective_rank")
-    return _by_seed(_select(results, "spectrum", subject, **RANK))
+        return _by_seed(run.select("augmentation", subject), "effective_rank")
+    return _by_seed(run.select("spectrum", subject, **RANK))
 
 
-def _rank_reduction(results: Results, subject: Subject) -> pd.Series:
+def _rank_reduction(run: Rows, subject: Subject) -> pd.Series:
     """By how many percent a model's effective rank is below the teacher's."""
-    teacher = float(_effective_rank(results, Subject(TEACHER)).iloc[0])
-    return 100 * (1 - _effective_rank(results, subject) / teacher)
+    teacher = float(_effective_rank(run, Subject(TEACHER)).iloc[0])
+    return 100 * (1 - _effective_rank(run, subject) / teacher)
 
 
-def _estimator_gap(results: Results, subject: Subject) -> pd.Series:
+def _estimator_gap(run: Rows, subject: Subject) -> pd.Series:
     """Distance between the rank of the averaged singular values and the average of the ranks."""
-    averaged = _select(results, "spectrum", subject, **{**RANK, "estimator": "mean spectrum"})["value"]
-    ranks = _effective_rank(results, subject)
+    averaged = run.select("spectrum", subject, **{**RANK, "estimator": "mean spectrum"})["value"]
+    ranks = _effective_rank(run, subject)
     require_two_seeds(ranks)  # with one seed, both are the same number
     return without_seed(abs(float(averaged.mean() - ranks.mean())))
 
 
-def _expansion(results: Results, subject: Subject) -> pd.Series:
+def _expansion(run: Rows, subject: Subject) -> pd.Series:
     """Factor by which InfoNCE multiplies the effective rank, averaged over students of the same seed."""
     treated, plain = (
-        _select(results, "spectrum", replace(subject, treatment=treatment), **RANK).set_index(["width", "seed"])
+        run.select("spectrum", replace(subject, treatment=treatment), **RANK).set_index(["width", "seed"])
         for treatment in (INFONCE, "")
     )
     return (treated["value"] / plain["value"]).groupby("seed").mean()
 
 
-def _spectrum_distance(results: Results, subject: Subject) -> pd.Series:
+def _spectrum_distance(run: Rows, subject: Subject) -> pd.Series:
     """Distance between a model's spectrum and the teacher's, in factors of ten of a component's share of variance.
 
     The mean over the leading components that hold 99 % of the teacher's variance; what comes after is rounding.
@@ -190,9 +202,9 @@ def _spectrum_distance(results: Results, subject: Subject) -> pd.Series:
         squares = rows.sort_values("component")["value"].to_numpy(float) ** 2
         return np.asarray(squares / squares.sum())
 
-    teacher = shares(_select(results, "singular_values", Subject(TEACHER)))
+    teacher = shares(run.select("singular_values", Subject(TEACHER)))
     teacher = teacher[: int(np.searchsorted(teacher.cumsum(), SHAPE)) + 1]
-    rows = _select(results, "singular_values", subject)
+    rows = run.select("singular_values", subject)
     distances = {
         student: np.abs(np.log10(np.maximum(shares(own)[: len(teacher)], TINY) / teacher)).mean()
         for student, own in rows.groupby(["seed", "width"])
@@ -200,72 +212,70 @@ def _spectrum_distance(results: Results, subject: Subject) -> pd.Series:
     return pd.Series(distances).groupby(level=0).mean().rename_axis("seed")
 
 
-def _share_within(results: Results, subject: Subject) -> pd.Series:
+def _share_within(run: Rows, subject: Subject) -> pd.Series:
     """Share of a model's variance within the teacher's leading 20 components."""
-    return _by_seed(_select(results, "alignment", subject, component=LEADING), "share")
+    return _by_seed(run.select("alignment", subject, component=LEADING), "share")
 
 
-def _components_for_90(results: Results, subject: Subject) -> pd.Series:
+def _components_for_90(run: Rows, subject: Subject) -> pd.Series:
     """Number of the teacher's leading components that hold 90 % of a model's variance."""
-    rows = _select(results, "alignment", subject)
+    rows = run.select("alignment", subject)
     return rows[rows["share"] >= 0.9].groupby("seed", dropna=False)["component"].min()
 
 
-def _alignment_gap(results: Results, subject: Subject) -> pd.Series:
+def _alignment_gap(run: Rows, subject: Subject) -> pd.Series:
     """Greatest distance between a model's alignment curve and that of student S."""
     own, reference = (
-        _select(results, "alignment", who).pivot_table(index="seed", columns="component", values="share")
+        run.select("alignment", who).pivot_table(index="seed", columns="component", values="share")
         for who in (subject, Subject("S"))
     )
     return (own - reference).abs().max(axis=1)
 
 
-def _accuracy(results: Results, subject: Subject) -> pd.Series:
+def _accuracy(run: Rows, subject: Subject) -> pd.Series:
     """Accuracy of the probe in percent; ``top 16`` is a teacher cut to its 16 leading components."""
     cut, _, count = subject.treatment.partition(" ")
     if cut == "top":
         wanted = {"quantity": "accuracy", "variant": cut, "sigma": subject.sigma, "x": float(count)}
-        return _by_seed(_control(results, "truncation", subject, **wanted))
+        return _by_seed(run.control("truncation", subject, **wanted))
     table = "augmentation" if subject.treatment == AUGMENTED else "robustness"
     wanted = {"noise_space": NOISE_SPACE, "sigma": subject.sigma}
-    return _by_seed(_select(results, table, subject, **wanted), "accuracy")
+    return _by_seed(run.select(table, subject, **wanted), "accuracy")
 
 
-def _accuracy_drop(results: Results, subject: Subject) -> pd.Series:
+def _accuracy_drop(run: Rows, subject: Subject) -> pd.Series:
     """Points of accuracy that the noise costs."""
-    return difference(_accuracy(results, replace(subject, sigma=0.0)), _accuracy(results, subject))
+    return difference(_accuracy(run, replace(subject, sigma=0.0)), _accuracy(run, subject))
 
 
-def _restored(results: Results, subject: Subject) -> pd.Series:
+def _restored(run: Rows, subject: Subject) -> pd.Series:
     """Share of the gap between a student's accuracy and the teacher's that its treatment closes, in percent."""
-    plain = _accuracy(results, replace(subject, treatment=""))
-    closed = difference(_accuracy(results, subject), plain)
-    gap = difference(_accuracy(results, Subject(TEACHER, sigma=subject.sigma)), plain)[closed.index]
+    plain = _accuracy(run, replace(subject, treatment=""))
+    closed = difference(_accuracy(run, subject), plain)
+    gap = difference(_accuracy(run, Subject(TEACHER, sigma=subject.sigma)), plain)[closed.index]
     if (gap <= 0).any():
         raise NotMeasured(f"the teacher is no better than student {subject.model} here, so nothing is lost")
     return 100 * closed / gap
 
 
-def _more_seeds_accuracy(results: Results, subject: Subject) -> pd.Series:
+def _more_seeds_accuracy(run: Rows, subject: Subject) -> pd.Series:
     """Accuracy over the further seeds of the control ``statistics``."""
-    return _by_seed(
-        _control(results, "statistics", subject, objective=COSINE, quantity="accuracy", sigma=subject.sigma)
-    )
+    return _by_seed(run.control("statistics", subject, objective=COSINE, quantity="accuracy", sigma=subject.sigma))
 
 
-def _later_rank_gain(results: Results, subject: Subject) -> pd.Series:
+def _later_rank_gain(run: Rows, subject: Subject) -> pd.Series:
     """Gain in effective rank from training beyond the epochs of the experiment."""
-    rows = _control(results, "underfitting", subject, objective=COSINE, quantity="epoch_rank", variant="constant")
+    rows = run.control("underfitting", subject, objective=COSINE, quantity="epoch_rank", variant="constant")
     ranks = rows.pivot_table(index="seed", columns="x", values="value")
-    usual, last = float(results.settings.epochs), float(ranks.columns.max())
+    usual, last = float(run.settings.epochs), float(ranks.columns.max())
     if usual not in ranks or last <= usual:
         raise NotMeasured(f"no student of this run was trained for longer than {usual:g} epochs")
     return ranks[last] - ranks[usual]
 
 
-def _objective_rank(results: Results, subject: Subject) -> pd.Series:
+def _objective_rank(run: Rows, subject: Subject) -> pd.Series:
     """Effective rank of the same network trained on another objective: ``S labels``."""
-    return _by_seed(_control(results, "objective", subject, quantity="effective_rank", variant=subject.treatment))
+    return _by_seed(run.control("objective", subject, quantity="effective_rank", variant=subject.treatment))
 
 
 QUANTITIES: dict[str, Quantity] = {

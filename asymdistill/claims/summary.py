@@ -8,12 +8,6 @@ import pandas as pd
 from asymdistill.claims.evaluate import OTHER_SETTING, SAME_SETTING, STATIC
 from asymdistill.claims.rules import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, VERDICTS
 
-GROUNDS = {
-    STATIC: "facts that need no run",
-    SAME_SETTING: "the paper's own setting",
-    OTHER_SETTING: "another setting",
-}
-
 
 def verdicts(ledger: pd.DataFrame) -> dict[str, dict[str, str]]:
     """Verdict and reason of each claim by its id, for the pages that mention one."""
@@ -33,10 +27,11 @@ def summarise(ledger: pd.DataFrame) -> dict[str, Any]:
     found = {verdict: int((ledger["verdict"] == verdict).sum()) for verdict in VERDICTS}
     tested = ledger.loc[ledger["verdict"] != NOT_TESTABLE, "evidence"]
     papers = " and ".join(f"{count} of {paper}" for paper, count in ledger["paper"].value_counts(sort=False).items())
-    grounds = ", ".join(f"{int((tested == name).sum())} on {words}" for name, words in GROUNDS.items())
+    static, same, other = (int((tested == kind).sum()) for kind in (STATIC, SAME_SETTING, OTHER_SETTING))
     text = (
         f"Of {len(ledger)} claims ({papers}), {found[REPRODUCED]} came out as stated, {found[NOT_REPRODUCED]} did not, "
-        f"and {found[NOT_TESTABLE]} cannot be tested in this run. Of the {len(tested)} tested: {grounds}."
+        f"and {found[NOT_TESTABLE]} cannot be tested in this run. "
+        f"Tested without a run: {static}; on a run in the paper's own setting: {same}; on a run in another setting: {other}."
     )
     numbers = {f"claims_{verdict.replace(' ', '_')}": count for verdict, count in found.items()}
     return {"claims": len(ledger), **numbers, "scorecard_summary": text}

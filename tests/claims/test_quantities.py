@@ -10,13 +10,13 @@ import torch
 from conftest import threads
 from made_runs import accuracies, control, of_components, ranks, run, table
 
-from asymdistill.claims.quantities import QUANTITIES, NotMeasured, Subject, measure
+from asymdistill.claims.quantities import QUANTITIES, NotMeasured, Rows, Subject, measure
 from asymdistill.metrics import spectrum
 from asymdistill.study.study import Study
 
 
 def measured(name: str, results: object, label: str, sigma: float | None = None, seed: int | None = None) -> dict:
-    values = measure(name, results, Subject.parse(label, sigma, seed))  # type: ignore[arg-type]
+    values = measure(name, Rows(results), Subject.parse(label, sigma, seed))  # type: ignore[arg-type]
     return {None if pd.isna(key) else key: value for key, value in values.items()}
 
 
@@ -45,6 +45,11 @@ def test_all_students_are_averaged_over_widths_and_kept_by_seed() -> None:
     made = run(spectrum=ranks({"teacher": 90.0, "S": [10.0, 12.0], "L": [20.0, 22.0], "S infonce": [40.0, 44.0]}))
     assert measured("effective_rank", made, "students") == {42: 15.0, 123: 17.0}
     assert measured("effective_rank", made, "students infonce") == {42: 40.0, 123: 44.0}
+
+
+def test_rows_are_selected_once() -> None:
+    rows = Rows(run(spectrum=ranks({"S": [10.0, 12.0]})))
+    assert rows.select("spectrum", Subject("S")) is rows.select("spectrum", Subject("S"))
 
 
 def test_one_seed_can_be_asked_for() -> None:

@@ -1,0 +1,20 @@
+"""Student's t distribution against SciPy's."""
+
+import pytest
+import scipy.special
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asymdistill.claims.student_t import critical_value, two_sided_p
+
+freedoms = st.floats(1, 100)
+
+
+@given(st.floats(-1e4, 1e4), freedoms)
+def test_the_p_value_is_scipys(t: float, freedom: float) -> None:
+    assert two_sided_p(t, freedom) == pytest.approx(2 * scipy.special.stdtr(freedom, -abs(t)), rel=1e-9, abs=1e-30)
+
+
+@given(st.floats(0.001, 0.999), freedoms)
+def test_the_critical_value_is_scipys(p: float, freedom: float) -> None:
+    assert critical_value(p, freedom) == pytest.approx(scipy.special.stdtrit(freedom, 1 - p / 2), rel=1e-9)
