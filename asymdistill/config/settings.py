@@ -54,6 +54,14 @@ class Settings(BaseModel):
     teacher_weights: Path | None = Field(
         None, description="A safetensors file with the weights of `teacher`; none: the library's own download."
     )
+    teacher_resolution: Count | None = Field(
+        None, description="Side in pixels of what `teacher` sees; none: as it was published."
+    )
+    teacher_crop: bool = Field(
+        True,
+        description="Show teachers the centre of an image, cropped as was published for them; false: all of a square "
+        "image.",
+    )
     teacher_precision: Literal["float32", "float16", "bfloat16"] = Field(
         "float32", description="Precision of the teacher on a GPU; on a CPU it is always float32."
     )

@@ -18,11 +18,11 @@ from asymdistill.config.names import TeacherLibrary, teacher_library
 from asymdistill.data.views import View
 from asymdistill.models import mini_clip
 from asymdistill.models.encoding import embed
-from asymdistill.models.weights import fetch, find_weights, published, shipped_path
+from asymdistill.models.teacher_views import teacher_view
+from asymdistill.models.weights import fetch, find_weights, shipped_path
 from asymdistill.runtime.errors import InputError, check_option
 
 PRECISIONS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
-TIMM_RESOLUTION = 224  # whatever a model was made for: its positions are interpolated
 
 
 class Teacher(nn.Module):
@@ -109,6 +109,8 @@ def load_teacher(
     weights: Path | str | None = None,
     device: torch.device | str | None = None,
     precision: str = "float32",
+    resolution: int | None = None,
+    crop: bool = True,
 ) -> Teacher:
     """Load a frozen teacher.
 
@@ -120,19 +122,24 @@ def load_teacher(
             publishes, from the hub's cache or the internet.
         device: where to put it; None: the CPU.
         precision: ``float32``, ``float16`` or ``bfloat16``, its arithmetic on a GPU.
+        resolution: side in pixels of what it is to see; positions are interpolated. None: as published.
+        crop: crop images as published; False: see the whole of a square one.
 
     Raises:
-        InputError: no such model, an activation function that does not fit the weights, weights that can't be had, or
-            a file that is missing, damaged or of another architecture.
+        InputError: no such model, an activation function that does not fit the weights, weights that can't be had,
+            a file that is missing, damaged or of another architecture, or a resolution that the model does not take.
     """
     check_option("precision", precision, PRECISIONS)
-    published(name)  # refuses a model that does not exist, and weights that do not fit it, before any file is read
+    # Refuses a model that does not exist, and weights that do not fit it, before any file is read.
+    view = teacher_view(name, resolution, crop=crop)
     path = find_weights(name, weights) or fetch(name)
     try:
-        teacher = _build(name, path)
-    except (SafetensorError, RuntimeError, KeyError, OSError) as error:
+        teacher = _build(name, path, view)
+    except (SafetensorError, RuntimeError, KeyError, OSError, AssertionError) as error:
         reason = " ".join(str(error).split())[:300]
-        raise InputError(f"{path} does not hold the weights of teacher {name!r} ({reason})") from None
+        side = teacher_view(name).resolution
+        words = "" if view.resolution == side else f", or it can't see {view.resolution} pixels a side, only {side}"
+        raise InputError(f"{path} does not hold the weights of teacher {name!r}{words} ({reason})") from None
     teacher.precision = PRECISIONS[precision]
     return teacher.to(device or "cpu")
 
@@ -143,51 +150,48 @@ def untrained_teacher(name: str) -> Teacher:
     Raises:
         InputError: no such model.
     """
-    published(name)
+    view = teacher_view(name)
     silenced = logging.root.manager.disable
     logging.disable(logging.WARNING)  # open_clip warns that there are no weights
     try:
-        return _build(name, None)
+        return _build(name, None, view)
     finally:
         logging.disable(silenced)
 
 
-def teacher_resolution(name: str) -> int:
-    """Side in pixels of the images that a teacher takes, without loading weights or building a network.
-
-    Raises:
-        InputError: no such model.
-    """
-    published(name)
-    library = teacher_library(name)
-    if library == "shipped":
-        return mini_clip.RESOLUTION
-    if library == "timm":
-        return TIMM_RESOLUTION
-    import open_clip
-
-    architecture = name.partition(":")[2].partition("/")[0]
-    return _side(open_clip.get_model_config(architecture)["vision_cfg"]["image_size"])
+def _build(name: str, path: Path | None, view: View) -> Teacher:
+    return BUILDERS[teacher_library(name)](name, path, view)
 
 
-def _build(name: str, path: Path | None) -> Teacher:
-    return BUILDERS[teacher_library(name)](name, path)
-
-
-def _build_shipped(name: str, path: Path | None) -> Teacher:
+def _build_shipped(name: str, path: Path | None, view: View) -> Teacher:
     towers = mini_clip.load_towers(path or shipped_path(name))
     encode_captions = towers.text and towers.text.encode
-    view = View(mini_clip.RESOLUTION)
     return Teacher(name, towers.image, view, text_tower=towers.text, encode_captions=encode_captions)
 
 
-def _build_open_clip(name: str, path: Path | None) -> Teacher:
+class _OpenClipImages(nn.Module):
+    """open_clip's own way from images to embeddings: the towers of some models return all tokens beside them."""
+
+    def __init__(self, clip: Any) -> None:
+        super().__init__()
+        self.visual = clip.visual
+        self._encode = clip.encode_image
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        embeddings: Tensor = self._encode(inputs, normalize=False)
+        return embeddings
+
+
+def _build_open_clip(name: str, path: Path | None, view: View) -> Teacher:
     import open_clip
 
-    architecture, _, tag = name.removeprefix("open_clip:").partition("/")
+    architecture = name.removeprefix("open_clip:").partition("/")[0]
+    side = view.resolution if view.resolution != teacher_view(name).resolution else None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
-        clip: Any = open_clip.create_model(architecture, pretrained=path and str(path), precision="fp32")
+        clip: Any = open_clip.create_model(
+            architecture, pretrained=path and str(path), precision="fp32", force_image_size=side
+        )
     try:
         tokenizer = open_clip.get_tokenizer(architecture)
     except ImportError as error:
@@ -198,38 +202,25 @@ def _build_open_clip(name: str, path: Path | None) -> Teacher:
         embeddings: Tensor = clip.encode_text(token_ids)
         return embeddings
 
-    # The tag says how images were normalised in training, also where the same weights are read from a file.
-    config = open_clip.get_pretrained_cfg(architecture, tag)
-    view = View(
-        _side(clip.visual.image_size),
-        tuple(config.get("mean") or open_clip.OPENAI_DATASET_MEAN),
-        tuple(config.get("std") or open_clip.OPENAI_DATASET_STD),
-    )
-    return Teacher(name, clip.visual, view, text_tower=clip, encode_captions=encode_captions)
+    return Teacher(name, _OpenClipImages(clip), view, text_tower=clip, encode_captions=encode_captions)
 
 
-def _build_timm(name: str, path: Path | None) -> Teacher:
+def _build_timm(name: str, path: Path | None, view: View) -> Teacher:
     import timm
 
     model = name.removeprefix("timm:")
     config: Any = timm.models.get_pretrained_cfg(model)
     # Transformers fix their resolution when they are made; the positions are then interpolated from the weights'.
-    sized: dict[str, Any] = {"img_size": TIMM_RESOLUTION} if config.fixed_input_size else {}
+    sized: dict[str, Any] = {"img_size": view.resolution} if config.fixed_input_size else {}
     # Some weights were first published as arrays with names of their own; as safetensors they have timm's names.
     overlay = {"file": str(path), "custom_load": False} if path else None
     network: Any = timm.create_model(model, pretrained=path is not None, pretrained_cfg_overlay=overlay, **sized)
     # Only now, because timm does not insist on all weights when it makes a model without its classifier.
     network.reset_classifier(0)
-    view = View(TIMM_RESOLUTION, tuple(network.pretrained_cfg["mean"]), tuple(network.pretrained_cfg["std"]))
     return Teacher(name, network, view)
 
 
-def _side(size: int | Sequence[int]) -> int:
-    """One side of images whose size open_clip gives as a number or as height and width."""
-    return size if isinstance(size, int) else size[0]
-
-
-BUILDERS: dict[TeacherLibrary, Callable[[str, Path | None], Teacher]] = {
+BUILDERS: dict[TeacherLibrary, Callable[[str, Path | None, View], Teacher]] = {
     "shipped": _build_shipped,
     "open_clip": _build_open_clip,
     "timm": _build_timm,

@@ -72,7 +72,8 @@ def crossed(settings: Settings) -> list[Settings]:
     """The settings of every further pair of data set and teacher, each with each; all else stays.
 
     Only what the chapter measures is run: no augmentation, no controls, none of chapter 6's comparisons, and noise in
-    the normalised space only. A file of weights that the settings name is of their own teacher only.
+    the normalised space only. Weights and a resolution that the settings name are their own teacher's only: the others
+    see images at the resolution that they were published for.
     """
     datasets = dict.fromkeys((settings.dataset, *settings.other_datasets))
     teachers = dict.fromkeys((settings.teacher, *settings.other_teachers))
@@ -83,8 +84,8 @@ def crossed(settings: Settings) -> list[Settings]:
     for dataset, teacher in product(datasets, teachers):
         if (dataset, teacher) == (settings.dataset, settings.teacher):
             continue
-        weights = settings.teacher_weights if teacher == settings.teacher else None
-        changed = {"dataset": dataset, "teacher": teacher, "teacher_weights": weights, **less}
+        own = {} if teacher == settings.teacher else {"teacher_weights": None, "teacher_resolution": None}
+        changed = {"dataset": dataset, "teacher": teacher, **own, **less}
         found.append(Settings.model_validate(settings.model_dump() | changed))
     return found
 

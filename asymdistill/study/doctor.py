@@ -13,7 +13,7 @@ from asymdistill.config.names import GENERATED_IMAGES, TORCHVISION_IMAGES, WEIGH
 from asymdistill.config.settings import Settings
 from asymdistill.data import datasets, resized
 from asymdistill.models import students, weights
-from asymdistill.models.teachers import teacher_resolution
+from asymdistill.models.teacher_views import teacher_view
 from asymdistill.runtime import devices
 from asymdistill.runtime.errors import InputError
 from asymdistill.runtime.executors import executor_for
@@ -62,7 +62,8 @@ def examine(settings: Settings) -> list[Need]:
         needs += [need for need in (_images(other)[1], _weights(other)) if need not in needs]
     if images is None:
         return needs
-    configs = StudentConfigs(settings, teacher_resolution(settings.teacher), images.classes)
+    seen = teacher_view(settings.teacher, settings.teacher_resolution, crop=settings.teacher_crop)
+    configs = StudentConfigs(settings, seen.resolution, images.classes)
     needs.append(_students(configs, images))
     needs.append(_memory("memory", _host_bytes(settings, images, configs.everyone(), device), torch.device("cpu")))
     if device.type == "cuda":

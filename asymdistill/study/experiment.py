@@ -22,7 +22,8 @@ from asymdistill.data.views import BLOCK, GaussianNoise, View
 from asymdistill.metrics.probe import Probe, fit_probe
 from asymdistill.models import students, weights
 from asymdistill.models.encoding import Encoder, embed
-from asymdistill.models.teachers import PRECISIONS, Teacher, load_teacher, teacher_resolution
+from asymdistill.models.teacher_views import teacher_view
+from asymdistill.models.teachers import PRECISIONS, Teacher, load_teacher
 from asymdistill.runtime import devices
 from asymdistill.runtime.errors import InputError
 from asymdistill.runtime.executors import Check, executor_for
@@ -70,7 +71,8 @@ class Experiment:
         if self.device.type == "cuda":
             torch.backends.cudnn.allow_tf32 = False  # float32 is to mean float32; bfloat16 is there for speed
         self.executor = executor_for(self.device, settings.workers)
-        weights.published(settings.teacher)  # names a teacher that its library does not have
+        # Names a teacher that its library does not have, or that can't be shown images as asked.
+        self.teacher_view = teacher_view(settings.teacher, settings.teacher_resolution, crop=settings.teacher_crop)
         weights.find_weights(settings.teacher, settings.teacher_weights)
         self._images_digest = datasets.digest(settings.dataset)
         self.store = Store(settings.store or runs_dir / "store", devices.kind_of_device(self.device), fresh=fresh)
@@ -115,17 +117,23 @@ class Experiment:
         return self._memo(
             "teacher",
             lambda: load_teacher(
-                own.teacher, weights=own.teacher_weights, device=self.device, precision=own.teacher_precision
+                own.teacher,
+                weights=own.teacher_weights,
+                device=self.device,
+                precision=own.teacher_precision,
+                resolution=own.teacher_resolution,
+                crop=own.teacher_crop,
             ),
         )
 
     @cached_property
-    def teacher_name(self) -> dict[str, str]:
-        """What names the teacher in keys: its name, the digest of its weights, its arithmetic here."""
+    def teacher_name(self) -> dict[str, Any]:
+        """What names the teacher in keys: its name, the digest of its weights, its view, its arithmetic here."""
         own = self.settings
         return {
             "name": own.teacher,
             "weights": weights.weights_digest(own.teacher, own.teacher_weights),
+            "view": asdict(self.teacher_view),
             "precision": own.teacher_precision if self.device.type == "cuda" else "float32",
         }
 
@@ -145,7 +153,7 @@ class Experiment:
     @cached_property
     def configs(self) -> StudentConfigs:
         """The students of these settings."""
-        return StudentConfigs(self.settings, teacher_resolution(self.settings.teacher), len(self.class_names))
+        return StudentConfigs(self.settings, self.teacher_view.resolution, len(self.class_names))
 
     @cached_property
     def _grid(self) -> frozenset[StudentConfig]:
@@ -212,8 +220,8 @@ class Experiment:
     # What models make of images
 
     def view(self, model: Model) -> View:
-        """What a model sees: the teacher's own view, for a student at its own resolution."""
-        seen = self.teacher.view
+        """What a model sees: the teacher its own view; a student the paper's, normalised as the teacher's."""
+        seen = self.teacher_view
         return seen if model is None else View(model.resolution, seen.mean, seen.std)
 
     def encode(
