@@ -97,9 +97,9 @@ class Rows:
     def _control(self, name: str, subject: Subject, **wanted: Any) -> pd.DataFrame:
         """Rows of a control, whose variants are the treatments."""
         table = self._table("controls")
-        if table is None or name not in set(table["control"]):
+        if table is None or not (chosen := _mask(table["control"] == name)).any():
             raise NotMeasured(f"this run has no control {name}")
-        return _narrow(table, _mask(table["control"] == name), subject, wanted)
+        return _narrow(table, chosen, subject, wanted)
 
 
 Measure = Callable[[Rows, Subject], pd.Series]

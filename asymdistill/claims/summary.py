@@ -31,7 +31,7 @@ def summarise(ledger: pd.DataFrame) -> dict[str, Any]:
     text = (
         f"Of {len(ledger)} claims ({papers}), {found[REPRODUCED]} came out as stated, {found[NOT_REPRODUCED]} did not, "
         f"and {found[NOT_TESTABLE]} cannot be tested in this run. "
-        f"Tested without a run: {static}; on a run in the paper's own setting: {same}; on a run in another setting: {other}."
+        f"Tested without a run: {static}; on a run in the paper's own setting: {same}; in another setting: {other}."
     )
     numbers = {f"claims_{verdict.replace(' ', '_')}": count for verdict, count in found.items()}
     return {"claims": len(ledger), **numbers, "scorecard_summary": text}

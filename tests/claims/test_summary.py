@@ -35,7 +35,7 @@ def test_the_summary_counts_every_claim_once() -> None:
         "claims_not_testable_here": 1,
         "scorecard_summary": (
             "Of 4 claims (3 of v1 and 1 of v2), 2 came out as stated, 1 did not, and 1 cannot be tested in this run. "
-            "Tested without a run: 1; on a run in the paper's own setting: 1; on a run in another setting: 1."
+            "Tested without a run: 1; on a run in the paper's own setting: 1; in another setting: 1."
         ),
     }
     table = summary.counts(MIXED).set_index("claims")
