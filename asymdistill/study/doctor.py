@@ -7,6 +7,7 @@ from functools import cache
 from typing import Literal
 
 import torch
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from asymdistill.config.names import GENERATED_IMAGES, TORCHVISION_IMAGES, WEIGHTS_VARIABLE
@@ -117,9 +118,12 @@ def _weights(settings: Settings) -> Need:
         if path is None and source is not None:
             path = source.cached()
         if path is not None:
-            return Need("weights", "ok", f"{name} in {path}, {_amount(path.stat().st_size)}")
+            with safe_open(path, "pt"):  # reads the header alone, and holds the file's size against it
+                return Need("weights", "ok", f"{name} in {path}, {_amount(path.stat().st_size)}")
     except InputError as error:
         return Need("weights", "missing", str(error))
+    except (SafetensorError, OSError) as error:
+        return Need("weights", "missing", f"{path} is no whole safetensors file ({error})")
     words = f"neither teacher_weights nor {WEIGHTS_VARIABLE} names a file of {name}, "
     if source is None:
         words += "whose weights are published only in formats that can run code"
@@ -199,9 +203,14 @@ def _activation_bytes(width: float) -> float:
         return tensor
 
     network = students.build(width, WIDEST, seed=0)
-    # Not on the meta device, which takes seconds to import.
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        network(torch.zeros(2, 3, SIDE, SIDE))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # more of them spend up to a second waiting for each other on images so small
+    try:
+        # Not on the meta device, which takes seconds to import.
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            network(torch.zeros(2, 3, SIDE, SIDE))
+    finally:
+        torch.set_num_threads(threads)
     weights = {parameter.untyped_storage()._cdata for parameter in network.parameters()}
     return sum(kept[key].untyped_storage().nbytes() for key in kept.keys() - weights) / (2 * SIDE**2)
 

@@ -22,6 +22,7 @@ from asymdistill.config.profiles import load_settings
 from asymdistill.config.settings import Settings
 from asymdistill.data import datasets
 from asymdistill.models import students, teachers
+from asymdistill.models.weights import shipped_path
 from asymdistill.runtime import devices
 from asymdistill.runtime.errors import InputError
 from asymdistill.study import doctor
@@ -245,6 +246,18 @@ def test_weights_that_are_no_good_are_missing() -> None:
         assert needs["students"].status == "ok"
 
 
+@pytest.mark.parametrize("size", [0, 7, 50, -1])
+def test_a_file_of_weights_that_was_cut_is_missing(size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = shipped_path("scenes-clip").read_bytes()
+    cut = tmp_path / "cut.safetensors"
+    cut.write_bytes(whole[:size])
+    cached = fake_hub.store(tmp_path / "hub", "timm/test_vit.r160_in1k", "model.safetensors", whole[:size])
+    for path, overrides in ((cut, {"teacher_weights": cut}), (cached, {"teacher": TIMM})):
+        need = found(**overrides)["weights"]
+        assert need.status == "missing"
+        assert f"{path} is no whole safetensors file (" in need.words
+
+
 def test_a_teacher_that_does_not_exist_is_bad_input() -> None:
     with pytest.raises(InputError, match="timm has no model"):
         found(teacher="timm:vit_enormous")
@@ -273,6 +286,17 @@ def test_a_gpus_memory_is_weighed_too(teacher_file: Path, monkeypatch: pytest.Mo
     assert need.status == "warning"
     assert "1 MiB of 2.0 GiB free (images" in need.words
     assert "training" not in found(teacher_file)["memory"].words.replace("training 0 MiB", "")
+
+
+def test_memory_is_counted_on_one_thread_and_the_number_of_threads_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    forward = students.ScalableCNN.forward
+    monkeypatch.setattr(
+        students.ScalableCNN, "forward", lambda *given: (seen.append(torch.get_num_threads()), forward(*given))[1]
+    )
+    torch.set_num_threads(2)
+    doctor._activation_bytes.__wrapped__(0.25)
+    assert (seen, torch.get_num_threads()) == ([1], 2)
 
 
 def test_what_training_holds_grows_with_batch_width_and_input_and_two_views() -> None:
