@@ -31,7 +31,7 @@ SAME_SETTING, OTHER_SETTING = "same setting", "another setting"
 # The settings that define the paper's setting. Widths, seeds and noise levels only decide what can be judged.
 SETTING = (
     *("dataset", "teacher", "train_limit", "test_limit", "resolution", "epochs", "batch_size", "learning_rate"),
-    *("autocast", "metric_temperature", "metric_batch_size", "probe_max_iter"),
+    *("teacher_resolution", "teacher_crop", "autocast", "metric_temperature", "metric_batch_size", "probe_max_iter"),
 )
 # For claims about students trained with InfoNCE, these belong to the setting too; the second paper publishes none.
 INFONCE_SETTING = ("infonce_weight", "infonce_temperature", "infonce_symmetric")

@@ -23,6 +23,8 @@ PAPER = {
     "test_limit": None,
     "teacher": "open_clip:ViT-B-32-quickgelu/openai",
     "teacher_weights": None,
+    "teacher_resolution": None,
+    "teacher_crop": False,
     "teacher_precision": "float16",
     "resolution": 224,
     "widths": (1.0, 2.0, 4.0),
@@ -115,19 +117,22 @@ def test_the_profile_of_the_expansion_is_the_first_papers_with_a_term_more() -> 
 
 
 def test_the_profile_of_the_generality_is_the_expansions_on_other_images_with_another_teacher() -> None:
-    assert differing("cifar10-clip-infonce", "cifar100-dinov2") == {"dataset", "teacher", "description"}
+    changed = {"dataset", "teacher", "teacher_resolution", "description"}
+    assert differing("cifar10-clip-infonce", "cifar100-dinov2") == changed
     assert dumped("cifar100-dinov2")["dataset"] == "cifar100"
     assert dumped("cifar100-dinov2")["teacher"] == "timm:vit_small_patch14_dinov2.lvd142m"
+    assert dumped("cifar100-dinov2")["teacher_resolution"] == 224
 
 
 @pytest.mark.parametrize(
-    ("name", "changed", "kept"), [("cifar10-dinov2", "dataset", "teacher"), ("cifar100-clip", "teacher", "dataset")]
+    ("name", "changed", "kept"),
+    [("cifar10-dinov2", {"dataset"}, "teacher"), ("cifar100-clip", {"teacher", "teacher_resolution"}, "dataset")],
 )
-def test_a_crossed_profile_changes_one_thing_and_runs_less(name: str, changed: str, kept: str) -> None:
-    assert differing("cifar100-dinov2", name) == {changed, "description", "controls", "sweeps"}
-    crossed = dumped(name)
+def test_a_crossed_profile_changes_one_thing_and_runs_less(name: str, changed: set[str], kept: str) -> None:
+    assert differing("cifar100-dinov2", name) == {*changed, "description", "controls", "sweeps"}
+    crossed, expansion = dumped(name), dumped("cifar10-clip-infonce")
     assert (crossed["controls"], crossed["sweeps"]) == ((), ())
-    assert crossed[changed] == dumped("cifar10-clip-infonce")[changed]
+    assert {crossed[each] == expansion[each] for each in changed} == {True}
     assert crossed[kept] == dumped("cifar100-dinov2")[kept]
 
 

@@ -22,6 +22,8 @@ BAD = {
     "image_size": (0,),
     "device": ("tpu", "cuda:", "cuda:x", "cuda:-1", "cuda:\u00b2", "cuda:99999999999999", "CPU", ""),
     "teacher": ("clip", "open_clip:", "timm:", ":", "", "scenes-clip2"),
+    "teacher_resolution": (0, -14, 224.5, "published"),
+    "teacher_crop": ("perhaps", 2, None),
     "teacher_precision": ("fp16",),
     "autocast": ("float16",),
     "metric_temperature": (0,),

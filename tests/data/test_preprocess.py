@@ -1,5 +1,7 @@
 """Preprocessing against Pillow and torchvision, which define it, and the properties of the augmentation."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -43,13 +45,14 @@ def scenery(count: int, height: int, width: int) -> torch.Tensor:
     return torch.from_numpy(np.stack(pictures))
 
 
-def pillow_resize(images: torch.Tensor, resolution: int) -> np.ndarray:
+def pillow_resize(
+    images: torch.Tensor, resolution: int, interpolation: str = "bicubic", crop: float = 1.0, mode: str = "shortest"
+) -> np.ndarray:
     """Resize and crop with Pillow, image by image, as torchvision's pipeline does."""
+    side = math.floor(resolution / crop)
+    size = (side, side) if mode == "squash" else side
     both = transforms.Compose(
-        [
-            transforms.Resize(resolution, transforms.InterpolationMode.BICUBIC),
-            transforms.CenterCrop(resolution),
-        ]
+        [transforms.Resize(size, transforms.InterpolationMode(interpolation)), transforms.CenterCrop(resolution)]
     )
     return np.stack([np.asarray(both(Image.fromarray(image.numpy()))) for image in images]).transpose(0, 3, 1, 2)
 
@@ -62,6 +65,7 @@ SIZES = [
     (48, 33, 224),
     (33, 48, 64),
     (61, 100, 32),
+    (100, 40, 32),
     (250, 333, 224),
     (35, 64, 32),
     (3, 5, 17),
@@ -76,6 +80,16 @@ def test_resize_is_pillow_to_the_grey_level(picture, height, width, resolution):
     ours = resize(images, resolution)
     assert ours.dtype == torch.uint8
     np.testing.assert_array_equal(ours.numpy(), pillow_resize(images, resolution))
+
+
+@pytest.mark.parametrize("mode", ["shortest", "squash"])
+@pytest.mark.parametrize("crop", [1.0, 0.95, 0.875])
+@pytest.mark.parametrize("interpolation", ["bicubic", "bilinear"])
+@pytest.mark.parametrize(("height", "width", "resolution"), [*SIZES, (300, 40, 64), (37, 48, 32)])
+def test_every_recipe_is_pillow_to_the_grey_level(interpolation, crop, mode, height, width, resolution):
+    for images in (noise(2, height, width), scenery(2, height, width)):
+        ours = resize(images, resolution, interpolation=interpolation, crop=crop, resize_mode=mode)
+        np.testing.assert_array_equal(ours.numpy(), pillow_resize(images, resolution, interpolation, crop, mode))
 
 
 def test_square_resize_is_plain_pillow():
@@ -268,3 +282,18 @@ def test_augmentation_refuses_bad_input():
             random_crop_flip(noise(1, 8, 8), generator=generator, padding=padding)
     with pytest.raises(InputError, match=r"^generator"):
         random_crop_flip(noise(1, 8, 8), generator=None)
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"interpolation": "lanczos"}, "interpolation"),
+        ({"resize_mode": "longest"}, "resize_mode"),
+        ({"crop": 0.0}, "crop is 0.0; it must be greater than 0 and at most 1"),
+        ({"crop": 1.15}, "crop is 1.15; "),
+        ({"crop": float("nan")}, "crop is nan; "),
+    ],
+)
+def test_wrong_recipes_are_refused(option, message):
+    with pytest.raises(InputError, match=message):
+        resize(noise(1, 32, 32), 16, **option)

@@ -283,6 +283,19 @@ def test_a_file_of_weights_is_of_its_own_teacher_only() -> None:
     }
 
 
+def test_a_resolution_is_of_its_own_teacher_only_and_a_crop_of_all() -> None:
+    own, other = "timm:test_vit.r160_in1k", SCENES_CLIP
+    base = settings(teacher=own, teacher_resolution=96, teacher_crop=False, other_teachers=[other])
+    found = {
+        (one.dataset, one.teacher): (one.teacher_resolution, one.teacher_crop) for one in comparisons.crossed(base)
+    }
+    assert found == {
+        ("scenes", other): (None, False),
+        ("scenes100", own): (96, False),
+        ("scenes100", other): (None, False),
+    }
+
+
 def test_the_table_of_other_teachers_and_images_is_in_long_form(generality: pd.DataFrame) -> None:
     identity = ["model", "width", "seed", "objective", "augmented"]
     assert list(generality.columns) == ["dataset", "teacher", "classes", "quantity", *identity, "sigma", "value"]

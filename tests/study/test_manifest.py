@@ -38,6 +38,8 @@ CHANGED = {
     "test_limit": 50,
     "data_seed": 1,
     "teacher": "timm:vit_small_patch14_dinov2.lvd142m",
+    "teacher_resolution": 32,
+    "teacher_crop": False,
     "teacher_precision": "float16",
     "resolution": 16,
     "widths": [1],
