@@ -14,11 +14,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from asymdistill.config.names import INTEGER_COLUMNS
 
 if TYPE_CHECKING:
+    import pandas as pd
     from torch import Tensor
 
 
@@ -95,7 +94,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
     return None
 
 
-def write_table(path: Path, table: pd.DataFrame) -> None:
+def write_table(path: Path, table: "pd.DataFrame") -> None:
     """Write a table as CSV and its companion, unless the very same is there."""
     data = table.to_csv(index=False).encode()
     intact = is_intact(path)
@@ -105,8 +104,10 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
         write_bytes(path, data)
 
 
-def read_table(path: Path) -> pd.DataFrame:
+def read_table(path: Path) -> "pd.DataFrame":
     """Read a table, with the types that it had: whole numbers stay whole beside gaps."""
+    import pandas as pd
+
     return pd.read_csv(path, dtype=dict.fromkeys(INTEGER_COLUMNS, "Int64"))
 
 

@@ -2,15 +2,16 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import product
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from asymdistill.config.names import GAINS, IDENTITY
 from asymdistill.config.settings import Settings
 from asymdistill.study.controls import Control, Row, row
 from asymdistill.study.measurements import Measurement
 from asymdistill.study.student_configs import Model
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 EXPANSION = ("comparison", "quantity", *IDENTITY, "sigma", "x", "value")
 GENERALITY = ("dataset", "teacher", "classes", "quantity", *IDENTITY, "sigma", "value")
@@ -90,7 +91,9 @@ def crossed(settings: Settings) -> list[Settings]:
     return found
 
 
-def generality_rows(settings: Settings, classes: int, spectrum: pd.DataFrame, robustness: pd.DataFrame) -> pd.DataFrame:
+def generality_rows(
+    settings: Settings, classes: int, spectrum: "pd.DataFrame", robustness: "pd.DataFrame"
+) -> "pd.DataFrame":
     """One study's part of chapter 7's table: the rank of each model, and its accuracy at each level of noise.
 
     Args:
@@ -102,6 +105,8 @@ def generality_rows(settings: Settings, classes: int, spectrum: pd.DataFrame, ro
     Returns:
         Columns as in ``GENERALITY``.
     """
+    import pandas as pd
+
     ranks = spectrum[(spectrum["quantity"] == "effective_rank") & (spectrum["estimator"] == "per seed")]
     noise = robustness[robustness["noise_space"] == "normalised"].rename(columns={"accuracy": "value"})
     both = pd.concat([ranks, noise.assign(quantity="accuracy")], ignore_index=True)

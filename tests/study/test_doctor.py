@@ -14,6 +14,7 @@ import timm
 import torch
 import torchvision
 from conftest import SMALL
+from fresh_process import imported_by
 from PIL import Image
 from safetensors.torch import save_file
 
@@ -59,6 +60,11 @@ def found(teacher_file: Path | None = None, **overrides: object) -> dict[str, Ne
 
 
 # Everything there
+
+
+def test_the_default_profile_needs_no_library_of_teachers_images_or_tables() -> None:
+    code = "from asymdistill import cli; assert cli.main(['doctor']) == 0"
+    assert not imported_by(code) & {"torchvision", "open_clip", "timm", "pandas", "scipy", "sklearn", "matplotlib"}
 
 
 def test_a_run_that_lacks_nothing_is_weighed_and_nothing_is_written_or_computed(
