@@ -5,7 +5,6 @@ import os
 import pickle
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 import fake_hub
@@ -25,7 +24,8 @@ from asymdistill.data import scenes
 from asymdistill.data.preprocess import IMAGENET_MEAN, IMAGENET_STD
 from asymdistill.data.views import View
 from asymdistill.models import mini_clip
-from asymdistill.models.teachers import Teacher, load_teacher, teacher_resolution, untrained_teacher
+from asymdistill.models.teacher_views import teacher_view
+from asymdistill.models.teachers import Teacher, load_teacher, untrained_teacher
 from asymdistill.models.weights import shipped_path
 from asymdistill.runtime.errors import InputError
 
@@ -179,6 +179,34 @@ def test_a_tags_own_normalisation_is_used(tiny: Path) -> None:
     compare_with_open_clip(model, teacher, 48, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 
+def test_another_resolution_and_no_crop_are_open_clips_own(tiny: Path) -> None:
+    model = open_clip.create_model("Tiny", pretrained=str(tiny), force_image_size=96)
+    teacher = load_teacher("open_clip:Tiny/plain", weights=tiny, resolution=96, crop=False)
+    assert teacher.resolution == 96
+    compare_with_open_clip(model, teacher, 96, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    with pytest.raises(InputError, match=r"teacher_resolution is 90 .* allowed: multiples of 16"):
+        load_teacher("open_clip:Tiny/plain", weights=tiny, resolution=90)
+
+
+def test_coca_gives_the_embedding_of_an_image_and_not_its_tokens(
+    tiny_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vision = TINY["vision_cfg"] | {"attentional_pool": True, "attn_pooler_heads": 4, "output_tokens": True}
+    text = TINY["text_cfg"] | {"embed_cls": True, "output_tokens": True}
+    config = {"embed_dim": 24, "vision_cfg": vision, "text_cfg": text, "custom_text": True}
+    decoder = {"context_length": 76, "vocab_size": 49408, "width": 24, "heads": 2, "layers": 1}
+    (tmp_path / "coca_Tiny.json").write_text(json.dumps(config | {"multimodal_cfg": decoder}))
+    open_clip.add_model_config(tmp_path / "coca_Tiny.json")
+    for name in ("coca_Tiny", "coca_tiny"):
+        monkeypatch.setitem(registry._PRETRAINED, name, {"own": registry._pcfg()})
+    torch.manual_seed(0)
+    model = open_clip.create_model("coca_Tiny").eval()
+    assert isinstance(model.visual(torch.zeros(1, 3, 48, 48)), tuple)
+    teacher = load_teacher("open_clip:coca_Tiny/own", weights=save(model, tmp_path / "coca.safetensors"))
+    assert teacher.embedding_dim == 24
+    compare_with_open_clip(model, teacher, 48, open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD)
+
+
 def test_an_activation_that_does_not_fit_the_weights_is_refused(tiny: Path) -> None:
     with pytest.raises(InputError, match=r"with QuickGELU and Tiny is without it; use open_clip:Tiny-quickgelu/openai"):
         load_teacher("open_clip:Tiny/openai", weights=tiny)
@@ -219,7 +247,7 @@ def dino(tmp_path_factory: pytest.TempPathFactory) -> tuple[nn.Module, Path]:
 def test_dinov2_made_for_518_pixels_is_timms_own_at_224(dino: tuple[nn.Module, Path]) -> None:
     model, path = dino
     assert model.pos_embed.shape[1] == (518 // 14) ** 2 + 1
-    teacher = load_teacher(f"timm:{DINO}", weights=path)
+    teacher = load_teacher(f"timm:{DINO}", weights=path, resolution=224)
     assert (teacher.embedding_dim, teacher.resolution) == (384, 224)
     assert teacher.view == View(224, IMAGENET_MEAN, IMAGENET_STD)
     transform = timm.data.create_transform(
@@ -235,11 +263,31 @@ def test_dinov2_made_for_518_pixels_is_timms_own_at_224(dino: tuple[nn.Module, P
         teacher.encode_text(["a dog"])
 
 
+def test_a_convolutional_teacher_sees_any_resolution_and_a_transformer_interpolates(tmp_path: Path) -> None:
+    images = photographs(2)
+    for name in ("test_efficientnet.r160_in1k", "test_vit.r160_in1k"):
+        torch.manual_seed(0)
+        weights = save(timm.create_model(name, pretrained=False), tmp_path / f"{name}.safetensors")
+        published = load_teacher(f"timm:{name}", weights=weights)
+        small = load_teacher(f"timm:{name}", weights=weights, resolution=64, crop=False)
+        assert small.view == teacher_view(f"timm:{name}", 64, crop=False)
+        assert (small.resolution, small.view.crop, published.resolution) == (64, 1.0, 160)
+        assert small.encode(images).shape == published.encode(images).shape
+
+
+def test_a_network_that_cannot_be_made_for_a_resolution_is_refused_by_name(tmp_path: Path) -> None:
+    name = "levit_128s.fb_dist_in1k"  # whose attention has a bias for every pair of places
+    weights = save(timm.create_model(name, pretrained=False), tmp_path / "levit.safetensors")
+    with pytest.raises(InputError, match=rf"teacher 'timm:{name}', or it can't see 256 pixels a side, only 224 \("):
+        load_teacher(f"timm:{name}", weights=weights, resolution=256)
+
+
 def test_a_classifier_of_timms_gives_its_features_and_insists_on_all_its_weights(tmp_path: Path) -> None:
     name = "test_vit.r160_in1k"
     torch.manual_seed(0)
-    model = timm.create_model(name, pretrained=False, img_size=224).eval()
+    model = timm.create_model(name, pretrained=False).eval()
     teacher = load_teacher(f"timm:{name}", weights=save(model, tmp_path / "whole.safetensors"))
+    assert (teacher.resolution, teacher.view.crop) == (160, 0.95)
     model.reset_classifier(0)
     images = photographs(2)
     with torch.no_grad():
@@ -335,7 +383,7 @@ def test_timms_own_download_gives_the_same_weights(name: str, cache: Path) -> No
     content = save(timm.create_model(name, pretrained=False), cache.with_name("timm.safetensors")).read_bytes()
     fake_hub.store(cache, f"timm/{name}", "model.safetensors", content)
     teacher = load_teacher(f"timm:{name}")
-    own = timm.create_model(name, pretrained=True, img_size=224)
+    own = timm.create_model(name, pretrained=True)
     own.reset_classifier(0)
     assert same(teacher.image_tower, own)
     assert not same(untrained_teacher(f"timm:{name}").image_tower, own)
@@ -424,51 +472,14 @@ def test_an_untrained_teacher_has_the_architecture_and_says_nothing(
     tiny: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     for name in (SCENES_CLIP, "open_clip:Tiny-quickgelu/openai", "timm:test_vit.r160_in1k"):
-        assert untrained_teacher(name).name == name
+        teacher = untrained_teacher(name)
+        assert (teacher.name, teacher.view) == (name, teacher_view(name))
     assert capfd.readouterr() == ("", "")
     with pytest.raises(InputError, match="timm has no model"):
         untrained_teacher("timm:vit_enormous")
 
 
-# Without loading anything
-
-
-def test_a_resolution_is_that_of_the_view_without_a_network_being_built(
-    tiny: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    timms = "timm:test_vit.r160_in1k"
-    names = [*SHIPPED_TEACHERS, "open_clip:Tiny-quickgelu/openai", timms, f"timm:{DINO}"]
-    views = {name: untrained_teacher(name).view.resolution for name in names}
-    assert set(views.values()) == {32, 48, 224}
-    assert load_teacher("open_clip:Tiny-quickgelu/openai", weights=tiny).resolution == 48
-    monkeypatch.setattr(nn.Module, "__init__", lambda self: pytest.fail("a network is built"))
-    assert {name: teacher_resolution(name) for name in names} == views
-    with pytest.raises(InputError, match="timm has no model"):
-        teacher_resolution("timm:vit_enormous")
-    with pytest.raises(InputError, match="no teacher 'clip'"):
-        teacher_resolution("clip")
-
-
-def test_a_resolution_that_open_clip_gives_as_height_and_width_is_one_side(
-    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config = TINY | {"vision_cfg": TINY["vision_cfg"] | {"image_size": [48, 48]}}
-    (tmp_path / "Tiny-pair.json").write_text(json.dumps(config))
-    open_clip.add_model_config(tmp_path / "Tiny-pair.json")
-    for name in ("tiny-pair", "Tiny-pair"):
-        monkeypatch.setitem(registry._PRETRAINED, name, registry._PRETRAINED["tiny-quickgelu"])
-    name = "open_clip:Tiny-pair/openai"
-    assert teacher_resolution(name) == untrained_teacher(name).resolution == 48
-
-
-def test_every_model_of_open_clip_has_a_resolution() -> None:
-    found = []
-    for name in {model: f"open_clip:{model}/{tag}" for model, tag in open_clip.list_pretrained()}.values():
-        with suppress(InputError):  # weights for another activation function
-            found.append(teacher_resolution(name))
-    assert len(found) > 50
-    assert min(found) >= 160
-
+# How much is imported
 
 HEAVY = {"open_clip", "timm", "torchvision", "transformers", "huggingface_hub", "sklearn", "scipy", "pandas"}
 
@@ -482,8 +493,8 @@ def modules_after(program: str) -> set[str]:
 def test_libraries_are_imported_when_a_teacher_of_theirs_is_asked_for() -> None:
     imported = modules_after(
         "import asymdistill.models.teachers, asymdistill.models.weights, asymdistill.models.mini_clip\n"
-        "from asymdistill.models.teachers import teacher_resolution, load_teacher\n"
-        f"assert teacher_resolution({SCENES_CLIP!r}) == 32"
+        "from asymdistill.models.teacher_views import teacher_view\n"
+        f"assert teacher_view({SCENES_CLIP!r}).resolution == 32"
     )
     assert {"torch", "safetensors"} <= imported
     assert not imported & HEAVY
