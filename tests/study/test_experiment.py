@@ -16,14 +16,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import timm
 import torch
 from command_line import ENVIRONMENT, words_for
 from conftest import SMALL
 from damages import cut, empty, flip, folder_instead
+from safetensors.torch import save_file
 
 from asymdistill import cli
 from asymdistill.config.profiles import load_settings
-from asymdistill.data.views import GaussianNoise
+from asymdistill.data.preprocess import IMAGENET_MEAN, IMAGENET_STD
+from asymdistill.data.views import GaussianNoise, View
 from asymdistill.models import students
 from asymdistill.models.encoding import embed
 from asymdistill.runtime.errors import InputError
@@ -157,6 +160,49 @@ def test_a_student_sees_its_own_resolution_with_the_teachers_normalisation(open_
     assert seen.resolution == 24
     assert run.teacher.view.resolution == 32
     assert (seen.mean, seen.std) == (run.teacher.view.mean, run.teacher.view.std)
+
+
+TIMM = "timm:test_efficientnet.r160_in1k"
+
+
+@pytest.fixture
+def cropping(tmp_path: Path) -> dict[str, Any]:
+    """A teacher that was published for 160 x 160 pixels, cropped."""
+    torch.manual_seed(0)
+    state = timm.create_model(TIMM.removeprefix("timm:"), pretrained=False).state_dict()
+    save_file(state, tmp_path / "cropping.safetensors")
+    return {"teacher": TIMM, "teacher_weights": tmp_path / "cropping.safetensors"}
+
+
+def test_a_teacher_sees_what_its_library_published_and_a_student_the_whole_picture(
+    open_run: Open, cropping: dict[str, Any]
+) -> None:
+    run = open_run(**cropping)
+    student = run.view(run.configs.grid()[0])
+    assert run.view(None) == run.teacher.view == View(160, IMAGENET_MEAN, IMAGENET_STD, crop=0.95)
+    assert student == View(160, IMAGENET_MEAN, IMAGENET_STD)
+    changed = open_run(**cropping, teacher_resolution=64, teacher_crop=False)
+    assert changed.teacher.view == changed.view(None) == View(64, IMAGENET_MEAN, IMAGENET_STD)
+    assert changed.configs.grid()[0].resolution == 64
+
+
+def test_what_a_teacher_sees_names_its_embeddings(open_run: Open, cropping: dict[str, Any]) -> None:
+    changes: list[dict[str, Any]] = [{}, {"teacher_resolution": 64}, {"teacher_crop": False}]
+    runs = [open_run(**cropping, **changed) for changed in changes]
+    assert len({run.model_artifact(None, "test").key for run in runs}) == 3
+    assert len({run.student_artifact(run.configs.make(0.5, 42, "cosine", resolution=32)).key for run in runs}) == 3
+    # What is asked for otherwise and comes to the same is the same.
+    same = open_run(**cropping, teacher_resolution=160)
+    assert same.model_artifact(None, "test").key == runs[0].model_artifact(None, "test").key
+    own = [
+        open_run(teacher="scenes-clip", teacher_crop=crop).model_artifact(None, "test").key for crop in (True, False)
+    ]
+    assert own[0] == own[1]
+
+
+def test_a_teacher_that_cannot_see_images_as_asked_is_refused_at_once(open_run: Open) -> None:
+    with pytest.raises(InputError, match="teacher_resolution is 64; teacher 'scenes-clip' allows 32 only"):
+        open_run(teacher="scenes-clip", teacher_resolution=64)
 
 
 # Once, whoever asks
