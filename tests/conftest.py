@@ -31,6 +31,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 SMALL = {
     "train_limit": 128,
     "test_limit": 160,
+    "teacher_precision": "float32",
     "widths": [0.5, 1],
     "seeds": [42, 123],
     "epochs": 2,

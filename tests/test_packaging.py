@@ -14,7 +14,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from asymdistill.config.names import SHIPPED_TEACHERS
+from asymdistill.config.names import SCENES_TEACHERS, SHIPPED_TEACHERS
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
@@ -74,9 +74,8 @@ def test_wheel_holds_the_package_and_its_data_only(wheel: Path) -> None:
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"asymdistill"}
     profiles = {path.name for path in (ROOT / "asymdistill" / "config" / "profiles").glob("*.toml")}
     assert {name.rpartition("/")[2] for name in names if "/profiles/" in name} == profiles
-    weights = {
-        f"asymdistill/models/weights/{name}.{end}" for name in SHIPPED_TEACHERS for end in ("safetensors", "log")
-    }
+    weights = {f"{name}.safetensors" for name in SHIPPED_TEACHERS} | {f"{name}.log" for name in SCENES_TEACHERS}
+    weights = {f"asymdistill/models/weights/{name}" for name in (*weights, "NOTICE", "LICENSE-APACHE-2.0.txt")}
     assert {"asymdistill/claims/claims.toml", "asymdistill/plots/scorecard.html", *weights} <= set(names)
 
 

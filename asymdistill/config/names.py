@@ -38,8 +38,10 @@ TABLES = (
 )
 """The tables of a study."""
 
-SCENES_CLIP, SCENES_SIMCLR = "scenes-clip", "scenes-simclr"
-SHIPPED_TEACHERS = (SCENES_CLIP, SCENES_SIMCLR)
+EFFICIENTNET, SCENES_CLIP, SCENES_SIMCLR = "imagenet-efficientnet-lite0", "scenes-clip", "scenes-simclr"
+SCENES_TEACHERS = (SCENES_CLIP, SCENES_SIMCLR)
+"""Teachers that were trained on Scenes."""
+SHIPPED_TEACHERS = (EFFICIENTNET, *SCENES_TEACHERS)
 """Teachers whose weights come with the package."""
 
 WEIGHTS_VARIABLE = "ASYMDISTILL_TEACHER_WEIGHTS"

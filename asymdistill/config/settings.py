@@ -49,7 +49,8 @@ class Settings(BaseModel):
 
     teacher: str = Field(
         "scenes-clip",
-        description="`scenes-clip`, `scenes-simclr`, `open_clip:<model>/<pretrained tag>` or `timm:<model>`.",
+        description="`imagenet-efficientnet-lite0`, `scenes-clip`, `scenes-simclr`, "
+        "`open_clip:<model>/<pretrained tag>` or `timm:<model>`.",
     )
     teacher_weights: Path | None = Field(
         None, description="A safetensors file with the weights of `teacher`; none: the library's own download."
@@ -62,8 +63,10 @@ class Settings(BaseModel):
         description="Show teachers the centre of an image, cropped as was published for them; false: all of a square "
         "image.",
     )
-    teacher_precision: Literal["float32", "float16", "bfloat16"] = Field(
-        "float32", description="Precision of the teacher on a GPU; on a CPU it is always float32."
+    teacher_precision: Literal["auto", "float32", "float16", "bfloat16"] = Field(
+        "auto",
+        description="Arithmetic of the teacher; `auto`: bfloat16 on a processor with instructions for it, float32 "
+        "elsewhere. A CPU takes `float16` for float32.",
     )
 
     resolution: Count | None = Field(

@@ -32,7 +32,7 @@ def embed(
         device: where the encoder lives.
         noise: added to what the encoder sees; None: none. It depends on an image's place in its set alone.
         first: index of the first of these images in their set, a multiple of ``views.BLOCK``.
-        precision: autocast type on a GPU; a CPU always computes in float32.
+        precision: autocast type on a GPU; a CPU computes in the encoder's own.
         batch_size: images that the encoder is given at a time, at most ``views.BLOCK``.
 
     Returns:

@@ -8,12 +8,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from asymdistill.config.names import TeacherLibrary, teacher_library
+from asymdistill.config.names import EFFICIENTNET, TeacherLibrary, teacher_library
 from asymdistill.data.preprocess import FILTERS, RESIZE_MODES
 from asymdistill.data.views import View
 from asymdistill.models import mini_clip
 from asymdistill.models.weights import published
 from asymdistill.runtime.errors import InputError
+
+TIMM_ARCHITECTURES = {EFFICIENTNET: "tf_efficientnet_lite0"}
+"""Teachers that come with the package and that timm builds."""
 
 
 def teacher_view(name: str, resolution: int | None = None, *, crop: bool = True) -> View:
@@ -62,6 +65,8 @@ def _open_clip_view(model: str, resolution: int | None, crop: bool) -> View:
 
 
 def _shipped_view(name: str, resolution: int | None, crop: bool) -> View:
+    if name in TIMM_ARCHITECTURES:
+        return timm_view(TIMM_ARCHITECTURES[name], resolution, crop)
     return _as_published(name, View(mini_clip.RESOLUTION), resolution)
 
 

@@ -4,6 +4,7 @@ A library is imported when a teacher of its own is asked for.
 """
 
 import logging
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,17 +13,22 @@ from typing import Any, Self
 import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from asymdistill.config.names import TeacherLibrary, teacher_library
-from asymdistill.data.views import View
+from asymdistill.data.views import BLOCK, GaussianNoise, View
 from asymdistill.models import mini_clip
 from asymdistill.models.encoding import embed
-from asymdistill.models.teacher_views import teacher_view
+from asymdistill.models.teacher_views import TIMM_ARCHITECTURES, teacher_view
 from asymdistill.models.weights import fetch, find_weights, shipped_path
+from asymdistill.runtime.devices import has_bfloat16
 from asymdistill.runtime.errors import InputError, check_option
 
 PRECISIONS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+# Bytes of a batch's largest activation on a CPU, which should stay in its cache; a GPU takes whole blocks of images.
+_CACHE = 32 * 2**20
+NORMALISATION = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._BatchNorm)
 
 
 class Teacher(nn.Module):
@@ -36,11 +42,11 @@ class Teacher(nn.Module):
         view: how it sees an image.
         text_tower: holds the weights that ``encode_captions`` uses; None: images only.
         encode_captions: maps M captions to M x d.
-        precision: arithmetic on a GPU; the embeddings are float32 in any case.
 
     Attributes:
         embedding_dim: d.
         resolution: R, in pixels.
+        precision: arithmetic, float32 until ``compute_in``; embeddings are float32 in any case.
     """
 
     def __init__(
@@ -51,19 +57,17 @@ class Teacher(nn.Module):
         *,
         text_tower: nn.Module | None = None,
         encode_captions: Callable[[Sequence[str]], Tensor] | None = None,
-        precision: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
         self.name = name
         self.view = view
-        self.precision = precision
+        self.precision = torch.float32
         self.image_tower = image_tower
         self.text_tower = text_tower
         self._encode_captions = encode_captions
         self.requires_grad_(False)
         super().train(False)
-        side = view.resolution
-        self.embedding_dim = int(self(torch.zeros(1, 3, side, side)).shape[1])
+        self.embedding_dim, self._largest_activation = _sizes(image_tower, view.resolution)
 
     @property
     def resolution(self) -> int:
@@ -82,12 +86,61 @@ class Teacher(nn.Module):
     @torch.inference_mode()
     def forward(self, inputs: Tensor) -> Tensor:
         """Map normalised images, N x 3 x R x R, to embeddings, N x d, of any length."""
+        if self.device.type == "cpu":  # its weights have been converted
+            inputs = inputs.to(self.precision)
         embeddings: Tensor = self.image_tower(inputs)
         return embeddings
 
-    def encode(self, images: Tensor) -> Tensor:
-        """Map uint8 images, N x H x W x 3, to L2-normalised float32 embeddings, N x d, on the teacher's device."""
-        return embed(self, images, self.view, device=self.device, precision=self.precision)
+    def compute_in(self, precision: torch.dtype) -> None:
+        """Compute in this precision from now on.
+
+        On a GPU that is autocast. On a CPU the weights are converted once, since autocast would convert them at every
+        call; those of normalisation layers stay float32, which halves the error and costs nothing.
+
+        Raises:
+            InputError: the image tower can't.
+        """
+        self.precision = precision
+        if self.device.type != "cpu" or precision == torch.float32:
+            return
+        for module in self.image_tower.modules():
+            if not isinstance(module, NORMALISATION):
+                for parameter in module.parameters(recurse=False):
+                    parameter.data = parameter.data.to(precision)
+        try:
+            self(torch.zeros(1, 3, self.resolution, self.resolution))
+        except RuntimeError as error:
+            raise InputError(
+                f"teacher {self.name!r} can't compute in {precision} on a CPU ({error}); allowed: "
+                "teacher_precision = 'float32'"
+            ) from None
+
+    def encode(self, images: Tensor, noise: GaussianNoise | None = None, *, first: int = 0) -> Tensor:
+        """Map uint8 images, N x H x W x 3, to L2-normalised float32 embeddings, N x d, on the teacher's device.
+
+        Args:
+            images: on any device.
+            noise: added to what the teacher sees; None: none.
+            first: index of the first of these images in their set, a multiple of ``views.BLOCK``.
+        """
+        return embed(
+            self,
+            images,
+            self.view,
+            device=self.device,
+            noise=noise,
+            first=first,
+            precision=self.precision,
+            batch_size=self._batch_size,
+        )
+
+    @property
+    def _batch_size(self) -> int:
+        """Images at a time: as many as a CPU's cache holds, in equal batches."""
+        if self.device.type != "cpu":
+            return BLOCK
+        most = max(1, _CACHE // (self._largest_activation * self.precision.itemsize))
+        return math.ceil(BLOCK / math.ceil(BLOCK / most))
 
     def encode_text(self, captions: Sequence[str]) -> Tensor:
         """Map M captions to L2-normalised float32 embeddings, M x d, in the space of the images.
@@ -121,7 +174,7 @@ def load_teacher(
         weights: a safetensors file to read. None: the one that comes with the package, or that the teacher's library
             publishes, from the hub's cache or the internet.
         device: where to put it; None: the CPU.
-        precision: ``float32``, ``float16`` or ``bfloat16``, its arithmetic on a GPU.
+        precision: its arithmetic, as for ``resolve_precision``.
         resolution: side in pixels of what it is to see; positions are interpolated. None: as published.
         crop: crop images as published; False: see the whole of a square one.
 
@@ -129,7 +182,8 @@ def load_teacher(
         InputError: no such model, an activation function that does not fit the weights, weights that can't be had,
             a file that is missing, damaged or of another architecture, or a resolution that the model does not take.
     """
-    check_option("precision", precision, PRECISIONS)
+    device = torch.device(device or "cpu")
+    arithmetic = PRECISIONS[resolve_precision(precision, device)]
     # Refuses a model that does not exist, and weights that do not fit it, before any file is read.
     view = teacher_view(name, resolution, crop=crop)
     path = find_weights(name, weights) or fetch(name)
@@ -140,8 +194,26 @@ def load_teacher(
         side = teacher_view(name).resolution
         words = "" if view.resolution == side else f", or it can't see {view.resolution} pixels a side, only {side}"
         raise InputError(f"{path} does not hold the weights of teacher {name!r}{words} ({reason})") from None
-    teacher.precision = PRECISIONS[precision]
-    return teacher.to(device or "cpu")
+    teacher.to(device)
+    teacher.compute_in(arithmetic)
+    return teacher
+
+
+def resolve_precision(precision: str, device: torch.device) -> str:
+    """The arithmetic of a teacher on a device.
+
+    Args:
+        precision: ``float32``, ``float16`` (which a CPU takes for float32), ``bfloat16``, or ``auto``: bfloat16 on a
+            CPU that has instructions for it, else float32.
+        device: where the teacher is.
+
+    Raises:
+        InputError: another precision.
+    """
+    check_option("precision", precision, ("auto", *PRECISIONS))
+    if precision == "auto":
+        return "bfloat16" if has_bfloat16(device) else "float32"
+    return "float32" if precision == "float16" and device.type == "cpu" else precision
 
 
 def untrained_teacher(name: str) -> Teacher:
@@ -159,12 +231,38 @@ def untrained_teacher(name: str) -> Teacher:
         logging.disable(silenced)
 
 
+def _sizes(image_tower: nn.Module, side: int) -> tuple[int, int]:
+    """Length of an embedding, and the most numbers that a layer puts out for one image."""
+    outputs: list[int] = []
+
+    def note(module: nn.Module, inputs: Any, output: Any) -> None:
+        if isinstance(output, Tensor):
+            outputs.append(output.numel())
+
+    hooks = [module.register_forward_hook(note) for module in image_tower.modules()]
+    try:
+        with torch.inference_mode():
+            embedding = image_tower(torch.zeros(1, 3, side, side))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return int(embedding.shape[1]), max(outputs)
+
+
 def _build(name: str, path: Path | None, view: View) -> Teacher:
     return BUILDERS[teacher_library(name)](name, path, view)
 
 
 def _build_shipped(name: str, path: Path | None, view: View) -> Teacher:
-    towers = mini_clip.load_towers(path or shipped_path(name))
+    path = path or shipped_path(name)
+    if name in TIMM_ARCHITECTURES:
+        import timm
+
+        network = timm.create_model(TIMM_ARCHITECTURES[name], num_classes=0)
+        weights = {key: value.float() if value.is_floating_point() else value for key, value in load_file(path).items()}
+        network.load_state_dict(weights)
+        return Teacher(name, network.to(memory_format=torch.channels_last), view)
+    towers = mini_clip.load_towers(path)
     encode_captions = towers.text and towers.text.encode
     return Teacher(name, towers.image, view, text_tower=towers.text, encode_captions=encode_captions)
 

@@ -58,3 +58,10 @@ def kind_of_device(device: torch.device) -> str:
 def cores() -> int:
     """CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether a CPU has instructions for matrix products in bfloat16 (AMX, AVX512-BF16); without, they are slow."""
+    # torch.cpu.get_capabilities says it, too, but is younger than the oldest torch that is allowed.
+    found = (getattr(torch.cpu, name, bool)() for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"))
+    return device.type == "cpu" and any(found)

@@ -23,7 +23,7 @@ from asymdistill.metrics.probe import Probe, fit_probe
 from asymdistill.models import students, weights
 from asymdistill.models.encoding import Encoder, embed
 from asymdistill.models.teacher_views import teacher_view
-from asymdistill.models.teachers import PRECISIONS, Teacher, load_teacher
+from asymdistill.models.teachers import PRECISIONS, Teacher, load_teacher, resolve_precision
 from asymdistill.runtime import devices
 from asymdistill.runtime.errors import InputError
 from asymdistill.runtime.executors import Check, executor_for
@@ -50,7 +50,7 @@ PROBE = Kind("probes", 1, ("metrics/probe.py",), ("torch", "scikit-learn"))
 # Epochs after which snapshots are kept: about evenly spaced on a logarithmic scale.
 WATCHED = (1, 2, 3, 5, 7, 10, 14, 20, 28, 40, 56, 80, 113, 160, 226, 320, 453, 640, 905)
 TERMS = {"vicreg": losses.variance_and_covariance, "uniformity": losses.uniformity}
-_PART = 10 * BLOCK  # images that one thread embeds at a time
+_PART = 2 * BLOCK  # images that one thread embeds at a time
 
 
 class Experiment:
@@ -134,7 +134,7 @@ class Experiment:
             "name": own.teacher,
             "weights": weights.weights_digest(own.teacher, own.teacher_weights),
             "view": asdict(self.teacher_view),
-            "precision": own.teacher_precision if self.device.type == "cuda" else "float32",
+            "precision": resolve_precision(own.teacher_precision, self.device),
         }
 
     def teacher_embeddings(
@@ -318,10 +318,7 @@ class Experiment:
         def work(first: int, check: Check) -> None:
             check()
             part = images[first : first + _PART]
-            embeddings = embed(
-                teacher, part, teacher.view, device=self.device, noise=noise, first=first, precision=teacher.precision
-            )
-            found[first] = embeddings.cpu()
+            found[first] = teacher.encode(part, noise, first=first).cpu()
             progress.advance(len(part))
 
         with Progress(len(images), "teacher embeddings") as progress:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from asymdistill.config.names import SHIPPED_TEACHERS
+from asymdistill.config.names import SCENES_TEACHERS
 from asymdistill.data import scenes
 from asymdistill.data.datasets import Split
 from asymdistill.data.views import BLOCK, GaussianNoise, see
@@ -285,7 +285,7 @@ def among_texts(subject: Subject, *, keep: int | None = None) -> dict[str, float
 
 def class_texts(run: Experiment) -> Tensor | None:
     """The text embeddings of the classes' names, C x d; None where the teacher reads no text or not these names."""
-    template = "a {}" if run.settings.teacher in SHIPPED_TEACHERS else "a photo of a {}."
+    template = "a {}" if run.settings.teacher in SCENES_TEACHERS else "a photo of a {}."
     try:
         return run.teacher.encode_text([template.format(name.replace("_", " ")) for name in run.class_names]).cpu()
     except InputError:

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional as F
 
-from asymdistill.config.names import SCENES_CLIP, SCENES_SIMCLR, SHIPPED_TEACHERS
+from asymdistill.config.names import SCENES_CLIP, SCENES_SIMCLR, SCENES_TEACHERS
 from asymdistill.data import scenes
 from asymdistill.data.views import View
 from asymdistill.metrics.probe import fit_probe
@@ -66,7 +66,7 @@ def unseen() -> tuple[scenes.Scenes, scenes.Scenes]:
     return scenes.generate(2000, seed=31), scenes.generate(1000, seed=32)
 
 
-@pytest.mark.parametrize("name", SHIPPED_TEACHERS)
+@pytest.mark.parametrize("name", SCENES_TEACHERS)
 def test_a_shipped_teacher_sees_what_its_log_says(name: str, unseen: tuple[scenes.Scenes, scenes.Scenes]) -> None:
     tower = load_towers(shipped_path(name)).image
     train, test = unseen
@@ -96,7 +96,7 @@ def test_the_text_tower_names_other_factors_too(shipped: Towers, factor: str) ->
     assert (guesses == test.factors[factor]).float().mean() > max(0.5, 2 / values)
 
 
-@pytest.mark.parametrize("name", SHIPPED_TEACHERS)
+@pytest.mark.parametrize("name", SCENES_TEACHERS)
 def test_the_shipped_files_are_small_and_complete(name: str) -> None:
     path = shipped_path(name)
     assert path.stat().st_size < 5_000_000

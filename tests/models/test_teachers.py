@@ -18,14 +18,14 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from asymdistill.config.names import SCENES_CLIP, SCENES_SIMCLR, SHIPPED_TEACHERS, WEIGHTS_VARIABLE
+from asymdistill.config.names import EFFICIENTNET, SCENES_CLIP, SCENES_SIMCLR, SHIPPED_TEACHERS, WEIGHTS_VARIABLE
 from asymdistill.config.profiles import load_settings
 from asymdistill.data import scenes
 from asymdistill.data.preprocess import IMAGENET_MEAN, IMAGENET_STD
 from asymdistill.data.views import View
 from asymdistill.models import mini_clip
 from asymdistill.models.teacher_views import teacher_view
-from asymdistill.models.teachers import Teacher, load_teacher, untrained_teacher
+from asymdistill.models.teachers import NORMALISATION, Teacher, load_teacher, resolve_precision, untrained_teacher
 from asymdistill.models.weights import shipped_path
 from asymdistill.runtime.errors import InputError
 
@@ -84,6 +84,37 @@ def tiny(tiny_clip: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 # Teachers that come with the package
 
 
+def drawn() -> Tensor:
+    """Three pictures of 64 x 64 pixels: a ramp of colours, a chequerboard and a disc."""
+    y, x = torch.meshgrid(torch.arange(64), torch.arange(64), indexing="ij")
+    ramp = torch.stack([4 * x, 4 * y, 255 - 2 * x - 2 * y], dim=2)
+    board = 255 * ((x // 8 + y // 8) % 2)[..., None].expand(64, 64, 3)
+    disc = torch.where(((x - 32) ** 2 + (y - 32) ** 2 < 400)[..., None], torch.tensor([230, 40, 30]), 120)
+    return torch.stack([ramp, board, disc]).to(torch.uint8)
+
+
+def test_the_imagenet_teachers_embeddings_are_those_it_was_shipped_with() -> None:
+    teacher = load_teacher(EFFICIENTNET)
+    assert (teacher.embedding_dim, teacher.text_tower) == (1280, None)
+    assert teacher.view == View(224, (0.5,) * 3, (0.5,) * 3, crop=0.875)
+    embeddings = teacher.encode(drawn())
+    assert embeddings.shape == (3, 1280)
+    # From the original float32 weights in timm's network, with timm's own transform.
+    largest = embeddings.topk(3, dim=1)
+    assert largest.indices.tolist() == [[113, 930, 897], [1085, 556, 39], [71, 1231, 689]]
+    values = [[0.36825, 0.36601, 0.28719], [0.31766, 0.27987, 0.25698], [0.29255, 0.19191, 0.17944]]
+    assert torch.allclose(largest.values, torch.tensor(values), atol=6e-3)
+    assert (embeddings @ embeddings.T)[0, 1:].tolist() == pytest.approx([0.1117, 0.2302], abs=6e-3)
+    assert sum(p.numel() for p in teacher.parameters()) == 3_371_008
+
+
+def test_the_imagenet_teacher_sees_other_resolutions_and_the_whole_picture() -> None:
+    whole, small = load_teacher(EFFICIENTNET, crop=False), load_teacher(EFFICIENTNET, resolution=128, crop=False)
+    assert small.view == View(128, (0.5,) * 3, (0.5,) * 3)
+    cosines = (whole.encode(photographs(20)) * small.encode(photographs(20))).sum(dim=1)
+    assert 0.3 < cosines.mean() < 0.99
+
+
 def test_the_embedded_teacher_is_its_towers(teacher_file: Path) -> None:
     teacher, pair = load_teacher(SCENES_CLIP, weights=teacher_file), mini_clip.load_towers(teacher_file)
     images = photographs(20)
@@ -130,10 +161,77 @@ def test_embeddings_can_be_targets_of_a_training_and_carry_no_gradient(teacher_f
     assert weight.grad is not None
 
 
-def test_a_cpu_computes_in_float32_whatever_the_precision(teacher_file: Path) -> None:
-    full, half = (load_teacher(SCENES_CLIP, weights=teacher_file, precision=p) for p in ("float32", "float16"))
-    assert half.precision == torch.float16
+@pytest.mark.parametrize(
+    ("precision", "device", "fast", "arithmetic"),
+    [
+        *(("auto", "cpu", True, "bfloat16"), ("auto", "cpu", False, "float32"), ("auto", "cuda", False, "float32")),
+        *(("float16", "cpu", True, "float32"), ("float16", "cuda", False, "float16")),
+        *(("bfloat16", "cpu", False, "bfloat16"), ("float32", "cpu", True, "float32")),
+    ],
+)
+def test_precision_is_what_the_device_is_good_at(
+    precision: str, device: str, fast: bool, arithmetic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: fast, raising=False)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False, raising=False)
+    assert resolve_precision(precision, torch.device(device)) == arithmetic
+
+
+def test_an_unknown_precision_is_refused(teacher_file: Path) -> None:
+    with pytest.raises(InputError, match="precision is 'fp8'; allowed: 'auto', 'float32', 'float16', 'bfloat16'"):
+        load_teacher(SCENES_CLIP, weights=teacher_file, precision="fp8")
+
+
+def test_bfloat16_on_a_cpu_converts_weights_but_those_of_normalisation_and_changes_little(teacher_file: Path) -> None:
+    full, half, fast = (
+        load_teacher(SCENES_CLIP, weights=teacher_file, precision=p) for p in ("float32", "float16", "bfloat16")
+    )
     assert torch.equal(full.encode(photographs()), half.encode(photographs()))
+    types = {
+        (isinstance(module, NORMALISATION), parameter.dtype)
+        for module in fast.image_tower.modules()
+        for parameter in module.parameters(recurse=False)
+    }
+    assert types == {(True, torch.float32), (False, torch.bfloat16)}
+    embeddings = fast.encode(photographs())
+    assert embeddings.dtype == torch.float32
+    cosines = (embeddings * full.encode(photographs())).sum(dim=1)
+    assert 0.995 < cosines.min() < 1 - 1e-6
+    # The text tower stays as it was.
+    assert torch.equal(fast.encode_text(["a red circle"]), full.encode_text(["a red circle"]))
+
+
+def test_a_tower_that_cannot_compute_in_bfloat16_is_named() -> None:
+    class Strict(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(12, 5)
+
+        def forward(self, inputs: Tensor) -> Tensor:
+            return self.layer(inputs.flatten(1).float())
+
+    with pytest.raises(
+        InputError, match=r"'strict' can't compute in torch\.bfloat16 on a CPU .*allowed: teacher_precis"
+    ):
+        Teacher("strict", Strict(), View(2)).compute_in(torch.bfloat16)
+
+
+@pytest.mark.parametrize(("side", "size"), [(8, 100), (64, 34), (128, 8)])
+def test_a_batchs_largest_activation_stays_in_the_cache(side: int, size: int) -> None:
+    sizes: list[int] = []
+
+    class Wide(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Conv2d(3, 60, 1)
+
+        def forward(self, inputs: Tensor) -> Tensor:
+            sizes.append(len(inputs))
+            return self.layer(inputs).mean((2, 3))
+
+    Teacher("wide", Wide(), View(side)).encode(torch.zeros(100, 4, 4, 3, dtype=torch.uint8))
+    assert max(sizes) == size
+    assert 4 * 60 * side**2 * size <= 32 * 2**20
 
 
 def test_a_teacher_without_a_text_tower_says_so() -> None:
@@ -351,7 +449,7 @@ def test_only_safetensors_are_read(tmp_path: Path) -> None:
             load_teacher(SCENES_CLIP, weights=tmp_path / name)
     with pytest.raises(InputError, match="does not exist"):
         load_teacher(SCENES_CLIP, weights=tmp_path / "gone.safetensors")
-    with pytest.raises(InputError, match="precision is 'int8'; allowed: 'float32'"):
+    with pytest.raises(InputError, match="precision is 'int8'; allowed: 'auto', 'float32'"):
         load_teacher(SCENES_CLIP, precision="int8")
 
 

@@ -537,6 +537,16 @@ def test_runs_lie_in_the_books_checkout_or_in_the_working_folder(
 
 def test_the_description_says_what_this_study_is(small_study: Study) -> None:
     text = small_study.description()
-    for part in ("smoke", "128", "160", "scenes", "scenes-clip", "0.5, 1", "42, 123", "2 epochs", small_study.folder.name):
+    for part in (
+        "smoke",
+        "128",
+        "160",
+        "scenes",
+        "scenes-clip",
+        "0.5, 1",
+        "42, 123",
+        "2 epochs",
+        small_study.folder.name,
+    ):
         assert part in text
     assert "\n" not in text
