@@ -176,13 +176,14 @@ def objective(
     *,
     cosine: float = 16.0,
     whitened: float = 40.0,
+    centred: float = 22.0,
     labels: float = 9.0,
     untrained: float = 5.0,
     seeds: tuple[int, ...] = SEEDS,
 ) -> list[Row]:
     made = [row("objective", "effective_rank", 90.0)]
     made += [row("objective", "accuracy", 94 - 50 * sigma, sigma=sigma) for sigma in SIGMAS]
-    ranks = {"cosine": cosine, "whitened": whitened, "labels": labels, "random": untrained}
+    ranks = {"cosine": cosine, "whitened": whitened, "centred": centred, "labels": labels, "random": untrained}
     for (variant, rank), seed in itertools.product(ranks.items(), seeds):
         target = "none" if variant == "random" else variant
         own = {"model": "S", "seed": seed, "objective": target, "variant": variant}

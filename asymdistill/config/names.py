@@ -1,5 +1,6 @@
 """Names that settings, tables, figures and claims share: models, objectives, teachers, image sets, columns."""
 
+from fnmatch import fnmatchcase
 from typing import Literal
 
 from asymdistill.runtime.errors import InputError
@@ -24,6 +25,7 @@ OBJECTIVES = {
     "vicreg": "VICReg's terms",
     "uniformity": "uniformity",
     "whitened": "whitened targets",
+    "centred": "centred targets",
     "labels": "labels",
     UNTRAINED: "no training",
 }
@@ -43,6 +45,15 @@ SCENES_TEACHERS = (SCENES_CLIP, SCENES_SIMCLR)
 """Teachers that were trained on Scenes."""
 SHIPPED_TEACHERS = (EFFICIENTNET, *SCENES_TEACHERS)
 """Teachers whose weights come with the package."""
+
+CONVOLUTIONAL, TRANSFORMER, UNKNOWN = "convolutional network", "transformer", "unknown"
+ARCHITECTURES = {
+    EFFICIENTNET: CONVOLUTIONAL,
+    **dict.fromkeys(SCENES_TEACHERS, TRANSFORMER),
+    **dict.fromkeys(("open_clip:ViT-*", "timm:vit_*"), TRANSFORMER),
+    **dict.fromkeys(("open_clip:RN*", "timm:resnet*", "timm:efficientnet_*", "timm:tf_efficientnet*"), CONVOLUTIONAL),
+}
+"""What kind of network a teacher is, by its name or a pattern of names."""
 
 WEIGHTS_VARIABLE = "ASYMDISTILL_TEACHER_WEIGHTS"
 """The environment variable that stands in for the setting ``teacher_weights`` where that is not set."""
@@ -76,6 +87,11 @@ def teacher_library(name: str) -> TeacherLibrary:
         return "timm"
     shipped = ", ".join(map(repr, SHIPPED_TEACHERS))
     raise InputError(f"no teacher {name!r}; allowed: {shipped}, 'open_clip:<model>/<pretrained tag>', 'timm:<model>'")
+
+
+def architecture(teacher: str) -> str:
+    """What kind of network a teacher is, as far as its name says: ``CONVOLUTIONAL``, ``TRANSFORMER`` or ``UNKNOWN``."""
+    return next((kind for pattern, kind in ARCHITECTURES.items() if fnmatchcase(teacher, pattern)), UNKNOWN)
 
 
 def image_source(dataset: str) -> ImageSource:

@@ -50,6 +50,7 @@ PROBE = Kind("probes", 1, ("metrics/probe.py",), ("torch", "scikit-learn"))
 # Epochs after which snapshots are kept: about evenly spaced on a logarithmic scale.
 WATCHED = (1, 2, 3, 5, 7, 10, 14, 20, 28, 40, 56, 80, 113, 160, 226, 320, 453, 640, 905)
 TERMS = {"vicreg": losses.variance_and_covariance, "uniformity": losses.uniformity}
+TARGETS = {"whitened": losses.whitened, "centred": losses.centred}
 _PART = 2 * BLOCK  # images that one thread embeds at a time
 
 
@@ -459,4 +460,5 @@ class Experiment:
         if config.objective in ("labels", UNTRAINED):
             return images.labels
         embeddings = self.teacher_embeddings("train", classes=config.classes)
-        return losses.whitened(embeddings) if config.objective == "whitened" else embeddings
+        change = TARGETS.get(config.objective)
+        return change(embeddings) if change else embeddings

@@ -169,8 +169,9 @@ class StudentConfigs:
         ]
 
     def by_objective(self) -> list[StudentConfig]:
-        """The narrowest student trained for another objective than the teacher's embeddings, or not trained at all."""
-        return [student for objective in ("whitened", "labels", UNTRAINED) for student in self.narrow(objective)]
+        """The narrowest student trained for something else than the teacher's embeddings as they are, or not at all."""
+        others = ("whitened", "centred", "labels", UNTRAINED)
+        return [student for objective in others for student in self.narrow(objective)]
 
     def with_noise(self) -> list[StudentConfig]:
         """Students trained on noisy images: the narrowest with every seed, the widest with the first."""

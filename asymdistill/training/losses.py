@@ -244,6 +244,24 @@ class LabelLoss(nn.Module):
         return F.cross_entropy(self.classifier(student.float()), labels)
 
 
+def centred(targets: Tensor) -> Tensor:
+    r"""The teacher's embeddings without their mean: targets whose differences alone count in a cosine loss.
+
+    (z - mean) / |z - mean|. A teacher's embeddings lie in a cone around their mean (anisotropy; Liang et al., NeurIPS
+    2022), so that a student that always answers with the mean already has a small cosine distance to all of them.
+
+    Args:
+        targets: N x d, N >= 2.
+
+    Returns:
+        N x d, of length 1, in the targets' precision; a row that is the mean itself becomes 0.
+
+    Raises:
+        InputError: targets of a wrong shape, that are not finite, or that are all equal.
+    """
+    return F.normalize(_off_their_mean(targets), dim=1).to(targets.dtype)
+
+
 def whitened(targets: Tensor, *, ridge: float = 0.01) -> Tensor:
     r"""The teacher's embeddings, whitened: targets with nearly the same variance in every direction.
 
@@ -262,16 +280,21 @@ def whitened(targets: Tensor, *, ridge: float = 0.01) -> Tensor:
     Raises:
         InputError: targets of a wrong shape, that are not finite, or that are all equal.
     """
-    check_embeddings("targets", targets)
-    rows = targets.double()
-    centred = rows - rows.mean(0)
-    values, directions = torch.linalg.eigh(centred.T @ centred / len(rows))
+    rows = _off_their_mean(targets)
+    values, directions = torch.linalg.eigh(rows.T @ rows / len(rows))
     values = values.clamp_min(0)
-    if not float(values[-1]) > 0:
-        raise InputError("targets are all equal: they have no directions to whiten")
     floor = max(ridge * float(values.mean()), 1e-12 * float(values[-1]))
-    white: Tensor = centred @ (directions * (values + floor).rsqrt()) @ directions.T
+    white: Tensor = rows @ (directions * (values + floor).rsqrt()) @ directions.T
     return white.to(targets.dtype)
+
+
+def _off_their_mean(targets: Tensor) -> Tensor:
+    """Targets minus their mean, in double precision."""
+    check_embeddings("targets", targets)
+    if bool((targets == targets[0]).all()):
+        raise InputError("targets are all equal: without their mean nothing is left of them")
+    rows = targets.double()
+    return rows - rows.mean(0)
 
 
 def _unit(rows: Tensor) -> Tensor:

@@ -2,7 +2,14 @@
 
 import pytest
 
-from asymdistill.config.names import SHIPPED_TEACHERS, teacher_library
+from asymdistill.config.names import (
+    CONVOLUTIONAL,
+    SHIPPED_TEACHERS,
+    TRANSFORMER,
+    UNKNOWN,
+    architecture,
+    teacher_library,
+)
 from asymdistill.runtime.errors import InputError
 
 
@@ -20,3 +27,26 @@ def test_any_other_name_is_refused_with_what_is_allowed(name: str) -> None:
     with pytest.raises(InputError) as caught:
         teacher_library(name)
     assert str(caught.value) == f"no teacher {name!r}; allowed: {', '.join(allowed)}"
+
+
+KINDS = {
+    CONVOLUTIONAL: (
+        *("imagenet-efficientnet-lite0", "open_clip:RN50-quickgelu/openai"),
+        *("timm:resnet50.a1_in1k", "timm:efficientnet_b0.ra_in1k", "timm:tf_efficientnet_lite0"),
+    ),
+    TRANSFORMER: (
+        *("scenes-clip", "scenes-simclr", "open_clip:ViT-B-32-quickgelu/openai"),
+        "timm:vit_small_patch14_dinov2.lvd142m",
+    ),
+    # Networks of both kinds of layers, and names that say nothing.
+    UNKNOWN: ("open_clip:ViTamin-L/datacomp1b", "timm:vitamin_base_224", "open_clip:coca_ViT-L-14/x", "timm:mixer", ""),
+}
+
+
+@pytest.mark.parametrize(("kind", "teacher"), [(kind, name) for kind, names in KINDS.items() for name in names])
+def test_a_name_says_what_kind_of_network_a_teacher_is(kind: str, teacher: str) -> None:
+    assert architecture(teacher) == kind
+
+
+def test_the_architecture_of_every_teacher_that_is_shipped_is_known() -> None:
+    assert UNKNOWN not in map(architecture, SHIPPED_TEACHERS)

@@ -259,10 +259,10 @@ def test_capacity_has_a_row_per_value_in_its_unit() -> None:
 
 
 def test_objectives_are_named_as_everywhere() -> None:
-    shown = table("objective", made.table(made.objective(whitened=40.0, labels=9.0, untrained=5.0)))
+    shown = table("objective", made.table(made.objective(whitened=40.0, centred=22.0, labels=9.0, untrained=5.0)))
     assert shown["rank"].to_dict() == {
-        "teacher": "90.0", "cosine alone": "16.0 ± 0.2", "whitened targets": "40.0 ± 0.2", "labels": "9.0 ± 0.2",
-        "no training": "5.0 ± 0.2",
+        "teacher": "90.0", "cosine alone": "16.0 ± 0.2", "whitened targets": "40.0 ± 0.2",
+        "centred targets": "22.0 ± 0.2", "labels": "9.0 ± 0.2", "no training": "5.0 ± 0.2",
     }  # fmt: skip
 
 

@@ -149,7 +149,7 @@ def test_capacity_changes_one_thing_at_a_time(table: pd.DataFrame) -> None:
 def test_objectives_are_trained_for_what_they_say(study: Study, table: pd.DataFrame) -> None:
     run = study._run
     assert set(only(table, "objective", "effective_rank")["variant"].dropna()) == {
-        *("cosine", "labels", "random", "whitened"),
+        *("cosine", "labels", "random", "whitened", "centred"),
     }
     fresh = students.build(0.5, 128, 42).state_dict()
     stored = run.student(student(study, 0.5, 42, UNTRAINED)).state_dict()

@@ -112,7 +112,9 @@ LOSSES = {
     "vicreg": losses.RegularisedLoss(losses.variance_and_covariance, 1.0),
     "uniformity": losses.RegularisedLoss(losses.uniformity, 1.0),
     "whitened": losses.cosine_distance,
+    "centred": losses.cosine_distance,
 }
+TARGETS = {"whitened": losses.whitened, "centred": losses.centred}
 
 
 def test_a_student_is_trained_for_what_its_config_says(open_run: Open) -> None:
@@ -131,7 +133,7 @@ def test_a_student_is_trained_for_what_its_config_says(open_run: Open) -> None:
     found = set()
     for config, loss in wanted.items():
         recipe = Recipe(1, config.batch_size, config.learning_rate, loss)
-        own = losses.whitened(targets) if config.objective == "whitened" else targets
+        own = TARGETS[config.objective](targets) if config.objective in TARGETS else targets
         result = distil(students.build(0.5, 128, 42), run.train.images, own, run.view(config), recipe, seed=42)
         stored = run.student(config).state_dict()
         assert all(torch.equal(stored[name], tensor) for name, tensor in result.student.state_dict().items()), config

@@ -84,6 +84,7 @@ MATTER = {
     "vicreg": {"regulariser_weight"},
     "uniformity": {"regulariser_weight"},
     "whitened": set(),
+    "centred": set(),
     "labels": set(),
 }
 ALWAYS = {"epochs": 9, "batch_size": 17, "learning_rate": 0.5, "autocast": "bfloat16", "resolution": 17}
@@ -183,7 +184,7 @@ def test_controls_and_augmentation_are_of_the_first_objective(objectives: tuple[
     own = configs(objectives=objectives)
     assert own.baseline() == [student for student in own.grid() if student.objective == objectives[0]]
     assert len(own.baseline()) == 6
-    others = {"whitened", "labels", UNTRAINED}
+    others = {"whitened", "centred", "labels", UNTRAINED}
     treated = [*own.augmented(), *(student for name in CONTROLS for student in own.control(name))]
     assert {student.objective for student in treated} - others == {objectives[0]}
 
@@ -218,7 +219,8 @@ def test_each_control_changes_one_thing() -> None:
     }
     assert {student.schedule for student in differing["epochs"]} == {"constant", "cosine"}
     assert [(student.seed, student.classes) for student in differing["classes"]] == [(7, 2), (8, 2)]
-    assert [student.objective for student in differing["objective"]] == ["whitened"] * 2 + ["labels"] * 2
+    objectives = [student.objective for student in differing["objective"]]
+    assert objectives == ["whitened"] * 2 + ["centred"] * 2 + ["labels"] * 2
     assert [(student.width, student.seed) for student in differing["noise"]] == [(1, 7), (1, 8), (4, 7)]
     for field, treated in differing.items():
         assert treated
@@ -373,7 +375,7 @@ def test_a_student_is_trained_for_its_objective_with_the_experiments_weight_and_
     distance = float(losses.cosine_distance(STUDENT, GOAL))
     contrast = {t: float(losses.info_nce(STUDENT, GOAL, temperature=t)) for t in (0.1, 0.5)}
     both = float(losses.info_nce(STUDENT, GOAL, temperature=0.1, symmetric=True))
-    assert loss_of("cosine") == loss_of("whitened") == distance
+    assert loss_of("cosine") == loss_of("whitened") == loss_of("centred") == distance
     assert loss_of("infonce") == pytest.approx(distance + contrast[0.1])
     changed_both = loss_of("infonce", infonce_weight=3, infonce_temperature=0.5)
     assert changed_both == pytest.approx(distance + 3 * contrast[0.5])

@@ -319,12 +319,12 @@ def test_with_another_objective_alone_chapters_and_controls_are_about_its_studen
         pd.testing.assert_frame_equal(own.baseline(name), tables[name])
     controls = tables["controls"]
     assert set(controls["control"]) == {*CONTROLS}
-    others = {"objective": {"whitened", "labels", UNTRAINED}}
+    others = {"objective": {"whitened", "centred", "labels", UNTRAINED}}
     for name, rows in controls.groupby("control"):
         assert set(rows["objective"].dropna()) - others.get(name, set()) <= {objective}, name
     # the control of objectives has one row a student and measurement, each under the name of its own
     rows = controls[(controls["control"] == "objective") & (controls["model"] != "teacher")]
-    assert set(rows["variant"]) == {objective, "whitened", "labels", "random"}
+    assert set(rows["variant"]) == {objective, "whitened", "centred", "labels", "random"}
     assert (rows["variant"].replace("random", UNTRAINED) == rows["objective"]).all()
     assert not rows.duplicated([c for c in rows.columns if c != "value"]).any()
     accuracy = rows[(rows["quantity"] == "accuracy") & (rows["variant"] == objective)]

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 from lightly.loss import NTXentLoss
@@ -23,6 +24,7 @@ from asymdistill.training.losses import (
     DistillationLoss,
     LabelLoss,
     RegularisedLoss,
+    centred,
     cosine_distance,
     info_nce,
     nt_xent,
@@ -525,7 +527,7 @@ def test_unknown_positives_and_a_second_view_too_many_or_too_few_are_refused() -
         DistillationLoss(1, positives="views")(student, teacher, second[:3])
 
 
-# Labels, and whitened targets.
+# Labels, and whitened and centred targets.
 
 
 def test_the_label_loss_is_the_cross_entropy_of_a_linear_classifier() -> None:
@@ -573,8 +575,37 @@ def test_targets_that_lie_in_a_plane_are_whitened_within_it() -> None:
     assert np.linalg.matrix_rank(np.cov(white.numpy().T), tol=1e-3) == 3
 
 
-def test_targets_without_directions_are_refused() -> None:
-    with pytest.raises(InputError, match="targets are all equal"):
-        whitened(torch.ones(5, 3))
+def test_centred_targets_are_unit_vectors_from_the_mean() -> None:
+    targets = stretched()
+    expected = targets.numpy() - targets.numpy().mean(0)
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    assert np.allclose(centred(targets).numpy(), expected, atol=1e-12)
+    single = centred(targets.float())
+    assert single.dtype == torch.float32
+    assert np.allclose(single.numpy(), expected, atol=1e-5)
+
+
+def test_a_common_part_of_all_targets_does_not_count_once_they_are_centred() -> None:
+    targets = stretched()
+    shift = torch.tensor([300.0, -20.0, 0.0, 7.0], dtype=torch.float64)
+    assert torch.allclose(centred(targets + shift), centred(targets), atol=1e-9)
+    assert not torch.allclose(F.normalize(targets + shift), F.normalize(targets), atol=0.1)
+    answer = torch.ones(len(targets), 4, dtype=torch.float64)
+    far = cosine_distance(answer, centred(targets + 300)).item()
+    assert cosine_distance(answer, targets + 300).item() < 0.01 < 0.5 < far
+
+
+def test_a_target_that_is_the_mean_itself_becomes_zero() -> None:
+    rows_of_three = torch.tensor([[0.0, 1.0], [2.0, 1.0], [1.0, 1.0]])
+    assert centred(rows_of_three).tolist() == [[-1.0, 0.0], [1.0, 0.0], [0.0, 0.0]]
+
+
+@pytest.mark.parametrize("change", [whitened, centred])
+def test_targets_without_differences_are_refused(change: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    for value in (1.0, 0.1):
+        with pytest.raises(InputError, match="targets are all equal"):
+            change(torch.full((5, 3), value))
     with pytest.raises(InputError, match="targets contains NaN"):
-        whitened(torch.full((5, 3), torch.nan))
+        change(torch.full((5, 3), torch.nan))
+    with pytest.raises(InputError, match="targets"):
+        change(torch.ones(5))
