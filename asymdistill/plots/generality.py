@@ -3,11 +3,13 @@
 Filled markers and solid lines are students of the first objective, open markers and dashed lines those of the second.
 """
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from asymdistill.config.names import INFONCE, OBJECTIVES
+from asymdistill.config.names import CONVOLUTIONAL, INFONCE, OBJECTIVES, TRANSFORMER, architecture
 from asymdistill.plots.expansion import (
     RANK,
     lines_of,
@@ -21,7 +23,9 @@ from asymdistill.plots.style import (
     BLACK,
     GREY,
     HOLLOW,
+    STYLE,
     WIDTH,
+    handle,
     legend_above,
     model_handles,
     name_rows,
@@ -80,6 +84,49 @@ def noise_table(generality: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def shares(generality: pd.DataFrame) -> pd.DataFrame:
+    """Effective ranks of one student of the first objective as shares of its teachers' ranks.
+
+    Args:
+        generality: a study's table of generality.
+
+    Returns:
+        Rows of the narrowest student that all pairs of images and teacher have in common (where they have none, of each
+        pair's own narrowest) with further columns: images and teacher (short names), architecture, teacher_rank, rank,
+        and the share as the value, in percent.
+    """
+    ranks, objective = cells(pick(generality, "effective_rank")), two(generality)[0]
+    students = {pair: pick(own, objective=objective) for pair, own in ranks.items()}
+    common = set.intersection(*(set(own["width"]) for own in students.values()))
+    parts = []
+    for (images, teacher), own in students.items():
+        narrow = pick(own, width=min(common or set(own["width"])))
+        whole, rank = teacher_of(ranks[images, teacher])["value"].mean(), narrow["value"]
+        kind = architecture(str(own["teacher"].iloc[0]))
+        named = narrow.assign(images=images, teacher=teacher, architecture=kind)
+        parts.append(named.assign(teacher_rank=whole, rank=rank, value=100 * rank / whole))
+    return pd.concat(parts, ignore_index=True)
+
+
+def asymmetry_table(generality: pd.DataFrame) -> pd.DataFrame:
+    """A student's effective rank as a share of its teacher's, by what kind of network the teacher is.
+
+    Args:
+        generality: a study's table of generality.
+
+    Returns:
+        One row per pair of images and teacher: the teacher's architecture and rank, the student's rank and its share
+        of the teacher's in percent (mean ± standard deviation over seeds), and the number of seeds.
+    """
+    rows = []
+    for (images, teacher), own in shares(generality).groupby(["images", "teacher"], sort=False):
+        row = {"images": images, "teacher": teacher, "architecture": own["architecture"].iloc[0]}
+        row |= {"teacher's rank": shown(own["teacher_rank"].head(1)), "student": own["model"].iloc[0]}
+        row |= {"student's rank": shown(own["rank"]), "share (%)": shown(own["value"])}
+        rows.append(row | {"seeds": len(own)})
+    return pd.DataFrame(rows)
+
+
 def limit_table(expansion: pd.DataFrame, *, weight: float, largest: float) -> pd.DataFrame:
     """Effective rank by width: without InfoNCE, with it, and with the largest weight.
 
@@ -129,6 +176,24 @@ def noise(generality: pd.DataFrame) -> Figure:
         axis.set(xlabel="noise, σ (normalised)", title=f"teacher {teacher}")
     axes["0"].set_ylabel("probe accuracy (%)")
     legend_above(figure, [*model_handles(most), *lines_of(objectives(generality))])
+    return figure
+
+
+def asymmetry(generality: pd.DataFrame) -> Figure:
+    """A student's share of its teacher's effective rank: convolutional teachers beside transformers."""
+    looks: dict[str, Any] = {CONVOLUTIONAL: {}, TRANSFORMER: HOLLOW}
+    table = pick(shares(generality), architecture=list(looks))
+    if table["architecture"].nunique() < len(looks):
+        return placeholder("this profile has no teachers of both kinds: nothing to compare")
+    found = dict(list(table.groupby(["images", "teacher"], sort=False)))
+    with plt.rc_context(STYLE):
+        figure, axes = panels([["s"]], 0.6 * len(found) + 1.2)
+        for row, own in enumerate(found.values()):
+            row_of_dots(axes["s"], own, row, **looks[own["architecture"].iloc[0]])
+        name_rows(axes["s"], ["\n".join(pair) for pair in found], fontsize=10)
+        axes["s"].set(xlabel="share of the teacher's effective rank (%)", xlim=(0, 1.1 * table["value"].max()))
+        kinds = [handle(GREY, "o", kind, hollow=bool(look)) for kind, look in looks.items()]
+        legend_above(figure, [*model_handles(table), *kinds])
     return figure
 
 

@@ -207,6 +207,62 @@ def test_ranks_elsewhere_are_set_beside_their_own_teacher() -> None:
     assert shown["below teacher (%)"] == "74"  # 10.5 of 40
 
 
+LITE0, CLIP = "imagenet-efficientnet-lite0", "open_clip:ViT-B-32-quickgelu/openai"
+
+
+def of_teachers(**ranks: float) -> pd.DataFrame:
+    """A table of generality on one set of images: teachers by the names of the arguments, with these ranks."""
+    names = {"clip": CLIP, "lite0": LITE0, "other": "timm:mixer_b16"}
+    table = made.crossed()
+    table = table[(table["dataset"] == "cifar10") & (table["teacher"] == CLIP)]
+    whole = (table["quantity"] == "effective_rank") & (table["model"] == "teacher")
+    parts = [table.assign(teacher=names[n], value=table["value"].mask(whole, rank)) for n, rank in ranks.items()]
+    return pd.concat(parts, ignore_index=True)
+
+
+def test_a_students_rank_stands_beside_that_of_each_of_its_teachers() -> None:
+    shown = generality.asymmetry_table(of_teachers(lite0=100.0, clip=42.0, other=21.0)).set_index("teacher")
+    assert shown["architecture"].tolist() == ["convolutional network", "transformer", "unknown"]
+    assert shown["teacher's rank"].tolist() == ["100.0", "42.0", "21.0"]
+    assert set(shown["student"]) == {"S"}
+    assert set(shown["student's rank"]) == {"10.5 ± 0.5"}  # of the first objective: 10 and 11
+    assert shown["share (%)"].tolist() == ["10.5 ± 0.5", "25.0 ± 1.2", "50.0 ± 2.4"]
+    assert set(shown["seeds"]) == {2}
+    assert len(generality.asymmetry_table(made.crossed())) == 4
+
+
+def test_teachers_are_compared_by_the_narrowest_student_of_them_all() -> None:
+    table = of_teachers(lite0=100.0, clip=42.0)
+    few = table[(table["teacher"] == LITE0) | ~table["model"].isin(["S"])]
+    assert generality.asymmetry_table(few)["student"].tolist() == ["M", "M"]
+    apart = few[(few["teacher"] == CLIP) | few["model"].isin(["teacher", "S"])]
+    assert generality.asymmetry_table(apart)["student"].tolist() == ["S", "M"]
+
+
+def test_convolutional_teachers_are_drawn_filled_and_transformers_open() -> None:
+    figure = generality.asymmetry(of_teachers(lite0=100.0, clip=42.0, other=21.0))
+    figure.canvas.draw()
+    axis = figure.axes[0]
+    assert [label.get_text() for label in axis.get_yticklabels()] == [
+        "cifar10\nimagenet-efficientnet-lite0", "cifar10\nViT-B-32-quickgelu"
+    ]  # fmt: skip
+    filled, hollow = axis.get_lines()
+    assert (filled.get_markerfacecolor() == "white", hollow.get_markerfacecolor()) == (False, "white")
+    assert list(filled.get_xdata()) == pytest.approx([10.0, 11.0])
+    assert list(hollow.get_xdata()) == pytest.approx([1000 / 42, 1100 / 42])
+    assert figure.get_size_inches()[0] == pytest.approx(style.WIDTH)
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels == ["student S", "convolutional network", "transformer"]
+
+
+@pytest.mark.parametrize("teachers", [{"lite0": 100.0}, {"clip": 42.0}, {"lite0": 100.0, "other": 21.0}])
+def test_teachers_of_one_kind_are_not_drawn(teachers: dict[str, float]) -> None:
+    figure = generality.asymmetry(of_teachers(**teachers))
+    assert not figure.axes
+    assert "nothing to compare" in figure.texts[0].get_text()
+    assert len(generality.asymmetry_table(of_teachers(**teachers))) == len(teachers)
+
+
 def test_losses_to_noise_are_the_teachers_and_each_objectives() -> None:
     shown = generality.noise_table(made.crossed()).set_index(["images", "teacher"]).loc[("mine", "vit_s")]
     assert shown.tolist() == [100, "10.0", "20.0 ± 0.0", "32.0 ± 0.0", 6]
