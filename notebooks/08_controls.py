@@ -281,7 +281,9 @@ for_readers(tables.estimators_table(controls))
 #
 # The paper's title speaks of cross-modal transfer, yet everything in it stays on the image side. A student imitates the
 # teacher's image embeddings, so it can be compared with the teacher's text embeddings: class prompts for zero-shot
-# classification, and whole captions for retrieval. Neither needs a fitted probe.
+# classification, and whole captions for retrieval. Neither needs a fitted probe. A teacher that learned from labels
+# reads no text: then the control is made with the first of the profile's other teachers that does, and with the students
+# of that teacher. The figure names it.
 #
 # | explanation | students with the teacher's texts | the teacher, cut to 16 components |
 # | :--- | :--- | :--- |

@@ -260,7 +260,7 @@ def crossmodal(
     *, full: float = 90.0, top: float = 85.0, student: float = 40.0, captions: bool = True,
     seeds: tuple[int, ...] = SEEDS,
 ) -> list[Row]:  # fmt: skip
-    made = [row("crossmodal", "chance", 10.0, model=None)]
+    made = [row("crossmodal", "chance", 10.0, model=None, variant="scenes-clip")]
     models = [("teacher", None, "full", full), ("teacher", None, "top 16", top)]
     models += [(model, seed, "student", student + wobble(seed)) for model, seed in every_student(seeds=seeds)]
     for model, seed, variant, clean in models:

@@ -265,7 +265,9 @@ def crossmodal(rows: pd.DataFrame) -> Figure:
         band(axes[name], pick(own, variant=cut), "sigma", "value", BLACK, linestyle="--", marker="s", **HOLLOW)
         axes[name].set(xlabel="noise, σ (normalised)", ylabel=label, xticks=sorted(own["sigma"].unique()))
         axes[name].set_ylim(0, 103)
-    axes["z"].axhline(pick(rows, "chance")["value"].mean(), color=GREY, linestyle=":", linewidth=1.5)
+    chance = pick(rows, "chance")
+    axes["z"].axhline(chance["value"].mean(), color=GREY, linestyle=":", linewidth=1.5)
+    axes["z"].set_title(f"texts of {', '.join(chance['variant'])}", loc="left", fontsize=10)
     gap = pick(rows, "modality_gap")
     names = {"full": "teacher", cut: f"its {cut}", "student": "students"}
     for row, variant in enumerate(names):

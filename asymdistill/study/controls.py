@@ -78,6 +78,11 @@ class Control:
         return row(model, quantity, self.value("effective_rank", model), variant, **more)
 
     @property
+    def reads_texts(self) -> bool:
+        """Whether the teacher has a text tower that knows the names of the classes."""
+        return self.value("among_texts") is not None
+
+    @property
     def students(self) -> list[StudentConfig]:
         """The grid's students of the first objective."""
         return self.run.configs.baseline()
@@ -291,7 +296,7 @@ def _estimators(control: Control) -> Iterator[Row]:
 
 def _crossmodal(control: Control) -> Iterator[Row]:
     """Students and the truncated teacher among the teacher's texts; no rows where it reads none."""
-    if control.value("among_texts") is None:
+    if not control.reads_texts:
         return
     cut = (("keep", TRUNCATED),)
     control.measure(
@@ -299,7 +304,7 @@ def _crossmodal(control: Control) -> Iterator[Row]:
         [Measurement("among_texts", model, noise) for model in control.models for noise in control.noises()]
         + [Measurement("among_texts", None, noise, cut) for noise in control.noises()],
     )
-    yield {"quantity": "chance", "value": 100 / len(control.run.class_names)}
+    yield {"quantity": "chance", "variant": control.settings.teacher, "value": 100 / len(control.run.class_names)}
     for model in control.models:
         for noise in control.noises():
             variants: dict[str, dict[str, Any]] = {"full" if model is None else "student": {}}

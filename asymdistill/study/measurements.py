@@ -268,9 +268,10 @@ def among_texts(subject: Subject, *, keep: int | None = None) -> dict[str, float
         subject: the model.
         keep: cut it to so many of its principal directions first; None: whole.
     """
-    texts, captions = class_texts(subject.run), scene_captions(subject.run)
+    texts = class_texts(subject.run)
     if texts is None:
         return None
+    captions = scene_captions(subject.run)
     images = subject.noisy()
     if keep is not None:
         images = truncated(subject, variant="top", count=keep, draw=None)(images)

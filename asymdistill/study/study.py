@@ -244,7 +244,7 @@ class Study:
     def controls(self) -> pd.DataFrame:
         """The controls that the settings name, one after the other: columns as in ``controls.COLUMNS``."""
         found = [
-            self._table(f"control-{name}", self._control.rows(name), controls.COLUMNS)
+            self._table(f"control-{name}", self._control_of(name).rows(name), controls.COLUMNS)
             for name in self.settings.controls
         ]
         return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=list(controls.COLUMNS))
@@ -293,6 +293,14 @@ class Study:
         self.check()
         self.train()
         return {name: self.table(name) for name in TABLES}
+
+    def _control_of(self, name: str) -> Control:
+        """The control of this study; among texts, where its own teacher reads none, that of another which does."""
+        if name == "crossmodal" and not self._control.reads_texts:
+            for other in self.crossed():
+                if other.settings.dataset == self.settings.dataset and other._control.reads_texts:
+                    return other._control
+        return self._control
 
     def _generality(self) -> pd.DataFrame:
         robustness = pd.DataFrame(self._noise_rows(self._models(), ("normalised",)))

@@ -13,8 +13,8 @@ import torch
 from conftest import SMALL, threads
 from sklearn.linear_model import LogisticRegression
 
-from asymdistill.claims.quantities import Subject, measure
-from asymdistill.config.names import SCENES_CLIP, UNTRAINED
+from asymdistill.claims.quantities import Rows, Subject, measure
+from asymdistill.config.names import SCENES_CLIP, SCENES_SIMCLR, UNTRAINED
 from asymdistill.config.settings import CONTROLS
 from asymdistill.data import scenes
 from asymdistill.data.datasets import ImageSet
@@ -105,7 +105,7 @@ def test_the_experiments_own_last_epoch_is_watched_in_longer_trainings(small_stu
     ranks = own.spectrum().query("model == 'w=0.5' and quantity == 'effective_rank' and estimator == 'per seed'")
     assert followed[4] == ranks["value"].item()
     assert followed.nunique() == 7
-    gained = measure("later_rank_gain", own, Subject("w=0.5"))
+    gained = measure("later_rank_gain", Rows(own), Subject("w=0.5"))
     assert gained.tolist() == [followed[10] - followed[4]]
 
 
@@ -221,6 +221,16 @@ def test_a_teacher_that_knows_no_such_words_is_placed_nowhere(study: Study, tmp_
     table = own.controls()
     assert set(table["control"]) == {"estimators"}
     assert not table["quantity"].isin(["factor_share", "true_rank", "truth"]).any()
+
+
+def test_where_the_teacher_reads_no_text_another_that_does_stands_in(study: Study, tmp_path: Path) -> None:
+    changed = {"teacher": SCENES_SIMCLR, "other_teachers": [SCENES_CLIP], "other_datasets": ["scenes100"]}
+    changed |= {"teacher_weights": None, "crossed_widths": [0.25], "seeds": [42], "controls": ["crossmodal"]}
+    table = Study.open("smoke", study.settings.model_dump() | changed, tmp_path).controls()
+    assert only(table, "crossmodal", "chance")["variant"].item() == SCENES_CLIP
+    assert set(table["model"].dropna()) == {"teacher", "w=0.25"}
+    # The shipped teacher knows its shapes by name; the study's own has no text tower at all.
+    assert only(table, "crossmodal", "zero_shot", model="teacher", variant="full", sigma=0.0)["value"].item() > 60
 
 
 def test_without_controls_there_is_an_empty_table(small_study: Study) -> None:
