@@ -192,7 +192,7 @@ def asymmetry(generality: pd.DataFrame) -> Figure:
             row_of_dots(axes["s"], own, row, **looks[own["architecture"].iloc[0]])
         name_rows(axes["s"], ["\n".join(pair) for pair in found], fontsize=10)
         axes["s"].set(xlabel="share of the teacher's effective rank (%)", xlim=(0, 1.1 * table["value"].max()))
-        kinds = [handle(GREY, "o", kind, hollow=bool(look)) for kind, look in looks.items()]
+        kinds = [handle(GREY, "o", f"teacher: {kind}", hollow=bool(look)) for kind, look in looks.items()]
         legend_above(figure, [*model_handles(table), *kinds])
     return figure
 

@@ -252,7 +252,7 @@ def test_convolutional_teachers_are_drawn_filled_and_transformers_open() -> None
     assert list(hollow.get_xdata()) == pytest.approx([1000 / 42, 1100 / 42])
     assert figure.get_size_inches()[0] == pytest.approx(style.WIDTH)
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert labels == ["student S", "convolutional network", "transformer"]
+    assert labels == ["student S", "teacher: convolutional network", "teacher: transformer"]
 
 
 @pytest.mark.parametrize("teachers", [{"lite0": 100.0}, {"clip": 42.0}, {"lite0": 100.0, "other": 21.0}])
