@@ -19,6 +19,8 @@ Control = Literal[
     "underfitting", "classes", "truncation", "capacity", "objective", "noise", "estimators", "crossmodal", "statistics"
 ]
 CONTROLS: tuple[Control, ...] = get_args(Control)
+Schedule = Literal["constant", "cosine"]
+SCHEDULES: tuple[Schedule, ...] = get_args(Schedule)
 Objective = Literal["cosine", "infonce", "views", "vicreg", "uniformity"]
 Sweep = Literal["weight", "temperature", "batch_size", "width", "alternatives"]
 SWEEPS: tuple[Sweep, ...] = get_args(Sweep)
@@ -118,6 +120,11 @@ class Settings(BaseModel):
     control_epochs: Count = Field(
         40, description="Passes over the training images in the control that trains for longer."
     )
+    control_schedules: tuple[Schedule, ...] = Field(
+        SCHEDULES,
+        min_length=1,
+        description="Learning rates of the control that trains for longer: `constant`, and annealed along a `cosine`.",
+    )
     control_widths: tuple[Positive, ...] = Field(
         (0.5, 3, 10), description="Further widths; the default gives the sizes that the first paper states."
     )
@@ -168,7 +175,8 @@ class Settings(BaseModel):
     )
 
     @field_validator(
-        *("widths", "seeds", "noise_levels", "noise_spaces", "controls", "control_widths", "class_counts"),
+        *("widths", "seeds", "noise_levels", "noise_spaces", "controls", "control_schedules", "control_widths"),
+        "class_counts",
         *("objectives", "sweeps", "infonce_weights", "infonce_temperatures", "batch_sizes", "pushed_widths"),
         *("other_teachers", "other_datasets", "crossed_widths"),
     )

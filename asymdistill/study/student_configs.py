@@ -144,9 +144,10 @@ class StudentConfigs:
         return [self.make(own.smallest_width, seed, objective or own.baseline, **different) for seed in own.seeds]
 
     def longer(self) -> list[StudentConfig]:
-        """The narrowest student trained for long, at a constant rate and with the rate annealed."""
-        epochs = self._settings.control_epochs
-        return [s for kind in ("constant", "cosine") for s in self.narrow(epochs=epochs, schedule=kind, snapshots=True)]
+        """The narrowest student trained for long, by each schedule of the learning rate."""
+        own = self._settings
+        longer: dict[str, Any] = {"epochs": own.control_epochs, "snapshots": True}
+        return [s for schedule in own.control_schedules for s in self.narrow(schedule=schedule, **longer)]
 
     def by_classes(self) -> list[StudentConfig]:
         """The narrowest student, trained and tested on some of the classes.
