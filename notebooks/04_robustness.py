@@ -36,10 +36,12 @@ Markdown(study.description())
 # %% [markdown]
 # ## What the noise looks like
 #
-# The paper adds its noise to the *normalised* tensor, where $\sigma = 0.1$ is about 0.027 of the range of a pixel,
-# and draws it anew for each pixel of the resized image. A noisy photograph is another thing: `pixel` noise is added
-# to the original image, which is then clipped and rounded. Here, the noise is drawn from a seed and is the same for all
-# models that take the same input.
+# The paper adds its noise to the *normalised* tensor, where $\sigma = 0.1$ is about 0.027 of the range of a pixel with
+# CLIP's constants, and draws it anew for each pixel of the resized image. With other constants it is another share,
+# which the figure names. A noisy photograph is another thing: `pixel` noise is added to the original image, which is
+# then clipped and rounded. Where teacher and students see different resolutions, noise on their inputs is not the same
+# disturbance for both; noise on the picture is, so it is the fairer comparison. Here, the noise is drawn from a seed
+# and is the same for all models that take the same input.
 
 # %% mystnb={"image": {"alt": "The same test images under increasing noise in each noise space"}}
 _ = robustness.noisy_gallery(study.images("test"), study.settings)
@@ -50,18 +52,18 @@ _ = robustness.noisy_gallery(study.images("test"), study.settings)
 # %% mystnb={"image": {"alt": "Probe accuracy against the standard deviation of the noise, teacher and students"}}
 measured = study.baseline("robustness")
 chance = 100 / len(study.images("test").class_names)
-figure = robustness.accuracy(measured, chance=chance)
+figure = robustness.accuracy(measured, chance=chance, pixels=study.pixel_units())
 glue("fig_robustness", figure, display=False)
 
 # %% [markdown]
-# The dotted line is the accuracy of guessing. The table is for the first noise space, beside the paper's values for
-# CIFAR-10 and CLIP (a dash where the paper has none). Where there are several widths, the last rows are the widest
-# student minus the narrowest, in points and paired by seed.
+# The dotted line is the accuracy of guessing. In the table, *paper* and *this run* are for noise on the normalised
+# tensor; the paper's values are for CIFAR-10 and CLIP (a dash where the paper has none). Where there are several
+# widths, the last rows are the widest student minus the narrowest, in points and paired by seed.
 
 # %%
 for key, value in robustness.numbers(measured).items():
     glue(key, value, display=False)
-table = tables.for_readers(robustness.table(measured, study.settings.noise_spaces[0]))
+table = tables.for_readers(robustness.table(measured))
 glue("table_robustness", table, display=False)
 table
 

@@ -42,15 +42,15 @@ Markdown(study.description())
 
 # %% mystnb={"image": {"alt": "Probe accuracy of the largest student under noise, with and without augmentation"}}
 measured = study.augmentation()
-figure = augmentation.accuracy(measured)
+figure = augmentation.accuracy(measured, pixels=study.pixel_units())
 glue("fig_augmentation", figure, display=False)
 
 # %% [markdown]
-# The table is for the first noise space: mean ± standard deviation over the seeds. `change` is with augmentation
-# minus without, paired by seed.
+# The table is for noise on the normalised tensor, as in the paper: mean ± standard deviation over the seeds. `change`
+# is with augmentation minus without, paired by seed.
 
 # %%
-table = tables.for_readers(augmentation.table(measured, study.settings.noise_spaces[0]))
+table = tables.for_readers(augmentation.table(measured))
 glue("table_augmentation", table, display=False)
 table
 

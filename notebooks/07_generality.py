@@ -19,10 +19,12 @@
 # cannot be told apart. The part of its text that we have does not say which DINOv2 it is.
 #
 # **What is ours.** Each teacher is combined with each set of images, and all else stays the same. In the profiles on
-# CIFAR, the second teacher is DINOv2 ViT-S/14 *(our choice)*. In the book's own profile, the second teacher was trained
-# on generated scenes by telling augmented views apart, without a caption. The second set of images has a hundred
-# classes, one for each pair of shape and colour, and comes from the same generator. Between the two sets of generated
-# scenes the rank can therefore differ only by the draw of the images; what changes is what is asked of the embeddings.
+# CIFAR, the second teacher is DINOv2 ViT-S/14 *(our choice)*. In the book's own profile, the first teacher is a
+# convolutional network that learned from ImageNet's labels, and the others are two small transformers that learned from
+# the generated scenes themselves: one from captions, one by telling augmented views apart. Where a profile names
+# `scenes100` as a second set of images, it has a hundred classes, one for each pair of shape and colour, and comes from
+# the same generator. Between the two sets of generated scenes the rank can therefore differ only by the draw of the
+# images; what changes is what is asked of the embeddings.
 
 # %% tags=["parameters"]
 profile = "embedded"

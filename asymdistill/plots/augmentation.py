@@ -5,19 +5,25 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from asymdistill.claims.ledger import published
+from asymdistill.claims.quantities import NOISE_SPACE
 from asymdistill.plots.style import STYLE, band, noise_panels, placeholder, style
 from asymdistill.plots.tables import number, pick, shown
 
 TRAINED = {False: "without", True: "with augmentation"}
 
 
-def accuracy(augmentation: pd.DataFrame) -> Figure:
-    """Accuracy under noise of the largest student, trained with and without augmentation."""
+def accuracy(augmentation: pd.DataFrame, *, pixels: float) -> Figure:
+    """Accuracy under noise of the largest student, trained with and without augmentation.
+
+    Args:
+        augmentation: a study's table of augmentation.
+        pixels: a unit of the normalised tensor, in units of the range of a pixel.
+    """
     if augmentation.empty:
         return placeholder("no student was trained with augmentation")
     colour, marker = style(augmentation["model"])[augmentation["model"].iloc[0]]
     with plt.rc_context(STYLE):
-        figure, axes = noise_panels(augmentation)
+        figure, axes = noise_panels(augmentation, pixels)
         for space, axis in axes.items():
             for augmented, label in TRAINED.items():
                 own = pick(augmentation, noise_space=space, augmented=augmented)
@@ -27,14 +33,17 @@ def accuracy(augmentation: pd.DataFrame) -> Figure:
     return figure
 
 
-def table(augmentation: pd.DataFrame, space: str) -> pd.DataFrame:
+def table(augmentation: pd.DataFrame) -> pd.DataFrame:
     """What augmentation changes: one row for the effective rank and one per noise level.
+
+    Where there are several noise spaces, it is about the paper's.
 
     Returns:
         Columns measure, paper and this run (each without and with augmentation), change (with - without, paired by
-        seed) and seeds. Mean ± standard deviation over seeds (ddof = 0); accuracies in percent, of one noise space.
+        seed) and seeds. Mean ± standard deviation over seeds (ddof = 0); accuracies in percent.
     """
-    own = pick(augmentation, noise_space=space)
+    spaces = augmentation["noise_space"].unique().tolist()
+    own = pick(augmentation, noise_space=NOISE_SPACE) if NOISE_SPACE in spaces else augmentation
     columns = ["measure", "paper, without", "paper, with", "this run, without", "this run, with", "change", "seeds"]
     if own.empty:
         return pd.DataFrame(columns=columns)

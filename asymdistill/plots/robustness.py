@@ -8,12 +8,16 @@ from matplotlib.figure import Figure
 
 from asymdistill.claims import facts
 from asymdistill.claims.ledger import published
+from asymdistill.claims.quantities import NOISE_SPACE
 from asymdistill.config.settings import Settings
 from asymdistill.plots.style import STYLE, WIDTH, lines, noise_panels
 from asymdistill.plots.tables import beside_paper, pick, teacher_of
 
 if TYPE_CHECKING:
     from asymdistill.data.datasets import ImageSet
+
+COLUMNS = {NOISE_SPACE: "this run", "pixel": "this run, noise on the picture"}
+"""What the accuracies of a noise space are called in tables."""
 
 
 def noisy_gallery(test: "ImageSet", settings: Settings, *, shown: int = 3) -> Figure:
@@ -48,15 +52,16 @@ def noisy_gallery(test: "ImageSet", settings: Settings, *, shown: int = 3) -> Fi
     return figure
 
 
-def accuracy(robustness: pd.DataFrame, *, chance: float) -> Figure:
+def accuracy(robustness: pd.DataFrame, *, chance: float, pixels: float) -> Figure:
     """Accuracy of the clean probe against the noise, mean and range over the seeds, one panel per noise space.
 
     Args:
         robustness: a study's table of robustness.
         chance: accuracy of guessing in percent, drawn as a dotted line.
+        pixels: a unit of the normalised tensor, in units of the range of a pixel.
     """
     with plt.rc_context(STYLE):
-        figure, axes = noise_panels(robustness)
+        figure, axes = noise_panels(robustness, pixels)
         for space, axis in axes.items():
             lines(axis, pick(robustness, noise_space=space), "sigma", "accuracy", marks=True)
             axis.axhline(chance, color="0.5", linestyle=":", linewidth=1.5)
@@ -64,10 +69,20 @@ def accuracy(robustness: pd.DataFrame, *, chance: float) -> Figure:
     return figure
 
 
-def table(robustness: pd.DataFrame, space: str) -> pd.DataFrame:
-    """Accuracy in one noise space beside the paper's, in percent: one row per model and noise level."""
+def table(robustness: pd.DataFrame) -> pd.DataFrame:
+    """Accuracy in percent: one row per model and noise level, one column per noise space.
+
+    The paper's values stand beside those of its own noise space.
+    """
+    spaces, by = list(dict.fromkeys(robustness["noise_space"])), ["model", "sigma"]
     paper = pick(published("accuracy"), augmented=False)
-    return beside_paper(pick(robustness, noise_space=space), paper, ["model", "sigma"], "accuracy", 2)
+    parts = {space: beside_paper(pick(robustness, noise_space=space), paper, by, "accuracy", 2) for space in spaces}
+    shown = parts[spaces[0]][by].copy()
+    for space, part in parts.items():
+        if space == NOISE_SPACE:
+            shown["paper"] = part["paper"]
+        shown[COLUMNS[space]] = part["this run"]
+    return shown.assign(seeds=parts[spaces[0]]["seeds"])
 
 
 def numbers(robustness: pd.DataFrame) -> dict[str, float]:

@@ -139,14 +139,20 @@ def panels(layout: list[Any], height: float, **options: Any) -> tuple[Figure, di
     return figure, {str(name): axis for name, axis in axes.items()}
 
 
-def noise_panels(table: pd.DataFrame) -> tuple[Figure, dict[str, Axes]]:
-    """Empty panels for accuracy under noise, one below the other for each noise space."""
+def noise_panels(table: pd.DataFrame, pixels: float) -> tuple[Figure, dict[str, Axes]]:
+    """Empty panels for accuracy under noise, one below the other for each noise space.
+
+    Args:
+        table: has the columns noise_space and sigma.
+        pixels: a unit of the normalised tensor, in units of the range of a pixel.
+    """
     spaces = list(dict.fromkeys(table["noise_space"]))
     figure, axes = panels([[space] for space in spaces], 3.4 * len(spaces) + 0.4)
     for space, axis in axes.items():
         axis.set_xticks(sorted(table["sigma"].unique()))
-        unit = "of the normalised tensor" if space == "normalised" else "of the pixel range"
-        axis.set(xlabel=f"noise: standard deviation, in units {unit}", ylabel="probe accuracy (%)", ylim=(0, 101))
+        normalised = f"noise on the network's input: σ of the normalised tensor (1 is {pixels:.2f} of the pixel range)"
+        label = normalised if space == "normalised" else "noise on the picture: σ in units of the pixel range"
+        axis.set(xlabel=label, ylabel="probe accuracy (%)", ylim=(0, 101))
     return figure, axes
 
 

@@ -9,7 +9,7 @@ from typing import Any, Self
 import pandas as pd
 import torch
 
-from asymdistill.config.names import GAINS, IDENTITY, TABLES, student_name
+from asymdistill.config.names import GAINS, IDENTITY, TABLES, UNKNOWN, architecture, student_name
 from asymdistill.config.profiles import load_settings
 from asymdistill.config.settings import Settings
 from asymdistill.data.datasets import ImageSet, Split
@@ -86,6 +86,11 @@ class Study:
         """The training or the test images; every metric is computed on the latter."""
         return self._run.images(split)
 
+    def pixel_units(self) -> float:
+        """What a unit of the normalised tensor is in units of the range of a pixel, on average over the channels."""
+        std = self._run.teacher_view.std
+        return sum(std) / len(std)
+
     def students(self) -> list[StudentConfig]:
         """Every student of the study: of the grid, augmented, of the controls and of chapter 6's comparisons."""
         return self._run.configs.everyone()
@@ -123,9 +128,10 @@ class Study:
     def description(self) -> str:
         """What this study is, in one paragraph of Markdown: images, teacher, students, and what made its numbers."""
         own, made = self.settings, self._manifest.made()
+        kind = "" if (found := architecture(own.teacher)) == UNKNOWN else f" (a {found})"
         return (
             f"**Profile `{self.profile}`**: {len(self.images('train')):,} training and {len(self.images('test')):,} "
-            f"test images of `{Path(own.dataset).name}`, teacher `{own.teacher}`, students of width "
+            f"test images of `{Path(own.dataset).name}`, teacher `{own.teacher}`{kind}, students of width "
             f"{_listed(own.widths)}, seeds {_listed(own.seeds)}, {own.epochs} epoch{'s' * (own.epochs > 1)}. Run "
             f"`{self.folder.name}`, computed on {made['device']} at commit `{made['commit']}`."
         )

@@ -33,8 +33,8 @@ def draw_all(tables: dict[str, pd.DataFrame]) -> dict[str, Figure]:
         "losses": collapse.losses(tables["training"]),
         "alignment": alignment.shares(tables["alignment"]),
         "information": information.losses(tables["information"]),
-        "robustness": robustness.accuracy(tables["robustness"], chance=10.0),
-        "augmentation": augmentation.accuracy(tables["augmentation"]),
+        "robustness": robustness.accuracy(tables["robustness"], chance=10.0, pixels=0.27),
+        "augmentation": augmentation.accuracy(tables["augmentation"], pixels=0.27),
     }
 
 
