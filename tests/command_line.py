@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-ENVIRONMENT = {"COLUMNS": "400", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+ENVIRONMENT = {"COLUMNS": "400"}
 
 
 class Counts(NamedTuple):

@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import settings
 from safetensors.torch import save_file
+from threadpoolctl import threadpool_limits
 
 if TYPE_CHECKING:
     from asymdistill.study.study import Study
@@ -19,8 +20,13 @@ mpl.use("Agg")
 settings.register_profile("untimed", settings(), deadline=None)  # what it inherits differs in CI
 settings.load_profile("untimed")
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test may depend on a network, nor wait for one
+# One thread each, here and in every process that a test starts: there are as many test processes as cores, and threads
+# without a core of their own spend most of their time waiting for each other.
+os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+torch.set_num_threads(1)
+threadpool_limits(1)
 
-LONGEST = ("test_notebooks", "test_book")
+LONGEST = ("test_notebooks", "test_build")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -83,17 +89,13 @@ def make_teacher(path: Path, seed: int = 0) -> Path:
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
+    """Let PyTorch compute on so many threads for a while."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    """Compute on one thread, as students are trained: many small steps are slow on more where cores are busy."""
-    with threads(1):
+    try:
         yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")
@@ -108,8 +110,7 @@ def small_study(tmp_path_factory: pytest.TempPathFactory, teacher_file: Path) ->
 
     runs = tmp_path_factory.mktemp("runs")
     study = Study.open("smoke", SMALL | {"teacher_weights": str(teacher_file)}, runs)
-    with threads(1):
-        study.compute()
+    study.compute()
     return study
 
 
@@ -120,6 +121,5 @@ def expanded_study(tmp_path_factory: pytest.TempPathFactory, teacher_file: Path)
 
     runs = tmp_path_factory.mktemp("runs")
     study = Study.open("smoke", EXPANDED | {"teacher_weights": str(teacher_file)}, runs)
-    with threads(1):
-        study.compute()
+    study.compute()
     return study

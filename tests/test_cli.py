@@ -21,8 +21,6 @@ from asymdistill.study.recorded import Recorded
 from asymdistill.study.student_configs import StudentConfigs
 from asymdistill.study.study import Study
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def words_of(study: Study) -> list[str]:
     return words_for(SMALL | {"teacher_weights": str(study.settings.teacher_weights)})

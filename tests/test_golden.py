@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import SMALL, threads
+from conftest import SMALL
 from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
@@ -30,8 +30,6 @@ from asymdistill.study.student_configs import StudentConfigs
 from asymdistill.study.study import Study
 from asymdistill.training.distillation import Recipe, distil
 from asymdistill.training.losses import cosine_distance
-
-pytestmark = pytest.mark.usefixtures("one_thread")
 
 BATCH, TEMPERATURE = 64, 0.1
 
@@ -232,8 +230,7 @@ def ragged_study(tmp_path_factory: pytest.TempPathFactory) -> Study:
         "noise_spaces": ["normalised"],
     }
     study = Study.open("smoke", overrides, tmp_path_factory.mktemp("runs"))
-    with threads(1):
-        study.compute()
+    study.compute()
     return study
 
 

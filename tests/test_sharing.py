@@ -22,7 +22,6 @@ from asymdistill.store.files import DamagedFileWarning
 from asymdistill.study.recorded import Recorded
 from asymdistill.study.study import Study
 
-pytestmark = pytest.mark.usefixtures("one_thread")
 Run = Callable[..., Output]
 STUDENTS, MODELS = 5, 6  # of the small study, and with the teacher
 

@@ -4,7 +4,6 @@ import math
 
 import pandas as pd
 import pytest
-from conftest import threads
 from made_runs import accuracies, control, of_components, ranks, run, table
 
 from asymdistill.claims import evaluate
@@ -44,8 +43,7 @@ def without_run() -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def on_small(small_study: Study) -> pd.DataFrame:
-    with threads(1):
-        return evaluate.evaluate(small_study)
+    return evaluate.evaluate(small_study)
 
 
 def test_every_claim_has_a_verdict_and_a_reason(without_run: pd.DataFrame, on_small: pd.DataFrame) -> None:

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import threads
 from made_runs import accuracies, control, of_components, ranks, run, table
 
 from asymdistill.claims.quantities import QUANTITIES, NotMeasured, Rows, Subject, measure
@@ -289,13 +288,11 @@ def test_a_network_trained_for_something_else_is_a_variant_of_the_objective() ->
 
 
 def test_ranks_of_a_real_study_are_those_of_its_spectra(small_study: Study) -> None:
-    with threads(1):
-        values = small_study.table("singular_values").query("model == 'S' and not augmented")
-        expected = {
-            seed: spectrum.effective_rank_of(torch.tensor(own["value"].to_numpy()))
-            for seed, own in values.groupby("seed")
-        }
-        assert measured("effective_rank", small_study, "S") == pytest.approx(expected)
+    values = small_study.table("singular_values").query("model == 'S' and not augmented")
+    expected = {
+        seed: spectrum.effective_rank_of(torch.tensor(own["value"].to_numpy())) for seed, own in values.groupby("seed")
+    }
+    assert measured("effective_rank", small_study, "S") == pytest.approx(expected)
     found = small_study.table("robustness").query("model == 'S' and sigma == 0.2 and noise_space == 'normalised'")
     assert list(measured("accuracy", small_study, "S", 0.2).values()) == found.sort_values("seed")["accuracy"].tolist()
     assert measured("accuracy", small_study, "S augmented", 0.2).keys() == {42}

@@ -136,7 +136,7 @@ def test_dilation_changes_what_is_seen_and_not_the_number_or_start_of_the_weight
 # --- batch-norm statistics
 
 
-def test_statistics_are_the_plain_average_over_batches(one_thread: None) -> None:
+def test_statistics_are_the_plain_average_over_batches() -> None:
     student = students.build(0.5, 8, seed=0)
     batches = [torch.randn(6, 3, 16, 16, generator=torch.Generator().manual_seed(i)) + i for i in range(3)]
     adapted = students.with_batch_statistics(student, iter(batches))
@@ -146,7 +146,7 @@ def test_statistics_are_the_plain_average_over_batches(one_thread: None) -> None
     torch.testing.assert_close(adapted.features[1].running_var, torch.stack([x.var(1) for x in seen]).mean(0))
 
 
-def test_only_the_statistics_of_a_copy_change(one_thread: None) -> None:
+def test_only_the_statistics_of_a_copy_change() -> None:
     student = students.build(0.5, 8, seed=0).eval()
     before = {name: value.clone() for name, value in student.state_dict().items()}
     adapted = students.with_batch_statistics(student, [torch.randn(6, 3, 16, 16) + 1])
@@ -159,7 +159,7 @@ def test_only_the_statistics_of_a_copy_change(one_thread: None) -> None:
     assert [module.momentum for module in adapted.modules() if isinstance(module, torch.nn.BatchNorm2d)] == [0.1] * 3
 
 
-def test_scaled_inputs_are_embedded_as_before_once_the_statistics_are_theirs(one_thread: None) -> None:
+def test_scaled_inputs_are_embedded_as_before_once_the_statistics_are_theirs() -> None:
     student = students.build(1, 8, seed=0)
     inputs = torch.randn(64, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     clean = students.with_batch_statistics(student, [inputs])

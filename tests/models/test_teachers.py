@@ -29,8 +29,6 @@ from asymdistill.models.teachers import NORMALISATION, Teacher, load_teacher, re
 from asymdistill.models.weights import shipped_path
 from asymdistill.runtime.errors import InputError
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 DINO = "vit_small_patch14_dinov2.lvd142m"
 TINY = {
     "embed_dim": 24,

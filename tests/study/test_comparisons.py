@@ -18,8 +18,6 @@ from asymdistill.study import comparisons
 from asymdistill.study.student_configs import ALTERNATIVES, Model, StudentConfig
 from asymdistill.study.study import Study
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 COLUMNS = ["comparison", "quantity", "model", "width", "seed", "objective", "augmented", "sigma", "x", "value"]
 WORTH = ["effective_rank", "neighbour_accuracy", "neighbour_overlap", "distance", "aligned_share"]
 OF_TEACHER = ["effective_rank", "neighbour_accuracy"]

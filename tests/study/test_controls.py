@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import SMALL, threads
+from conftest import SMALL
 from sklearn.linear_model import LogisticRegression
 
 from asymdistill.claims.quantities import Rows, Subject, measure
@@ -25,8 +25,6 @@ from asymdistill.study import controls
 from asymdistill.study.measurements import class_texts
 from asymdistill.study.student_configs import StudentConfig
 from asymdistill.study.study import Study
-
-pytestmark = pytest.mark.usefixtures("one_thread")
 
 FEW = {
     "controls": list(CONTROLS),
@@ -45,8 +43,7 @@ def study(tmp_path_factory: pytest.TempPathFactory, small_study: Study) -> Study
     runs = tmp_path_factory.mktemp("controls")
     shutil.copytree(small_study.folder.parent, runs, dirs_exist_ok=True)
     made = Study.open("smoke", small_study.settings.model_dump() | FEW, runs)
-    with threads(1):
-        made.compute()
+    made.compute()
     return made
 
 

@@ -13,7 +13,7 @@ import pytest
 import timm
 import torch
 import torchvision
-from conftest import SMALL
+from conftest import SMALL, threads
 from fresh_process import imported_by
 from PIL import Image
 from safetensors.torch import save_file
@@ -30,7 +30,7 @@ from asymdistill.study import doctor
 from asymdistill.study.doctor import Need, examine
 from asymdistill.training import distillation
 
-pytestmark = pytest.mark.usefixtures("one_thread", "alone")
+pytestmark = pytest.mark.usefixtures("alone")
 TIMM = "timm:test_vit.r160_in1k"
 GIB = 2**30
 
@@ -300,9 +300,9 @@ def test_memory_is_counted_on_one_thread_and_the_number_of_threads_stays(monkeyp
     monkeypatch.setattr(
         students.ScalableCNN, "forward", lambda *given: (seen.append(torch.get_num_threads()), forward(*given))[1]
     )
-    torch.set_num_threads(2)
-    doctor._activation_bytes.__wrapped__(0.25)
-    assert (seen, torch.get_num_threads()) == ([1], 2)
+    with threads(2):
+        doctor._activation_bytes.__wrapped__(0.25)
+        assert (seen, torch.get_num_threads()) == ([1], 2)
 
 
 def test_what_training_holds_grows_with_batch_width_and_input_and_two_views() -> None:

@@ -38,7 +38,6 @@ from asymdistill.study.study import Study
 from asymdistill.training import losses
 from asymdistill.training.distillation import Diverged, Recipe, distil
 
-pytestmark = pytest.mark.usefixtures("one_thread")
 Open = Callable[..., Experiment]
 # One student of six epochs of three steps each.
 ALONE = SMALL | {"widths": [0.5], "seeds": [42], "epochs": 6, "augmentation_seeds": 0, "workers": 1}

@@ -20,8 +20,6 @@ from asymdistill.study.manifest import SCHEMA, Manifest
 from asymdistill.study.recorded import Recorded
 from asymdistill.study.study import NO_RESULT, Study
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 # One student, no noise: as little as a control can be made of.
 TINY = SMALL | {
     "widths": [0.25],

@@ -25,8 +25,6 @@ from asymdistill.study import study
 from asymdistill.study.student_configs import ALTERNATIVES, StudentConfig
 from asymdistill.study.study import Study
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 STUDENTS, LEVELS, SPACES, DIM = 4, 2, 2, 128
 # Columns beside the identity, and how many rows there are: a teacher, four students, one of them augmented.
 SHAPES = {

@@ -24,8 +24,6 @@ from asymdistill.study.measurements import QUANTITIES, Measurement
 from asymdistill.study.student_configs import StudentConfig
 from asymdistill.study.study import Study
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 Values = dict[str, list[float]]
 OWN = SMALL | {"train_limit": 120, "test_limit": 120, "widths": [0.5], "seeds": [42], "class_counts": [2, 5]}
 AFTER_TRAINING = 5e-3  # Adam's first steps have one length however small a gradient is, so that rounding shows

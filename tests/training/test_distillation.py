@@ -27,8 +27,6 @@ from asymdistill.training.losses import (
     variance_and_covariance,
 )
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 VIEW = View(16)
 DIM = 6
 

@@ -20,8 +20,6 @@ from asymdistill.training.pretraining import Recipe, command_line, make_optimize
 from asymdistill.training.scenes_clip import ClipRecipe
 from asymdistill.training.scenes_simclr import SimclrRecipe
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 TINY = {"--images": 40, "--epochs": 1, "--batch": 16, "--probe-images": 40}
 MEASURED = {
     ClipRecipe: ["probe accuracy", "effective rank", "zero-shot accuracy"],

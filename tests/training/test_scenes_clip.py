@@ -17,8 +17,6 @@ from asymdistill.training.scenes_clip import (
     vocabulary,
 )
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def test_matches_are_captions_that_are_true() -> None:
     factors = torch.tensor([[0, 1, 2], [0, 1, 3], [5, 1, 2]])

@@ -15,8 +15,6 @@ from asymdistill.training.losses import nt_xent
 from asymdistill.training.pretraining import train
 from asymdistill.training.scenes_simclr import SimclrRecipe, ViewMatching, augmentation
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 TINY = {"images": 48, "epochs": 1, "batch": 16, "probe_images": 40}
 
 
