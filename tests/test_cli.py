@@ -10,7 +10,7 @@ import timm
 import torch
 from command_line import Counts, complaints, read, shell, words_for
 from conftest import SMALL
-from fresh_process import imported_by
+from fresh_process import imported_in_turn
 from safetensors.torch import save_file
 
 from asymdistill import __version__, cli
@@ -360,7 +360,8 @@ def test_help_profiles_and_record_import_neither_torch_nor_matplotlib(small_stud
     manifest["settings"]["teacher_weights"] = None
     files.write_json(copy / "manifest.json", manifest)
     heavy = {"torch", "torchvision", "matplotlib", "seaborn", "sklearn", "scipy", "timm", "open_clip"}
-    for words in (["--help"], ["run", "--help"], ["profiles"], ["profiles", "smoke"], ["record", str(copy)]):
-        code = f"from asymdistill import cli\nassert cli.main({words!r}) == 0"
-        assert not heavy & imported_by(code), words
+    commands = ["--help"], ["run", "--help"], ["profiles"], ["profiles", "smoke"], ["record", str(copy)]
+    codes = [f"from asymdistill import cli; assert cli.main({words!r}) == 0" for words in commands]
+    for words, found in zip(commands, imported_in_turn(*codes), strict=True):
+        assert not heavy & found, words
     assert (empty / "results" / copy.name / "manifest.json").is_file()

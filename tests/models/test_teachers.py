@@ -13,6 +13,7 @@ import open_clip
 import pytest
 import timm
 import torch
+from fresh_process import imported_in_turn
 from open_clip import pretrained as registry
 from PIL import Image
 from safetensors.torch import save_file
@@ -543,24 +544,29 @@ def test_weights_that_cannot_be_fetched_are_one_line_that_says_what_to_do(name: 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [f"timm:{DINO}", "open_clip:ViT-B-32-quickgelu/openai"])
 @pytest.mark.parametrize("silent", [True, False])
-def test_without_a_network_the_line_comes_within_ten_seconds(name: str, silent: bool, tmp_path: Path) -> None:
+def test_without_a_network_the_line_comes_within_ten_seconds(silent: bool, tmp_path: Path) -> None:
     program = (
         "import sys, time, open_clip, timm; from asymdistill.models.teachers import load_teacher\n"
-        "from asymdistill.runtime import download; download.TIMEOUT = 2.0; start = time.monotonic()\n"
-        "try: load_teacher(sys.argv[1])\n"
-        "except ValueError as error: print(time.monotonic() - start, error)"
+        "from asymdistill.runtime import download; download.TIMEOUT = 2.0\n"
+        "for name in sys.argv[1:]:\n"
+        "    start = time.monotonic()\n"
+        "    try: load_teacher(name)\n"
+        "    except ValueError as error: print(time.monotonic() - start, error)"
     )
+    names = [f"timm:{DINO}", "open_clip:ViT-B-32-quickgelu/openai"]
     with fake_hub.black_hole() as hole:
         endpoint = hole if silent else fake_hub.refusing()
         hub = {"HF_ENDPOINT": endpoint, "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "0", "HF_HUB_ETAG_TIMEOUT": "2"}
-        command = [sys.executable, "-c", program, name]
+        command = [sys.executable, "-c", program, *names]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=os.environ | hub)
-    seconds, _, line = done.stdout.strip().partition(" ")
-    assert "timed out" in line if silent else "refused" in line
-    assert ".safetensors of the project timm/vit_" in line
-    assert float(seconds) < 10
+    lines = [line.partition(" ") for line in done.stdout.splitlines()]
+    assert len(lines) == len(names)
+    for name, (seconds, _, line) in zip(names, lines, strict=True):
+        assert name in line
+        assert "timed out" in line if silent else "refused" in line
+        assert ".safetensors of the project timm/vit_" in line
+        assert float(seconds) < 10
     assert done.stderr == ""
 
 
@@ -580,24 +586,16 @@ def test_an_untrained_teacher_has_the_architecture_and_says_nothing(
 HEAVY = {"open_clip", "timm", "torchvision", "transformers", "huggingface_hub", "sklearn", "scipy", "pandas"}
 
 
-def modules_after(program: str) -> set[str]:
-    program += "\nimport sys; print(*{name.partition('.')[0] for name in sys.modules})"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    return set(done.stdout.split())
-
-
-def test_libraries_are_imported_when_a_teacher_of_theirs_is_asked_for() -> None:
-    imported = modules_after(
+def test_students_import_nothing_beyond_torch_and_libraries_come_with_a_teacher_of_theirs() -> None:
+    with_torch, with_students, with_teachers, with_published = imported_in_turn(
+        "import torch",
+        "import asymdistill.models.students",
         "import asymdistill.models.teachers, asymdistill.models.weights, asymdistill.models.mini_clip\n"
         "from asymdistill.models.teacher_views import teacher_view\n"
-        f"assert teacher_view({SCENES_CLIP!r}).resolution == 32"
+        f"assert teacher_view({SCENES_CLIP!r}).resolution == 32",
+        f"from asymdistill.models import weights; weights.published('timm:{DINO}')",
     )
-    assert {"torch", "safetensors"} <= imported
-    assert not imported & HEAVY
-    assert "timm" in modules_after(f"from asymdistill.models import weights; weights.published('timm:{DINO}')")
-
-
-def test_students_import_nothing_beyond_torch() -> None:
-    with_torch = modules_after("import torch")
-    imported = modules_after("import asymdistill.models.students") - with_torch - {"asymdistill"}
-    assert not imported - sys.stdlib_module_names
+    assert not with_students - with_torch - {"asymdistill"} - sys.stdlib_module_names
+    assert {"torch", "safetensors"} <= with_teachers
+    assert not with_teachers & HEAVY
+    assert "timm" in with_published
