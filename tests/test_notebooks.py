@@ -11,9 +11,11 @@ from pathlib import Path
 import jupytext
 import nbformat
 import pytest
+from conftest import SMALL
 
 from asymdistill.claims import evaluate, summary
 from asymdistill.plots import alignment, collapse, expansion, robustness
+from asymdistill.runtime.errors import InputError
 from asymdistill.study import Study
 
 ROOT = Path(__file__).parent.parent
@@ -35,12 +37,6 @@ def shown_text(path: Path) -> str:
     texts = [output.get("text", "") for output in outputs]
     texts += [output.get("data", {}).get(kind, "") for output in outputs for kind in ("text/plain", "text/markdown")]
     return "\n".join(texts)
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One folder of runs, shared by the notebooks of this module as by those of a book."""
-    return tmp_path_factory.mktemp("runs")
 
 
 def test_every_notebook_has_a_pair() -> None:
@@ -118,80 +114,78 @@ def test_stored_numbers_come_out_again() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES[::-1])
-def test_runs_alone_on_smoke(name: str, runs: Path, tmp_path: Path) -> None:
-    # From the last to the first: no notebook may lean on one before it.
-    out = tmp_path / "out.ipynb"
-    done = papermill(f"notebooks/{name}.ipynb", out, ROOT, profile="smoke", runs_dir=runs)
+@pytest.mark.parametrize("name", ["01_collapse", "05_augmentation", "11_cost"])
+def test_runs_alone_on_smoke(name: str, tmp_path: Path) -> None:
+    # On a store of its own: no notebook may lean on another. All of them run for the book of tests/builder/test_build.
+    out, runs = tmp_path / "out.ipynb", tmp_path / "runs"
+    first = '{"objectives": ["cosine"], "controls": [], "sweeps": [], "other_teachers": [], "other_datasets": []}'
+    done = papermill(f"notebooks/{name}.ipynb", out, ROOT, profile="smoke", overrides=first, runs_dir=runs)
     assert done.returncode == 0, done.stderr
     assert "**Profile `smoke`**: 320 training and 200 test images of `scenes`" in shown_text(out)
-    assert len([path for path in runs.glob("smoke-*") if "crossed" not in path.name]) == 1
+    assert len(list(runs.glob("smoke-*"))) == 1
 
 
 @pytest.mark.slow
-def test_levels_and_seeds_from_the_command_line(runs: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out.ipynb"
-    overrides = '{"seeds": [7], "noise_levels": [0, 0.1, 0.3]}'
-    done = papermill("notebooks/04_robustness.ipynb", out, ROOT, profile="smoke", overrides=overrides, runs_dir=runs)
-    assert done.returncode == 0, done.stderr
-    text = shown_text(out)
-    assert "seeds 7," in text
-    table = text[text.index("sigma") :]
-    assert re.findall(r"teacher\s+(\d\.\d+)", table) == ["0.0", "0.1", "0.3"]
-
-
-@pytest.mark.slow
-def test_chapters_with_different_overrides_share_what_they_have_in_common(runs: Path, tmp_path: Path) -> None:
+def test_chapters_with_different_overrides_share_what_they_have_in_common(tmp_path: Path) -> None:
     def stored() -> dict[str, int]:
         kinds = ("students", "embeddings", "measurements")
-        return {kind: len(list((runs / "store" / kind).rglob("*.json"))) for kind in kinds}
+        return {kind: len(list((tmp_path / "runs" / "store" / kind).rglob("*.json"))) for kind in kinds}
 
-    def chapter(name: str, overrides: str) -> None:
+    def chapter(name: str, overrides: str) -> str:
         out = tmp_path / f"{name}.ipynb"
-        done = papermill(f"notebooks/{name}.ipynb", out, ROOT, profile="smoke", overrides=overrides, runs_dir=runs)
+        given = {"profile": "smoke", "overrides": overrides, "runs_dir": tmp_path / "runs"}
+        done = papermill(f"notebooks/{name}.ipynb", out, ROOT, **given)
         assert done.returncode == 0, done.stderr
+        return shown_text(out)
 
-    chapter("02_alignment", '{"seeds": [11], "noise_levels": [0, 0.1]}')
+    chapter("02_alignment", '{"seeds": [11], "noise_levels": [0, 0.2]}')
     before = stored()
-    chapter("04_robustness", '{"seeds": [11], "noise_levels": [0, 0.25]}')
+    text = chapter("04_robustness", '{"seeds": [11], "noise_levels": [0, 0.1, 0.3]}')
     after = stored()
+    assert "seeds 11," in text
+    assert re.findall(r"teacher\s+(\d\.\d+)", text[text.index("sigma") :]) == ["0.0", "0.1", "0.3"]
     assert after["students"] == before["students"]
-    assert after["embeddings"] - before["embeddings"] == 1  # the teacher's under the noise
-    # Four students, of two widths and two objectives, at two levels; the teacher's clean accuracy may be there already.
-    assert after["measurements"] - before["measurements"] in (4 * 2 + 1, 4 * 2 + 2)
+    assert after["embeddings"] - before["embeddings"] == 2  # the teacher's under each noise
+    # Four students, of two widths and two objectives, and the teacher, at three levels.
+    assert after["measurements"] - before["measurements"] == (4 + 1) * 3
+
+
+BAD = {
+    '{"sedes": [7]}': "unknown setting 'sedes'; allowed: ",
+    '{"noise_levels": [-1]}': "setting 'noise_levels' is -1",
+    "{seeds: 7": "are not JSON",
+}
+
+
+@pytest.mark.parametrize("overrides", BAD)
+def test_a_bad_setting_is_refused_by_name(overrides: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=re.escape(BAD[overrides])):
+        Study.open("smoke", overrides, tmp_path)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("overrides", "message"),
-    [
-        ('{"sedes": [7]}', "unknown setting 'sedes'; allowed: "),
-        ('{"noise_levels": [-1]}', "setting 'noise_levels' is -1"),
-        ("{seeds: 7", "are not JSON"),
-    ],
-)
-def test_a_bad_setting_is_refused_by_name(overrides: str, message: str, runs: Path, tmp_path: Path) -> None:
-    done = papermill(
-        "notebooks/01_collapse.ipynb", tmp_path / "out.ipynb", ROOT, profile="smoke", overrides=overrides, runs_dir=runs
-    )
+def test_papermill_ends_on_a_bad_setting_and_names_it(tmp_path: Path) -> None:
+    given = {"profile": "smoke", "overrides": '{"sedes": [7]}', "runs_dir": tmp_path}
+    done = papermill("notebooks/01_collapse.ipynb", tmp_path / "out.ipynb", ROOT, **given)
     assert done.returncode != 0
-    assert message in re.sub(r"\x1b\[[0-9;]*m", "", done.stderr)
+    assert BAD['{"sedes": [7]}'] in re.sub(r"\x1b\[[0-9;]*m", "", done.stderr)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("count", [0, 1])
-def test_recorded_runs_are_shown_where_there_are_any(
-    count: int, small_study: Study, runs: Path, tmp_path: Path
-) -> None:
+def test_recorded_runs_are_shown_where_there_are_any(count: int, small_study: Study, tmp_path: Path) -> None:
     (tmp_path / "_toc.yml").touch()
     for name in ("notebooks", "results"):
         (tmp_path / name).mkdir()
     if count:
         kept = shutil.ignore_patterns("students", "teacher")
         shutil.copytree(small_study.folder, tmp_path / "results" / small_study.folder.name, ignore=kept)
+    runs = shutil.copytree(small_study.folder.parent, tmp_path / "runs")
+    overrides = json.dumps(SMALL | {"teacher_weights": str(small_study.settings.teacher_weights)})
     out = tmp_path / "out.ipynb"
     source = ROOT / "notebooks" / "10_recorded.ipynb"
-    done = papermill(str(source), out, tmp_path / "notebooks", profile="smoke", runs_dir=runs)
+    given = {"profile": "smoke", "overrides": overrides, "runs_dir": runs}
+    done = papermill(str(source), out, tmp_path / "notebooks", **given)
     assert done.returncode == 0, done.stderr
     name = "recorded: Scenes, students at the teacher's resolution, 128 training images"
     assert (name in out.read_text("utf-8")) == (count == 1)

@@ -11,6 +11,8 @@ import pytest
 import yaml
 
 from asymdistill.claims import evaluate
+from asymdistill.config.profiles import load_settings
+from asymdistill.study.student_configs import StudentConfigs
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
@@ -52,7 +54,9 @@ def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
     before = subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True).stdout
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("students: 0 found, 25 to train\n")
+    students = StudentConfigs(load_settings("smoke")[1], 32, 10).everyone()
+    assert done.stdout.startswith(f"students: 0 found, {len(students)} to train\n")
+    assert len([path for path in (folder / "runs").glob("smoke-*") if "crossed" not in path.name]) == 1
     assert done.stdout.endswith(f"\nopen {folder / 'out' / 'html' / 'index.html'}\n")
     after = subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True).stdout
     assert after == before
@@ -81,6 +85,8 @@ def test_every_page_says_what_made_it(pages: dict[str, Page]) -> None:
     for name in written_pages():
         text = pages[f"{name}.html"].text
         assert re.search(r"profile smoke\b.*commit [0-9a-f]{10}", text), name
+        if name.startswith("notebooks/"):
+            assert "Profile smoke: 320 training and 200 test images of scenes" in text, name
 
 
 def test_links_lead_somewhere(html: Path, pages: dict[str, Page]) -> None:
