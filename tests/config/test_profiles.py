@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asymdistill.claims import evaluate
-from asymdistill.config.names import WEIGHTS_VARIABLE
+from asymdistill.config.names import EFFICIENTNET, SHIPPED_TEACHERS, WEIGHTS_VARIABLE
 from asymdistill.config.profiles import load_settings, parse_assignments, profile_names
-from asymdistill.config.settings import SWEEPS, Settings
+from asymdistill.config.settings import CONTROLS, SWEEPS, Settings
 from asymdistill.runtime.errors import InputError
 
 # The first paper's protocol, setting by setting.
@@ -68,7 +68,7 @@ def differing(first: str, second: str) -> set[str]:
 def test_every_profile_loads_and_says_what_it_is_for() -> None:
     assert set(profile_names()) >= {
         *("smoke", "embedded", "cifar10-clip", "cifar10-clip-stated", "cifar10-clip-infonce"),
-        *("cifar100-dinov2", "cifar10-dinov2", "cifar100-clip"),
+        *("cifar100-dinov2", "cifar10-dinov2", "cifar100-clip", "cifar10-effnet", "cifar100-effnet"),
     }
     for name in profile_names():
         short, settings = load_settings(name)
@@ -89,7 +89,9 @@ def test_the_profile_of_the_stated_sizes_differs_in_its_widths_and_runs_no_contr
 
 def test_the_profiles_that_run_anywhere_need_no_download() -> None:
     embedded, smoke = (load_settings(name)[1] for name in ("embedded", "smoke"))
-    assert (embedded.dataset, embedded.teacher) == (smoke.dataset, smoke.teacher) == ("scenes", "scenes-clip")
+    assert embedded.dataset == smoke.dataset == "scenes"
+    assert {embedded.teacher, smoke.teacher} <= {*SHIPPED_TEACHERS}
+    assert {*embedded.other_teachers, *smoke.other_teachers} <= {*SHIPPED_TEACHERS}
     assert (embedded.widths, embedded.seeds) == ((1, 2, 4), (42, 123, 456))
     assert (smoke.widths, smoke.seeds, smoke.epochs) == ((1, 2), (42,), 1)
     assert (smoke.train_limit or 0) < 1000
@@ -100,9 +102,31 @@ def test_the_profiles_that_run_anywhere_need_no_download() -> None:
 def test_the_profiles_that_run_anywhere_have_the_second_papers_chapters_too(name: str) -> None:
     settings = load_settings(name)[1]
     assert settings.objectives == ("cosine", "infonce")
-    assert settings.sweeps == SWEEPS
-    assert (settings.other_teachers, settings.other_datasets) == (("scenes-simclr",), ("scenes100",))
+    assert settings.sweeps
+    assert settings.other_teachers
     assert (settings.infonce_weight, settings.infonce_temperature) == (1.0, 0.1)
+
+
+def test_the_profile_of_the_tests_runs_every_control_and_comparison() -> None:
+    smoke = load_settings("smoke")[1]
+    assert (smoke.controls, smoke.sweeps) == (CONTROLS, SWEEPS)
+    assert (smoke.other_teachers, smoke.other_datasets) == (("scenes-simclr",), ("scenes100",))
+
+
+def test_the_default_is_the_papers_experiment_with_a_teacher_trained_on_photographs() -> None:
+    settings = load_settings("embedded")[1]
+    assert (settings.teacher, settings.teacher_resolution, settings.teacher_crop) == (EFFICIENTNET, 128, False)
+    assert settings.resolution == 32
+    paper = load_settings("cifar10-clip")[1]
+    for name in ("widths", "seeds", "epochs", "batch_size", "learning_rate", "noise_levels"):
+        assert getattr(settings, name) == getattr(paper, name), name
+
+
+def test_the_profiles_on_photographs_differ_in_their_images_alone() -> None:
+    assert differing("cifar10-effnet", "cifar100-effnet") == {"dataset", "description"}
+    settings = load_settings("cifar10-effnet")[1]
+    assert (settings.teacher, settings.teacher_crop, settings.resolution) == (EFFICIENTNET, False, 32)
+    assert settings.noise_spaces[0] == "pixel"
 
 
 def test_the_profile_of_the_expansion_is_the_first_papers_with_a_term_more() -> None:

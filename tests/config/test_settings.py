@@ -29,6 +29,7 @@ BAD = {
     "metric_temperature": (0,),
     "data_seed": (-1,),
     "probe_max_iter": (0,),
+    "control_schedules": ([], ["linear"], ["cosine", "cosine"]),
     "objectives": ([], ["contrast"], ["cosine", "cosine"], "cosine", ["whitened"]),
     "infonce_weight": (0, -1, float("nan"), float("inf")),
     "infonce_temperature": (0, -0.1, float("inf")),

@@ -12,6 +12,7 @@ from scipy import stats
 
 from asymdistill.data import scenes
 from asymdistill.data.scenes import INDEPENDENT_FACTORS
+from asymdistill.metrics import resampling
 from asymdistill.metrics.resampling import bootstrap_interval, factor_embeddings, rank_by_sample_size
 from asymdistill.metrics.spectrum import SPECTRA, effective_rank
 from asymdistill.runtime.errors import InputError
@@ -193,3 +194,14 @@ def test_the_bootstrap_refuses_too_few_images_and_odd_levels():
     for level in (0.0, 1.0, 95.0, math.nan):
         with pytest.raises(InputError, match="level"):
             bootstrap_interval(sample(20, 3), level=level)
+
+
+@pytest.mark.parametrize("decay", [0.5, 1.0, 2.0])
+def test_leaving_out_directions_without_variance_changes_no_draws_rank(decay: float) -> None:
+    generator = torch.Generator().manual_seed(3)
+    rows = torch.randn(120, 200, generator=generator) * torch.arange(1, 201) ** -decay
+    turned = rows @ torch.linalg.qr(torch.randn(200, 200, generator=generator)).Q + 5
+    short = resampling._principal_coordinates(turned)
+    assert short.shape[1] < 120  # as many rows, less their mean
+    drawn = torch.randint(0, 120, (120,), generator=generator)
+    assert effective_rank(short[drawn]) == pytest.approx(effective_rank(turned[drawn]), rel=1e-4)

@@ -60,6 +60,7 @@ CHANGED = {
     "probe_max_iter": 100,
     "controls": [],
     "control_epochs": 3,
+    "control_schedules": ["constant"],
     "control_widths": [0.25],
     "control_resolution": 48,
     "control_dilation": 2,
