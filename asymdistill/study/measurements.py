@@ -100,6 +100,15 @@ class Subject:
         """The teacher's clean embeddings of the same images."""
         return self.run.teacher_embeddings(split, classes=self.classes)
 
+    def r_squared(self, split: Split) -> Tensor:
+        """How much of each of the teacher's principal components it knows."""
+        key = ("r_squared", split)
+        if key not in self._kept:
+            own, teacher = self.embeddings(split), self.teacher(split)
+            self.check()
+            self._kept[key] = decomposition.component_r_squared(own, teacher)
+        return self._kept[key]
+
     def labels(self, split: Split = "test") -> Tensor:
         """Classes of the images."""
         return self.run.images(split, self.classes).labels
@@ -172,14 +181,13 @@ def adapted_accuracy(subject: Subject) -> float:
 
 def r_squared(subject: Subject, *, split: Split) -> list[float]:
     """How much of each principal component of the teacher the student knows."""
-    found: list[float] = decomposition.component_r_squared(subject.embeddings(split), subject.teacher(split)).tolist()
+    found: list[float] = subject.r_squared(split).tolist()
     return found
 
 
 def shrinkage_rank(subject: Subject, *, split: Split) -> float:
     """The effective rank that underfitting alone predicts."""
-    teacher = subject.teacher(split)
-    return decomposition.shrinkage_rank(teacher, decomposition.component_r_squared(subject.embeddings(split), teacher))
+    return decomposition.shrinkage_rank(subject.teacher(split), subject.r_squared(split))
 
 
 def distance(subject: Subject, *, epoch: int | None = None) -> float:
