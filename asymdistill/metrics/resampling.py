@@ -140,7 +140,8 @@ def _principal_coordinates(embeddings: Tensor, negligible: float = 1e-6) -> Tens
     centred = embeddings.double() - embeddings.double().mean(0)
     values, directions = torch.linalg.eigh(centred.T @ centred)
     below = values.clamp(min=0).cumsum(0) <= negligible * values.sum()
-    return centred @ directions[:, ~below]
+    kept: Tensor = centred @ directions[:, ~below]
+    return kept
 
 
 def _check_draws(draws: int) -> None:
