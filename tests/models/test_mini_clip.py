@@ -81,18 +81,29 @@ def test_a_shipped_teacher_sees_what_its_log_says(name: str, unseen: tuple[scene
     assert logged(name)["effective rank"] > 8
 
 
-def test_the_shipped_towers_tell_shapes_by_their_names(shipped: Towers) -> None:
+@pytest.fixture(scope="module")
+def described(shipped: Towers) -> tuple[scenes.Scenes, Tensor]:
+    """Further scenes, and their embeddings."""
     test = scenes.generate(500, seed=33)
+    return test, embed(shipped.image, test.images)
+
+
+def test_the_shipped_towers_tell_shapes_by_their_names(
+    shipped: Towers, described: tuple[scenes.Scenes, Tensor]
+) -> None:
+    test, embeddings = described
     prompts = F.normalize(shipped.text.encode([scenes.class_prompt(label) for label in range(10)]), dim=1)
-    assert ((embed(shipped.image, test.images) @ prompts.T).argmax(dim=1) == test.labels).float().mean() > 0.8
+    assert ((embeddings @ prompts.T).argmax(dim=1) == test.labels).float().mean() > 0.8
 
 
 @pytest.mark.parametrize("factor", ["colour", "outline", "ground", "pattern"])
-def test_the_text_tower_names_other_factors_too(shipped: Towers, factor: str) -> None:
-    test = scenes.generate(500, seed=33)
+def test_the_text_tower_names_other_factors_too(
+    shipped: Towers, described: tuple[scenes.Scenes, Tensor], factor: str
+) -> None:
+    test, embeddings = described
     values = len(scenes.FACTORS[factor])
     prompts = F.normalize(shipped.text.encode([scenes.caption({factor: i}, [factor]) for i in range(values)]), dim=1)
-    guesses = (embed(shipped.image, test.images) @ prompts.T).argmax(dim=1)
+    guesses = (embeddings @ prompts.T).argmax(dim=1)
     assert (guesses == test.factors[factor]).float().mean() > max(0.5, 2 / values)
 
 
