@@ -14,7 +14,7 @@ from fresh_process import imported_in_turn
 from safetensors.torch import save_file
 
 from asymdistill import __version__, cli
-from asymdistill.config.profiles import load_settings, profile_names
+from asymdistill.config.profiles import profile_names
 from asymdistill.config.settings import Settings
 from asymdistill.store import files
 from asymdistill.study.recorded import Recorded
@@ -190,37 +190,6 @@ def test_in_a_shell_bad_input_is_one_line_and_status_2(empty: Path) -> None:
     assert done.stderr.startswith("asymdistill: error: setting 'epochs' is 0")
     assert done.stderr.count("\n") == 1
     assert not list(empty.iterdir())
-
-
-@pytest.mark.slow
-def test_the_smoke_profile_runs_from_a_shell(empty: Path, teacher_file: Path) -> None:
-    words = ["run", "-p", "smoke", "--set", f"teacher_weights={teacher_file}", "--out", "results"]
-    first = shell(words, empty)
-    assert (first.returncode, complaints(first.stderr)) == (0, [])
-    runs = {path.name: path for path in (empty / "results").iterdir() if not path.name.startswith("smoke-crossed-")}
-    done = read(first.stdout)
-    assert runs.keys() == {"store", done.folder.name}
-    assert len(list((empty / "results").iterdir())) == 1 + 1 + 3  # the study, the store, three pairs crossed
-    configs = StudentConfigs(load_settings("smoke")[1], 32, 10).everyone()
-    assert done.students == (0, len(configs))
-    assert done.kinds["students"] == Counts(0, len(configs))
-    assert Recorded(empty / done.folder).table("controls") is not None
-
-    def content() -> dict[Path, bytes]:
-        found = (path for path in (empty / "results").rglob("*") if path.suffix in (".csv", ".safetensors", ".json"))
-        return {path: path.read_bytes() for path in found if path.name != "manifest.json"}
-
-    before = content()
-    again = shell(words, empty)
-    assert (again.returncode, complaints(again.stderr)) == (0, [])
-    assert read(again.stdout).students == (len(configs), 0)
-    assert {counts.computed for counts in read(again.stdout).kinds.values()} == {0}
-    tables = "Spectrum of the test embeddings"
-    assert (
-        again.stdout[again.stdout.index(tables) :].split("\nCPU")[0]
-        == (first.stdout[first.stdout.index(tables) :].split("\nCPU")[0])
-    )
-    assert content() == before
 
 
 DINOV2 = "vit_small_patch14_dinov2.lvd142m"

@@ -9,12 +9,15 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 import yaml
+from command_line import complaints, read, shell
 
 from asymdistill.claims import evaluate
 from asymdistill.config.profiles import load_settings
+from asymdistill.study.recorded import Recorded
 from asymdistill.study.student_configs import StudentConfigs
 
 ROOT = Path(__file__).parents[2]
+STUDENTS = StudentConfigs(load_settings("smoke")[1], 32, 10).everyone()
 pytestmark = pytest.mark.slow
 
 
@@ -47,19 +50,24 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a book in ``out`` and the runs that it was made from, both by one command."""
     folder = tmp_path_factory.mktemp("book")
     command = [sys.executable, "-m", "asymdistill.cli", "book", "--profile", "smoke", "--source", str(ROOT)]
     command += ["--runs", str(folder / "runs"), "--out", str(folder / "out")]
     before = subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True).stdout
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr
-    students = StudentConfigs(load_settings("smoke")[1], 32, 10).everyone()
-    assert done.stdout.startswith(f"students: 0 found, {len(students)} to train\n")
-    assert len([path for path in (folder / "runs").glob("smoke-*") if "crossed" not in path.name]) == 1
+    assert done.stdout.startswith(f"students: 0 found, {len(STUDENTS)} to train\n")
+    assert f"\nstudents: 0 found, {len(STUDENTS)} computed\n" in done.stdout
     assert done.stdout.endswith(f"\nopen {folder / 'out' / 'html' / 'index.html'}\n")
     after = subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True).stdout
     assert after == before
+    return folder
+
+
+@pytest.fixture(scope="module")
+def html(folder: Path) -> Path:
     return folder / "out" / "html"
 
 
@@ -67,6 +75,28 @@ def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pages(html: Path) -> dict[str, Page]:
     files = [path for path in html.rglob("*.html") if "_static" not in path.parts]
     return {path.relative_to(html).as_posix(): Page(path) for path in files}
+
+
+def test_the_same_profile_runs_from_a_shell_and_finds_what_the_book_computed(folder: Path) -> None:
+    def content() -> dict[Path, bytes]:
+        found = (path for path in (folder / "runs").rglob("*") if path.suffix in (".csv", ".safetensors", ".json"))
+        return {path: path.read_bytes() for path in found if path.name != "manifest.json"}
+
+    before = content()
+    first, again = (shell(["run", "-p", "smoke", "--out", "runs"], folder) for _ in range(2))
+    tables = "Spectrum of the test embeddings"
+    for done in (first, again):
+        assert (done.returncode, complaints(done.stderr)) == (0, [])
+        assert read(done.stdout).students == (len(STUDENTS), 0)
+        assert {counts.computed for counts in read(done.stdout).kinds.values()} == {0}
+    first_tables, again_tables = (out[out.index(tables) :].split("\nCPU")[0] for out in (first.stdout, again.stdout))
+    assert again_tables == first_tables
+    assert content() == before
+    run = read(first.stdout).folder
+    runs = {path.name for path in (folder / "runs").iterdir()}
+    assert {name for name in runs if not name.startswith("smoke-crossed-")} == {"store", run.name}
+    assert len(runs) == 1 + 1 + 3  # the study, the store, three pairs crossed
+    assert Recorded(folder / run).table("controls") is not None
 
 
 def written_pages() -> list[str]:
