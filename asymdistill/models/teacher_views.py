@@ -15,8 +15,8 @@ from asymdistill.models import mini_clip
 from asymdistill.models.weights import published
 from asymdistill.runtime.errors import InputError
 
-TIMM_ARCHITECTURES = {EFFICIENTNET: "tf_efficientnet_lite0"}
-"""Teachers that come with the package and that timm builds."""
+EFFICIENTNET_VIEW = View(224, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), crop=0.875)
+"""What timm publishes for its ``tf_efficientnet_lite0``, here so that the default needs no library to be asked."""
 
 
 def teacher_view(name: str, resolution: int | None = None, *, crop: bool = True) -> View:
@@ -65,8 +65,8 @@ def _open_clip_view(model: str, resolution: int | None, crop: bool) -> View:
 
 
 def _shipped_view(name: str, resolution: int | None, crop: bool) -> View:
-    if name in TIMM_ARCHITECTURES:
-        return timm_view(TIMM_ARCHITECTURES[name], resolution, crop)
+    if name == EFFICIENTNET:
+        return _adapted(name, EFFICIENTNET_VIEW, resolution, crop, None)
     return _as_published(name, View(mini_clip.RESOLUTION), resolution)
 
 

@@ -16,11 +16,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from asymdistill.config.names import TeacherLibrary, teacher_library
+from asymdistill.config.names import EFFICIENTNET, TeacherLibrary, teacher_library
 from asymdistill.data.views import BLOCK, GaussianNoise, View
 from asymdistill.models import mini_clip
 from asymdistill.models.encoding import embed
-from asymdistill.models.teacher_views import TIMM_ARCHITECTURES, teacher_view
+from asymdistill.models.teacher_views import teacher_view
 from asymdistill.models.weights import fetch, find_weights, shipped_path
 from asymdistill.runtime.devices import has_bfloat16
 from asymdistill.runtime.errors import InputError, check_option
@@ -255,10 +255,10 @@ def _build(name: str, path: Path | None, view: View) -> Teacher:
 
 def _build_shipped(name: str, path: Path | None, view: View) -> Teacher:
     path = path or shipped_path(name)
-    if name in TIMM_ARCHITECTURES:
+    if name == EFFICIENTNET:
         import timm
 
-        network = timm.create_model(TIMM_ARCHITECTURES[name], num_classes=0)
+        network = timm.create_model("tf_efficientnet_lite0", num_classes=0)
         weights = {key: value.float() if value.is_floating_point() else value for key, value in load_file(path).items()}
         network.load_state_dict(weights)
         return Teacher(name, network.to(memory_format=torch.channels_last), view)

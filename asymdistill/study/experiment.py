@@ -138,6 +138,11 @@ class Experiment:
             "precision": resolve_precision(own.teacher_precision, self.device),
         }
 
+    @property
+    def embedding_dim(self) -> int:
+        """Length of an embedding; where those of the test images are stored, no teacher is loaded for it."""
+        return self.teacher_embeddings("test").shape[1]
+
     def teacher_embeddings(
         self, split: Split, noise: GaussianNoise | None = None, classes: int | None = None
     ) -> Tensor:
@@ -167,7 +172,7 @@ class Experiment:
         """
         self.train_students([config])
         artifact = self.student_artifact(config) if epoch is None else self._snapshot(config, epoch)
-        student = students.ScalableCNN(config.width, self.teacher.embedding_dim, config.dilation)
+        student = students.ScalableCNN(config.width, self.embedding_dim, config.dilation)
         student.load_state_dict(self.store.tensors(artifact))
         student.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         return student.eval()

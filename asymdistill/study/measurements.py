@@ -126,6 +126,13 @@ class Subject:
 # One function per quantity. A change of what one returns raises its version in QUANTITIES.
 
 
+def size(subject: Subject) -> dict[str, int]:
+    """Parameters of the teacher's image tower, and length of an embedding."""
+    tower = subject.run.teacher.image_tower
+    parameters = sum(parameter.numel() for parameter in tower.parameters())
+    return {"parameters": parameters, "embedding_dim": subject.embeddings().shape[1]}
+
+
 def singular_values(subject: Subject) -> list[float]:
     """Singular values of the centred test embeddings, largest first."""
     values: list[float] = spectrum.singular_values(subject.embeddings()).tolist()
@@ -332,6 +339,7 @@ class Quantity:
 
 
 QUANTITIES: dict[str, Quantity] = {
+    "size": Quantity(size),
     "singular_values": Quantity(singular_values),
     "effective_rank": Quantity(effective_rank),
     "alignment": Quantity(alignment, uses=("teacher",)),

@@ -150,10 +150,9 @@ class Study:
         """The models and their sizes: columns parameters, embedding_dim, one row per width."""
 
         def rows() -> Iterator[Row]:
-            teacher = self._run.teacher
-            dim = teacher.embedding_dim
-            size = sum(parameter.numel() for parameter in teacher.image_tower.parameters())
-            yield identity(None) | {"parameters": size, "embedding_dim": dim}
+            found = self._measurements.value(Measurement("size"))
+            dim = found["embedding_dim"]
+            yield identity(None) | found
             for width in self.settings.widths:
                 row = _of_all_seeds(width, self.settings.baseline)
                 yield row | {"parameters": students.parameter_count(width, dim), "embedding_dim": dim}

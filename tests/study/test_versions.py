@@ -74,6 +74,7 @@ GOLDEN: dict[str, tuple[int, Values]] = {
 }
 # By quantity: the version of measurements, that of the quantity, and what was measured under them.
 GOLDEN_MEASUREMENTS: dict[str, tuple[int, int, Values]] = {
+    "size": (1, 1, {"": [128.0, 894144.0]}),
     "singular_values": (1, 1, {"": [1.5352, 1.1108, 0.89032, 0.8141, 0.64194, 0.57064]}),
     "effective_rank": (1, 1, {"test": [20.265], "train": [19.764]}),
     "alignment": (1, 1, {"": [0.0076904, 0.023215, 0.033924, 0.042683, 0.046714, 0.052555]}),
@@ -225,7 +226,7 @@ def test_probes(study: Study) -> None:
 # What is measured, by quantity: of the student where nothing else is said.
 TOP, RANDOM = (("variant", "top"), ("count", 4), ("draw", None)), (("variant", "random"), ("count", 4), ("draw", 1))
 SIZES = (("sizes", (50, 120)),)
-OF_THE_TEACHER = ("truncated_rank", "truncated_accuracy", "true_rank_by_sample")
+OF_THE_TEACHER = ("size", "truncated_rank", "truncated_accuracy", "true_rank_by_sample")
 OPTIONS: dict[str, dict[str, tuple[tuple[str, Any], ...]]] = {
     "effective_rank": {"test": (), "train": (("split", "train"),)},
     "information": {"": (("batch_size", 32), ("temperature", 0.1))},
