@@ -19,6 +19,7 @@ from asymdistill.data import datasets
 from asymdistill.data.datasets import ImageSet, Split
 from asymdistill.data.resized import Resident
 from asymdistill.data.views import BLOCK, GaussianNoise, View
+from asymdistill.metrics import decomposition
 from asymdistill.metrics.probe import Probe, fit_probe
 from asymdistill.models import students, weights
 from asymdistill.models.encoding import Encoder, embed
@@ -153,6 +154,12 @@ class Experiment:
             return {"embeddings": self._embed_in_parts(self.images(split, classes).images, noise)}
 
         return self._memo(artifact, lambda: self.store.compute_once(artifact, compute)["embeddings"])
+
+    def teacher_directions(self) -> tuple[Tensor, Tensor]:
+        """Mean, d, and principal directions, d x d, of the teacher's training embeddings."""
+        return self._memo(
+            "teacher directions", lambda: decomposition.principal_directions(self.teacher_embeddings("train"))
+        )
 
     # Students
 

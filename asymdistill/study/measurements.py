@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 import torch
@@ -117,11 +117,6 @@ class Subject:
         """The same model under another noise, reusing the embeddings that it has."""
         return Subject(self.run, self.model, noise, self.check, self._kept)
 
-    @cached_property
-    def truncation(self) -> tuple[Tensor, Tensor]:
-        """Mean and principal directions of the training embeddings."""
-        return decomposition.principal_directions(self.embeddings("train"))
-
 
 # One function per quantity. A change of what one returns raises its version in QUANTITIES.
 
@@ -209,7 +204,7 @@ def class_ranks(subject: Subject) -> dict[str, float]:
 
 def truncated(subject: Subject, *, variant: str, count: int, draw: int | None) -> Callable[[Tensor], Tensor]:
     """How the teacher is cut to some of its directions: ``top`` or ``bottom`` ones, or a ``random`` subspace."""
-    mean, directions = subject.truncation
+    mean, directions = subject.run.teacher_directions()
     if variant == "random":
         assert draw is not None
         generator = torch.Generator().manual_seed(subject.run.settings.noise_seed)
