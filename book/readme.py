@@ -44,7 +44,7 @@ def main() -> None:
     chance = 100 / len(study.images("test").class_names)
     FIGURE.parent.mkdir(exist_ok=True)
     own = pick(study.baseline("robustness"), noise_space="normalised")
-    robustness.accuracy(own, chance=chance).savefig(FIGURE, dpi=110)
+    robustness.accuracy(own, chance=chance, pixels=study.pixel_units()).savefig(FIGURE, dpi=110)
     path = ROOT / "README.md"
     text = path.read_text("utf-8")
     marked = re.compile(r"(<!-- results -->\n).*(<!-- end of results -->)", re.S)
