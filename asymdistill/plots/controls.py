@@ -55,7 +55,7 @@ def underfitting(rows: pd.DataFrame, *, epochs: int) -> Figure:
     figure, axes = panels([["r", "s"], ["e", "e"]], 4.5)
     lines(axes["r"], pick(rows, "r_squared", variant="test"), "x", "value")
     axes["r"].set(xscale="log", xlabel="teacher's component", ylabel="R² (test images)", ylim=(0, 1.03))
-    plain_log_ticks(axes["r"])
+    plain_log_ticks(axes["r"], subs=(1,))
     measured, predicted = (pick(rows, name, variant="test") for name in ("effective_rank", "shrinkage_rank"))
     pairs = students_of(measured).merge(predicted, on=["model", "seed"])
     for model, (colour, marker) in style(pairs["model"]).items():

@@ -242,7 +242,7 @@ def spectra(singular_values: pd.DataFrame) -> Figure:
         for model, (colour, _) in style(own["model"]).items():
             band(axis, own[own["model"] == model], "component", "value", colour, linestyle=dashes)
     axis.set(yscale="log", xlabel="component (number)", ylabel="share of the variance")
-    axis.set_ylim(bottom=max(1e-7, float(table["value"].min())))
+    axis.set_ylim(max(1e-7, float(table["value"].min())), 1)
     legend_above(figure, [*model_handles(table), *lines_of(objectives(table))])
     return figure
 

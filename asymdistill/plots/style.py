@@ -126,9 +126,14 @@ def legend_above(figure: Figure, handles: Iterable[Artist], columns: int = 4) ->
     figure.legend(handles=list(handles), ncols=columns, **place)
 
 
-def plain_log_ticks(axis: Axes) -> None:
-    """Numbers on a logarithmic horizontal axis as people write them: 2, 5, 10, 20, not powers of ten."""
-    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+def plain_log_ticks(axis: Axes, subs: tuple[int, ...] = (1, 2, 5)) -> None:
+    """Numbers on a logarithmic horizontal axis as people write them: 2, 5, 10, 20, not powers of ten.
+
+    Args:
+        axis: its scale is logarithmic.
+        subs: multiples of powers of ten that have a number; one of them where there is little room.
+    """
+    axis.xaxis.set_major_locator(LogLocator(subs=subs))
     axis.xaxis.set_major_formatter(FormatStrFormatter("%g"))
     axis.xaxis.set_minor_formatter(NullFormatter())
 
