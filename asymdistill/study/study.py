@@ -128,12 +128,13 @@ class Study:
     def description(self) -> str:
         """What this study is, in one paragraph of Markdown: images, teacher, students, and what made its numbers."""
         own, made = self.settings, self._manifest.made()
+        steps = own.epochs * (len(self.images("train")) // own.batch_size)
         kind = "" if (found := architecture(own.teacher)) == UNKNOWN else f" (a {found})"
         return (
             f"**Profile `{self.profile}`**: {len(self.images('train')):,} training and {len(self.images('test')):,} "
             f"test images of `{Path(own.dataset).name}`, teacher `{own.teacher}`{kind}, students of width "
-            f"{_listed(own.widths)}, seeds {_listed(own.seeds)}, {own.epochs} epoch{'s' * (own.epochs > 1)}. Run "
-            f"`{self.folder.name}`, computed on {made['device']} at commit `{made['commit']}`."
+            f"{_listed(own.widths)}, seeds {_listed(own.seeds)}, {own.epochs} epoch{'s' * (own.epochs > 1)} "
+            f"({steps:,} steps). Run `{self.folder.name}`, computed on {made['device']} at commit `{made['commit']}`."
         )
 
     def provenance(self) -> dict[str, str]:

@@ -543,7 +543,7 @@ def test_the_description_says_what_this_study_is(small_study: Study) -> None:
         "scenes-clip",
         "0.5, 1",
         "42, 123",
-        "2 epochs",
+        "2 epochs (6 steps)",
         small_study.folder.name,
     ):
         assert part in text
