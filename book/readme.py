@@ -23,7 +23,7 @@ def results(study: Study) -> str:
     ranks = pick(study.baseline("spectrum"), "effective_rank", estimator="per seed")
     parts = {"rank": beside_paper(ranks, published("effective_rank"), ["model"], "value", 2)}
     paper = pick(published("accuracy"), augmented=False)
-    for sigma, name in ((0.0, "probe %, clean"), (0.1, "probe %, σ = 0.1")):
+    for sigma, name in ((0.0, "probe %, clean"), (0.1, "probe %, σ = 0.1 on the input")):
         at = pick(study.baseline("robustness"), noise_space="normalised", sigma=sigma)
         parts[name] = beside_paper(at, pick(paper, sigma=sigma), ["model"], "accuracy", 2)
     table = merge_measures(parts).astype(str)
@@ -43,8 +43,8 @@ def main() -> None:
     study = Study.open("embedded", runs_dir=ROOT / "runs")
     chance = 100 / len(study.images("test").class_names)
     FIGURE.parent.mkdir(exist_ok=True)
-    own = pick(study.baseline("robustness"), noise_space="normalised")
-    robustness.accuracy(own, chance=chance, pixels=study.pixel_units()).savefig(FIGURE, dpi=110)
+    figure = robustness.accuracy(study.baseline("robustness"), chance=chance, pixels=study.pixel_units())
+    figure.savefig(FIGURE, dpi=110, bbox_inches="tight")
     path = ROOT / "README.md"
     text = path.read_text("utf-8")
     marked = re.compile(r"(<!-- results -->\n).*(<!-- end of results -->)", re.S)

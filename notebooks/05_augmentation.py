@@ -46,8 +46,8 @@ figure = augmentation.accuracy(measured, pixels=study.pixel_units())
 glue("fig_augmentation", figure, display=False)
 
 # %% [markdown]
-# The table is for noise on the normalised tensor, as in the paper: mean ± standard deviation over the seeds. `change`
-# is with augmentation minus without, paired by seed.
+# The table is for noise on the normalised tensor, as in the paper: mean, and where there are several seeds ± standard
+# deviation over them. `change` is with augmentation minus without, paired by seed.
 
 # %%
 table = tables.for_readers(augmentation.table(measured))
@@ -59,11 +59,13 @@ table
 #
 # **How to read it.** If augmentation restored robustness, `change` would grow with the noise level and be clearly
 # positive at the highest ones. If the paper is right, it stays near zero there. A change that is negative on clean
-# images and positive under noise is a trade: the student gives up some accuracy and gains some robustness. The row of
+# images and positive under noise is a trade: the student gives up some accuracy and gains some robustness. One that is
+# negative at every level says that augmentation cost accuracy here: images that never repeat take longer to learn, so
+# that in a short training it may do nothing else. The row of
 # the effective rank shows whether augmentation changes how many directions the student uses; the paper's explanation
 # ties the two together.
 #
 # **How sure are we?** The paper's control is one seed of one width, and with one seed a change has no spread to
 # compare it with. Shifting and mirroring are also not the augmentation that noise calls for: a student can learn to
 # ignore small shifts and still never have seen noise. Whether training on noisy images helps is the sharper question,
-# which {doc}`one of the controls <08_controls>` asks.
+# which {doc}`one of the controls <08_controls>` asks, in profiles that run it.

@@ -20,7 +20,7 @@
 #
 # **What is ours.** The weight is 1. The temperature is 0.1, as in the paper's own InfoNCE measurement. The positive of
 # an image is the teacher's embedding of the same image; its negatives are the teacher's embeddings of the rest of the
-# batch. All of these are settings, and weight, temperature and batch size are varied below.
+# batch. All of these are settings; those that the profile sweeps are varied below.
 # {doc}`Methods <../book/methods>` has the equations.
 
 # %% tags=["parameters"]

@@ -9,8 +9,8 @@
 # %% [markdown]
 # # Is it the same with another teacher and other images?
 #
-# **The question.** The first version of the paper has one teacher and one set of images. Do a teacher that never read a
-# caption, and images of a hundred classes, give the same picture? And is there a rank that no student exceeds?
+# **The question.** The first version of the paper has one teacher and one set of images. Do another teacher and, where
+# the profile has them, other images give the same picture? And is there a rank that no student exceeds?
 #
 # **What the paper says** {cite:p}`thayani2026v2`. With DINOv2 on CIFAR-100, the students' effective rank is about 54
 # *(paper)* with the cosine distance alone and about 82 *(paper)* with an InfoNCE term. The paper calls the latter the
@@ -20,11 +20,11 @@
 #
 # **What is ours.** Each teacher is combined with each set of images, and all else stays the same. In the profiles on
 # CIFAR, the second teacher is DINOv2 ViT-S/14 *(our choice)*. In the book's own profile, the first teacher is a
-# convolutional network that learned from ImageNet's labels, and the others are two small transformers that learned from
-# the generated scenes themselves: one from captions, one by telling augmented views apart. Where a profile names
-# `scenes100` as a second set of images, it has a hundred classes, one for each pair of shape and colour, and comes from
-# the same generator. Between the two sets of generated scenes the rank can therefore differ only by the draw of the
-# images; what changes is what is asked of the embeddings.
+# convolutional network that learned from ImageNet's labels, and the other is a small transformer that learned from
+# captions of the generated scenes themselves. Where a profile names `scenes100` as a second set of images, it has a
+# hundred classes, one for each pair of shape and colour, and comes from the same generator. Between the two sets of
+# generated scenes the rank can therefore differ only by the draw of the images; what changes is what is asked of the
+# embeddings.
 
 # %% tags=["parameters"]
 profile = "embedded"

@@ -377,18 +377,19 @@ table_asymmetry = for_readers(crossed.asymmetry_table(generality))
 glue("table_asymmetry", table_asymmetry, display=False)
 table_asymmetry
 
-# %% [markdown]
-# **How to read it.** Compare rows with the same images. If the share is clearly larger under the convolutional teacher,
-# the asymmetry has a part in the collapse. If the rank falls as far under a convolutional teacher as under a
-# transformer, the collapse does not need the asymmetry. If the student's rank hardly depends on the teacher, its share
-# says more about the teacher's rank than about the student: that speaks for the last row of predictions. Where a
-# profile has one teacher, or teachers of one kind only, there is nothing to compare; the table then shows how far the
-# rank falls under the teachers it has. A teacher whose kind cannot be told from its name counts as unknown.
+# %% [markdown] **How to read it.** Compare rows with the same images. If the share is clearly larger under the
+# convolutional teacher, the asymmetry has a part in the collapse. If the rank falls as far under a convolutional
+# teacher as under a transformer, or further, the collapse does not need the asymmetry; what else causes it is not told
+# apart here. If the student's rank hardly depends on the teacher, its share says more about the teacher's rank than
+# about the student: that speaks for the last row of predictions. Where a profile has one teacher, or teachers of one
+# kind only, there is nothing to compare; the table then shows how far the rank falls under the teachers it has. A
+# teacher whose kind cannot be told from its name counts as unknown.
 #
-# **How sure are we?** Teachers of two kinds differ in more than their kind: in size, in training images, in the
-# resolution they see, and in their own rank. Each kind is represented by one or two of them, so that a difference in
-# share need not come from the architecture. A rank that falls far under a convolutional teacher is the stronger
-# evidence: it shows that a student can collapse without the asymmetry.
+# **How sure are we?** Teachers of two kinds differ in more than their kind: in size, in training images (`scenes-clip`
+# learned from pictures of the very kind that it is tested on), in the resolution they see, and in their own rank. Each
+# kind is represented by one or two of them, so that a difference in share need not come from the architecture. A rank
+# that falls far under a convolutional teacher is the stronger evidence: it shows that a student can collapse without
+# the asymmetry.
 #
 # ## Sections 1 to 9 in one table
 
