@@ -377,7 +377,8 @@ table_asymmetry = for_readers(crossed.asymmetry_table(generality))
 glue("table_asymmetry", table_asymmetry, display=False)
 table_asymmetry
 
-# %% [markdown] **How to read it.** Compare rows with the same images. If the share is clearly larger under the
+# %% [markdown]
+# **How to read it.** Compare rows with the same images. If the share is clearly larger under the
 # convolutional teacher, the asymmetry has a part in the collapse. If the rank falls as far under a convolutional
 # teacher as under a transformer, or further, the collapse does not need the asymmetry; what else causes it is not told
 # apart here. If the student's rank hardly depends on the teacher, its share says more about the teacher's rank than
