@@ -4,10 +4,17 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from asymdistill.config.names import WEIGHTS_VARIABLE, teacher_library
+from asymdistill.config.names import EFFICIENTNET, SCENES_CLIP, SCENES_SIMCLR, WEIGHTS_VARIABLE, teacher_library
 from asymdistill.runtime.digests import file_digest
 from asymdistill.runtime.download import HubFile, Unavailable
 from asymdistill.runtime.errors import InputError
+
+# SHA-256 of the files that come with the package: a flipped byte changes embeddings without a word.
+SHIPPED_DIGESTS = {
+    EFFICIENTNET: "fc9e08c043ae1fdc60ce06bc9275a162639ff6cf4d618db2731ae72e73247b32",
+    SCENES_CLIP: "8d7c8dc70116baaa23a4f29688ba6247ed68e25775f731043a10b706d49aeb31",
+    SCENES_SIMCLR: "6a23cabbc690f4039929cd8bfae7295b12ea67bdfe4cc7ea860f160b9f61f6e9",
+}
 
 
 def find_weights(name: str, weights: Path | str | None = None) -> Path | None:
@@ -21,22 +28,31 @@ def find_weights(name: str, weights: Path | str | None = None) -> Path | None:
         The file; None: it is one that the teacher's library publishes.
 
     Raises:
-        InputError: no such teacher, or a named file that is missing or not in the safetensors format.
+        InputError: no such teacher, a named file that is missing or not in the safetensors format, or one of the
+            package that is missing or damaged.
     """
     library = teacher_library(name)
     if weights is None:
-        return shipped_path(name) if library == "shipped" else None
+        return _shipped(name) if library == "shipped" else None
     path, origin = Path(weights).expanduser(), f"teacher_weights (or {WEIGHTS_VARIABLE})"
     if path.suffix != ".safetensors":
         raise InputError(f"{origin} is {path}; only .safetensors files are read, since others can run code")
     if not path.is_file():
-        raise InputError(f"{origin} is {path}, which does not exist")
+        raise InputError(f"{origin} is {path}, which {'is no file' if path.exists() else 'does not exist'}")
     return path
 
 
 def shipped_path(name: str) -> Path:
     """Where the weights of a teacher that comes with the package are."""
     return Path(str(resources.files("asymdistill.models") / "weights" / f"{name}.safetensors"))
+
+
+def _shipped(name: str) -> Path:
+    path = shipped_path(name)
+    if not path.is_file() or file_digest(path) != SHIPPED_DIGESTS[name]:
+        state = "damaged" if path.is_file() else "missing"
+        raise InputError(f"the weights of teacher {name!r}, {path}, are {state}; install the package again")
+    return path
 
 
 def published(name: str) -> HubFile | None:

@@ -89,7 +89,10 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 def read_json(path: Path) -> dict[str, Any] | None:
     """Read a JSON file that has a companion; None where it is absent, and, after a warning, where it is damaged."""
     if is_intact(path):
-        return dict(json.loads(path.read_text("utf-8")))
+        try:
+            return dict(json.loads(path.read_text("utf-8")))
+        except (ValueError, TypeError):
+            pass  # written by something else, with a checksum of its own
     _warn_if_there(path)
     return None
 

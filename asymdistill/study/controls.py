@@ -174,7 +174,7 @@ def _classes(control: Control) -> Iterator[Row]:
 
 
 def _truncation(control: Control) -> Iterator[Row]:
-    dim = control.run.embedding_dim
+    dim = control.value("size")["embedding_dim"]
     cuts: list[tuple[str, int, int | None]] = [("top", k, None) for k in KEPT if k < dim]
     if dim > TRUNCATED:
         cuts.append(("bottom", TRUNCATED, None))
@@ -202,7 +202,7 @@ def _truncation(control: Control) -> Iterator[Row]:
 
 
 def _capacity(control: Control) -> Iterator[Row]:
-    dim, narrow = control.run.embedding_dim, control.of_widths(control.ends[0])
+    dim, narrow = control.value("size")["embedding_dim"], control.of_widths(control.ends[0])
     base = control.students[0].resolution
     others = control.run.configs.by_capacity()
 

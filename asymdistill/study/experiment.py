@@ -139,11 +139,6 @@ class Experiment:
             "precision": resolve_precision(own.teacher_precision, self.device),
         }
 
-    @property
-    def embedding_dim(self) -> int:
-        """Length of an embedding; where those of the test images are stored, no teacher is loaded for it."""
-        return self.teacher_embeddings("test").shape[1]
-
     def teacher_embeddings(
         self, split: Split, noise: GaussianNoise | None = None, classes: int | None = None
     ) -> Tensor:
@@ -179,8 +174,9 @@ class Experiment:
         """
         self.train_students([config])
         artifact = self.student_artifact(config) if epoch is None else self._snapshot(config, epoch)
-        student = students.ScalableCNN(config.width, self.embedding_dim, config.dilation)
-        student.load_state_dict(self.store.tensors(artifact))
+        state = self.store.tensors(artifact)
+        student = students.ScalableCNN(config.width, len(state["head.3.bias"]), config.dilation)
+        student.load_state_dict(state)
         student.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         return student.eval()
 
@@ -336,7 +332,14 @@ class Experiment:
 
         with Progress(len(images), "teacher embeddings") as progress:
             self.executor.map(work, range(0, len(images), _PART))
-        return torch.cat([found[first] for first in sorted(found)])
+        embeddings = torch.cat([found[first] for first in sorted(found)])
+        if not bool((embeddings.norm(dim=1) > 0).all()):  # nor is the length of what is not a number
+            own, side = self.settings, self.teacher_view.resolution
+            raise InputError(
+                f"teacher {own.teacher!r} ({own.teacher_weights or 'its own weights'}) gives embeddings that are zero "
+                f"or not numbers at {side} x {side} pixels; allowed: another teacher_weights or teacher_resolution"
+            )
+        return embeddings
 
     def _embed(self, encoder: Encoder, model: StudentConfig, split: Split, noise: GaussianNoise | None) -> Tensor:
         images, view = self.images(split, model.classes).images, self.view(model)

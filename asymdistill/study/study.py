@@ -96,13 +96,13 @@ class Study:
         return self._run.configs.everyone()
 
     def check(self) -> None:
-        """Find missing other images and teachers now, not after hours of training.
+        """Find missing other images, and weights of other teachers, now and not after hours of training.
 
         Raises:
             InputError: one of them is missing.
         """
-        for _ in self.crossed():
-            pass
+        for other in self.crossed():
+            _ = other._run.teacher_name  # holds the digest of the weights
 
     def train(self) -> None:
         """Train every student that is not stored yet, the longest first."""

@@ -12,7 +12,8 @@ import pytest
 import timm
 from open_clip import pretrained as registry
 
-from asymdistill.config.names import SCENES_CLIP, WEIGHTS_VARIABLE
+from asymdistill.config.names import SCENES_CLIP, SHIPPED_TEACHERS, WEIGHTS_VARIABLE
+from asymdistill.models import weights
 from asymdistill.models.weights import fetch, find_weights, published, shipped_path, weights_digest
 from asymdistill.runtime.download import HubFile
 from asymdistill.runtime.errors import InputError
@@ -165,3 +166,25 @@ def test_weights_that_cannot_be_had_are_one_line_within_seconds(
     assert str(tmp_path / f"models--{source.project.replace('/', '--')}") in message
     assert {"refusing": "refused", "silent": "timed out", "not to be asked": "HF_HUB_OFFLINE"}[network_is] in message
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("damage", ["flipped", "missing"])
+def test_weights_of_the_package_that_are_damaged_or_missing_are_refused(
+    damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A flipped byte in the numbers is a whole safetensors file still: only the digest tells."""
+    path = tmp_path / "scenes-clip.safetensors"
+    if damage == "flipped":
+        content = bytearray(shipped_path(SCENES_CLIP).read_bytes())
+        content[-1000] ^= 255
+        path.write_bytes(content)
+    monkeypatch.setattr(weights, "shipped_path", lambda name: path)
+    words = "are missing" if damage == "missing" else "are damaged"
+    with pytest.raises(InputError, match=f"weights of teacher 'scenes-clip', .* {words}; install the package again"):
+        find_weights(SCENES_CLIP)
+
+
+def test_every_teacher_of_the_package_has_its_digest() -> None:
+    assert {*weights.SHIPPED_DIGESTS} == {*SHIPPED_TEACHERS}
+    for name in SHIPPED_TEACHERS:
+        assert weights_digest(name) == weights.SHIPPED_DIGESTS[name]

@@ -272,3 +272,11 @@ def test_a_write_that_dies_between_file_and_checksum_is_not_trusted(
         assert files.read_json(path) is None
     files.write_json(path, {"a": 2})
     assert files.read_json(path) == {"a": 2}
+
+
+@pytest.mark.parametrize("content", ["null", "{", '"x"', "[1]"])
+def test_json_that_is_no_mapping_counts_as_damaged_whatever_its_checksum(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "manifest.json"
+    files.write_bytes(path, content.encode())
+    with pytest.warns(DamagedFileWarning, match="manifest"):
+        assert files.read_json(path) is None

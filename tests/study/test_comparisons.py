@@ -14,6 +14,7 @@ from asymdistill.config.names import GAINS, SCENES_CLIP, SCENES_SIMCLR
 from asymdistill.config.profiles import load_settings
 from asymdistill.config.settings import SWEEPS, Settings
 from asymdistill.data.datasets import Split
+from asymdistill.runtime.errors import InputError
 from asymdistill.study import comparisons
 from asymdistill.study.student_configs import ALTERNATIVES, Model, StudentConfig
 from asymdistill.study.study import Study
@@ -355,3 +356,10 @@ def test_others_that_are_added_later_leave_what_is_stored(small_study: Study, tm
     pd.testing.assert_frame_equal(own, first[first["seed"].fillna(42) == 42].reset_index(drop=True))
     assert set(both[both["dataset"] == "scenes100"]["width"].dropna()) == {0.25}
     assert not made(more)  # of its own images and teacher; the crossed study counts for itself
+
+
+def test_weights_of_another_teacher_that_are_not_here_are_missed_before_anything_is_trained(tmp_path: Path) -> None:
+    own = Study.open("smoke", EXPANDED | {"other_teachers": ["timm:resnet18"], "other_datasets": []}, tmp_path)
+    with pytest.raises(InputError, match="the weights of teacher 'timm:resnet18' are not on this machine"):
+        own.compute()
+    assert own.count_students()[0] == 0

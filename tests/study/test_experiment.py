@@ -541,3 +541,13 @@ def test_equal_configs_are_one_student_whoever_asks(small_study: Study) -> None:
     other = StudentConfig(**json.loads(json.dumps(run.student_artifact(config).inputs["config"])))
     assert run.student_artifact(other) == run.student_artifact(config)
     assert run.student_artifact(replace(config, width=config.width + 1e-9)) != run.student_artifact(config)
+
+
+def test_a_teacher_whose_embeddings_have_no_direction_is_named_before_anything_is_stored(tmp_path: Path) -> None:
+    """Enlarged from nothing but black borders, or with weights that are not numbers, an embedding means nothing."""
+    own = Experiment(load_settings("smoke", SMALL)[1], tmp_path)
+    for value in (0.0, float("nan")):
+        own.teacher.encode = lambda images, noise, *, first, value=value: torch.full((len(images), 128), value)
+        with pytest.raises(InputError, match=r"'scenes-clip' .* zero or not numbers at 32 x 32 pixels; allowed"):
+            own.teacher_embeddings("train")
+    assert not list((tmp_path / "store").rglob("*.safetensors"))
