@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from asymdistill.metrics.decomposition import principal_directions
 from asymdistill.metrics.spectrum import effective_rank, effective_rank_of
 from asymdistill.runtime.checks import check_embeddings
 from asymdistill.runtime.errors import InputError
@@ -137,11 +138,10 @@ def _principal_coordinates(embeddings: Tensor, negligible: float = 1e-6) -> Tens
     A rotation changes no effective rank, and a share of the variance of 1e-6 none by more than a part in ten thousand;
     but of a thousand entries of a collapsed student's embeddings, a few dozen are left.
     """
-    centred = embeddings.double() - embeddings.double().mean(0)
-    values, directions = torch.linalg.eigh(centred.T @ centred)
-    below = values.clamp(min=0).cumsum(0) <= negligible * values.sum()
-    kept: Tensor = centred @ directions[:, ~below]
-    return kept
+    mean, directions = principal_directions(embeddings)
+    rotated = (embeddings.double() - mean) @ directions
+    tails = rotated.square().sum(0).flip(0).cumsum(0).flip(0)  # variance in each direction and all weaker ones
+    return rotated[:, tails > negligible * tails[0]]
 
 
 def _check_draws(draws: int) -> None:

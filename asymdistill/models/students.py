@@ -1,7 +1,7 @@
 """The students: one family of small convolutional networks, scaled in width."""
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -61,6 +61,13 @@ def build(width: float, embedding_dim: int, seed: int, dilation: int = 1) -> Sca
     """
     with seeded(seed):
         return ScalableCNN(width, embedding_dim, dilation)
+
+
+def restore(width: float, state: Mapping[str, Tensor], dilation: int = 1) -> ScalableCNN:
+    """Build a student with weights that ``state_dict`` gave; the length of an embedding is theirs."""
+    student = ScalableCNN(width, len(state["head.3.bias"]), dilation)
+    student.load_state_dict(state)
+    return student
 
 
 def parameter_count(width: float, embedding_dim: int = 512) -> int:

@@ -65,7 +65,9 @@ def write_file(path: Path, data: bytes, *, durable: bool = True) -> None:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file and its companion."""
+    """Write a file and its companion, unless the very same are there: what is finished can lie on a read-only disk."""
+    if is_intact(path) and path.read_bytes() == data:
+        return
     write_file(path, data)
     write_file(_companion(path), f"{digest_bytes(data)}  {path.name}\n".encode())
 
@@ -99,12 +101,9 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 def write_table(path: Path, table: "pd.DataFrame") -> None:
     """Write a table as CSV and its companion, unless the very same is there."""
-    data = table.to_csv(index=False).encode()
-    intact = is_intact(path)
-    if not intact:
+    if not is_intact(path):
         _warn_if_there(path)
-    if not intact or path.read_bytes() != data:
-        write_bytes(path, data)
+    write_bytes(path, table.to_csv(index=False).encode())
 
 
 def read_table(path: Path) -> "pd.DataFrame":

@@ -174,9 +174,7 @@ class Experiment:
         """
         self.train_students([config])
         artifact = self.student_artifact(config) if epoch is None else self._snapshot(config, epoch)
-        state = self.store.tensors(artifact)
-        student = students.ScalableCNN(config.width, len(state["head.3.bias"]), config.dilation)
-        student.load_state_dict(state)
+        student = students.restore(config.width, self.store.tensors(artifact), config.dilation)
         student.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         return student.eval()
 

@@ -1,6 +1,5 @@
 """The manifest of a run: the settings of this request, what made its numbers, and the stored results that it used."""
 
-import json
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,7 +39,6 @@ class Manifest:
         """Note a table, and the results of the store that this process has used so far."""
         with self._lock():
             known = self._known()
-            before = json.dumps(known)
             keys: dict[str, dict[str, float]] = known["results"]
             for kind, own in self._run.store.used().items():
                 keys.setdefault(kind, {}).update({key: record["seconds"] for key, record in own.items()})
@@ -51,8 +49,7 @@ class Manifest:
             known["seconds"] = {kind: round(sum(own.values()), 2) for kind, own in keys.items()}
             images = {split: len(self._run.images(split)) for split in ("train", "test")}
             known["images"] = images | {"classes": len(self._run.class_names)}
-            if json.dumps(known) != before:  # so that a finished run on a read-only disk can be read
-                files.write_json(self._path, known)
+            files.write_json(self._path, known)
 
     def made(self) -> dict[str, str]:
         """What made the numbers, in a few words each."""

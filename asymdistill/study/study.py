@@ -24,6 +24,7 @@ from asymdistill.study.experiment import Experiment
 from asymdistill.study.manifest import Manifest
 from asymdistill.study.measurements import Measurement, Measurements
 from asymdistill.study.student_configs import Model, StudentConfig, identity
+from asymdistill.training.distillation import steps_per_epoch
 
 # Settings that change no result.
 NO_RESULT = frozenset({"description", "workers", "device", "download", "dataset_root", "store"})
@@ -128,7 +129,7 @@ class Study:
     def description(self) -> str:
         """What this study is, in one paragraph of Markdown: images, teacher, students, and what made its numbers."""
         own, made = self.settings, self._manifest.made()
-        steps = own.epochs * (len(self.images("train")) // own.batch_size)
+        steps = own.epochs * steps_per_epoch(len(self.images("train")), own.batch_size)
         kind = "" if (found := architecture(own.teacher)) == UNKNOWN else f" (a {found})"
         return (
             f"**Profile `{self.profile}`**: {len(self.images('train')):,} training and {len(self.images('test')):,} "

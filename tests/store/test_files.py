@@ -280,3 +280,11 @@ def test_json_that_is_no_mapping_counts_as_damaged_whatever_its_checksum(content
     files.write_bytes(path, content.encode())
     with pytest.warns(DamagedFileWarning, match="manifest"):
         assert files.read_json(path) is None
+
+
+def test_what_is_there_already_is_not_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "manifest.json"
+    files.write_json(path, {"a": 1})
+    monkeypatch.setattr(files, "write_file", lambda *_, **__: pytest.fail("written"))
+    files.write_json(path, {"a": 1})
+    assert files.read_json(path) == {"a": 1}
