@@ -25,17 +25,20 @@
 profile = "embedded"
 overrides = {}
 runs_dir = None
+recorded = "results"
 
 # %%
 # %matplotlib inline
 from IPython.display import Markdown
 from myst_nb import glue
 
+from asymdistill.config.names import THIS_COPY
 from asymdistill.plots import collapse, tables
-from asymdistill.study import Study
+from asymdistill.study import Evidence, Study
 
 study = Study.open(profile, overrides, runs_dir)
-Markdown(study.description())
+evidence = Evidence(study, recorded)
+Markdown(evidence.description("spectrum"))
 
 # %% [markdown]
 # ## The images and the models
@@ -64,15 +67,17 @@ tables.for_readers(study.models()[["model", "width", "parameters", "embedding_di
 _ = collapse.losses(study.baseline("training"))
 
 # %% [markdown]
-# ## The ranks, beside the paper's
+# ## The ranks: the paper's, on photographs, and in this copy
 #
-# `paper` is what the paper reports for CIFAR-10 and CLIP ViT-B/32. `run` is the mean over this run's students, one
-# per seed, ± the standard deviation (ddof = 0, as in the paper). Where there are several widths, the last row is the
-# widest student minus the narrowest, paired by seed.
+# *paper* is what the paper reports for CIFAR-10 and CLIP ViT-B/32. *photographs* is the recorded run named at the top,
+# and *this copy* the run behind this copy of the book; both are the mean over their students, one per seed, ± the
+# standard deviation (ddof = 0, as in the paper). Where there are several widths, the last row is the widest student
+# minus the narrowest, paired by seed. Teachers and images differ, so compare the columns by what students keep of
+# their own teacher's rank and by how they are ordered, not number by number.
 
 # %%
-spectrum = study.baseline("spectrum")
-for key, value in collapse.numbers(spectrum).items():
+spectrum = evidence.baseline("spectrum")
+for key, value in collapse.numbers(spectrum[THIS_COPY]).items():
     glue(key, value, display=False)
 table = tables.for_readers(collapse.table(spectrum))
 glue("table_collapse", table, display=False)
@@ -89,7 +94,7 @@ glue("fig_ranks", figure, display=False)
 # from the largest to the smallest.
 
 # %% mystnb={"image": {"alt": "Share of the variance in each principal component, teacher and students"}}
-figure = collapse.spectra(study.baseline("singular_values"))
+figure = collapse.spectra(evidence.baseline("singular_values"))
 glue("fig_spectrum", figure, display=False)
 
 # %% [markdown]
@@ -98,10 +103,10 @@ glue("fig_spectrum", figure, display=False)
 # The paper's table speaks of a three-seed average of effective ranks. Its notebook averages the singular values over
 # the seeds first and takes the rank of that mean spectrum, which is another quantity. The table below has both. It also
 # has the rank of the plain ("amplitude") singular values, which the literature calls effective rank, too, and which is
-# never smaller.
+# never smaller. The numbers are those of this copy.
 
 # %%
-tables.for_readers(collapse.estimators(spectrum))
+tables.for_readers(collapse.estimators(spectrum[THIS_COPY]))
 
 # %% [markdown]
 # ## What it means

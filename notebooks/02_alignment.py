@@ -21,17 +21,20 @@
 profile = "embedded"
 overrides = {}
 runs_dir = None
+recorded = "results"
 
 # %%
 # %matplotlib inline
 from IPython.display import Markdown
 from myst_nb import glue
 
+from asymdistill.config.names import THIS_COPY
 from asymdistill.plots import alignment, tables
-from asymdistill.study import Study
+from asymdistill.study import Evidence, Study
 
 study = Study.open(profile, overrides, runs_dir)
-Markdown(study.description())
+evidence = Evidence(study, recorded)
+Markdown(evidence.description("alignment"))
 
 # %% [markdown]
 # ## The curves
@@ -41,7 +44,7 @@ Markdown(study.description())
 # own curve shows how concentrated it is itself.
 
 # %% mystnb={"image": {"alt": "Cumulative share of each model's variance within the teacher's leading components"}}
-shares = study.baseline("alignment")
+shares = evidence.baseline("alignment")
 figure = alignment.shares(shares)
 glue("fig_alignment", figure, display=False)
 
@@ -49,10 +52,10 @@ glue("fig_alignment", figure, display=False)
 # ## In numbers
 #
 # Each column is a number of leading components; the entries are cumulative shares, mean ± standard deviation over the
-# seeds.
+# seeds. The paper's row is what its text states; its figure shows less.
 
 # %%
-for key, value in alignment.numbers(shares).items():
+for key, value in alignment.numbers(shares[THIS_COPY]).items():
     glue(key, value, display=False)
 table = tables.for_readers(alignment.table(shares))
 glue("table_alignment", table, display=False)

@@ -21,28 +21,32 @@
 profile = "embedded"
 overrides = {}
 runs_dir = None
+recorded = "results"
 
 # %%
 # %matplotlib inline
 from IPython.display import Markdown
 from myst_nb import glue
 
+from asymdistill.config.names import THIS_COPY
 from asymdistill.plots import information, tables
-from asymdistill.study import Study
+from asymdistill.study import Evidence, Study
 
 study = Study.open(profile, overrides, runs_dir)
-Markdown(study.description())
+evidence = Evidence(study, recorded)
+Markdown(evidence.description("information"))
 
 # %% [markdown]
 # ## Both measures, beside the paper's
 #
 # Both are computed within consecutive batches of test images, as the paper's notebook does, and averaged over the
 # batches. For both, lower is better. The paper's values are for CIFAR-10 and CLIP ViT-B/32; with other images or
-# another teacher, only the order of the students can be compared. `run` is mean ± standard deviation over the seeds.
+# another teacher, only the order of the students can be compared. *photographs* is the recorded run named at the top
+# and *this copy* the run behind this copy of the book, both as mean ± standard deviation over the seeds.
 # Where there are several widths, the last row is the widest student minus the narrowest, paired by seed.
 
 # %%
-measured = study.baseline("information")
+measured = evidence.baseline("information")
 table = tables.for_readers(information.table(measured))
 glue("table_information", table, display=False)
 table
@@ -57,10 +61,10 @@ glue("fig_infonce", figure, display=False)
 # InfoNCE gives a lower bound on the mutual information between the two embeddings, the logarithm of the batch size
 # minus the loss {cite:p}`oord2018`; it cannot exceed that logarithm, whatever the true value. The paper's uniformity
 # counts each point's zero distance to itself among the pairs of a batch, which pulls it towards 0. The table below
-# also has it without those self-pairs, and over all pairs of the test set.
+# also has it without those self-pairs, and over all pairs of the test set, in this copy.
 
 # %%
-tables.for_readers(information.estimators(measured))
+tables.for_readers(information.estimators(measured[THIS_COPY]))
 
 # %% [markdown]
 # ## What it means

@@ -21,17 +21,20 @@
 profile = "embedded"
 overrides = {}
 runs_dir = None
+recorded = "results"
 
 # %%
 # %matplotlib inline
 from IPython.display import Markdown
 from myst_nb import glue
 
+from asymdistill.config.names import THIS_COPY
 from asymdistill.plots import robustness, tables
-from asymdistill.study import Study
+from asymdistill.study import Evidence, Study
 
 study = Study.open(profile, overrides, runs_dir)
-Markdown(study.description())
+evidence = Evidence(study, recorded)
+Markdown(evidence.description("robustness"))
 
 # %% [markdown]
 # ## What the noise looks like
@@ -50,18 +53,21 @@ _ = robustness.noisy_gallery(study.images("test"), study.settings)
 # ## Accuracy under noise
 
 # %% mystnb={"image": {"alt": "Probe accuracy against the standard deviation of the noise, teacher and students"}}
-measured = study.baseline("robustness")
-chance = 100 / len(study.images("test").class_names)
-figure = robustness.accuracy(measured, chance=chance, pixels=study.pixel_units())
+measured = evidence.baseline("robustness")
+options = {"chance": evidence.chance("robustness"), "pixels": evidence.pixels("robustness")}
+figure = robustness.accuracy(measured, **options)
 glue("fig_robustness", figure, display=False)
 
 # %% [markdown]
-# The dotted line is the accuracy of guessing. In the table, *paper* and *this run* are for noise on the normalised
-# tensor; the paper's values are for CIFAR-10 and CLIP (a dash where the paper has none). Where there are several
-# widths, the last rows are the widest student minus the narrowest, in points and paired by seed.
+# The dotted line is the accuracy of guessing; the paper's bands are its standard deviations, the others reach from the
+# smallest to the largest value over the seeds. In the table, *noise* says where it is added: to the network's *input*,
+# the normalised tensor, as in the paper, or to the *picture*. The paper's values are for CIFAR-10 and CLIP;
+# *photographs* is the recorded run named at the top and *this copy* the run behind this copy of the book. A dash stands
+# where there is no number. Where there are several widths, there are rows for the widest student minus the narrowest,
+# in points and paired by seed.
 
 # %%
-for key, value in robustness.numbers(measured).items():
+for key, value in robustness.numbers(measured[THIS_COPY]).items():
     glue(key, value, display=False)
 table = tables.for_readers(robustness.table(measured))
 glue("table_robustness", table, display=False)
@@ -74,9 +80,9 @@ table
 #
 # - *Students are more fragile than their teacher.* Compare how many points each model loses from the first to the last
 #   noise level. A model that starts higher has more to lose, so compare the losses and not the accuracies at one level.
-# - *The order of the widths inverts.* Look at the last rows. An inversion is a difference that is positive on clean
-#   images and negative under strong noise, both times by more than its spread over the seeds. A difference that keeps
-#   its sign is no inversion, and one within its spread is no result.
+# - *The order of the widths inverts.* Look at the rows of differences. An inversion is a difference that is positive on
+#   clean images and negative under strong noise, both times by more than its spread over the seeds. A difference that
+#   keeps its sign is no inversion, and one within its spread is no result.
 #
 # When all models come near the dotted line, the probe is guessing and their order no longer means anything.
 #

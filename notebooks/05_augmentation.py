@@ -21,6 +21,7 @@
 profile = "embedded"
 overrides = {}
 runs_dir = None
+recorded = "results"
 
 # %%
 # %matplotlib inline
@@ -28,10 +29,11 @@ from IPython.display import Markdown
 from myst_nb import glue
 
 from asymdistill.plots import augmentation, tables
-from asymdistill.study import Study
+from asymdistill.study import Evidence, Study
 
 study = Study.open(profile, overrides, runs_dir)
-Markdown(study.description())
+evidence = Evidence(study, recorded)
+Markdown(evidence.description("augmentation"))
 
 # %% [markdown]
 # ## The control
@@ -41,13 +43,15 @@ Markdown(study.description())
 # each augmented student stands the one trained without augmentation from the same seed.
 
 # %% mystnb={"image": {"alt": "Probe accuracy of the largest student under noise, with and without augmentation"}}
-measured = study.augmentation()
-figure = augmentation.accuracy(measured, pixels=study.pixel_units())
+measured = evidence.table("augmentation")
+figure = augmentation.accuracy(measured, pixels=evidence.pixels("augmentation"))
 glue("fig_augmentation", figure, display=False)
 
 # %% [markdown]
 # The table is for noise on the normalised tensor, as in the paper: mean, and where there are several seeds ± standard
-# deviation over them. `change` is with augmentation minus without, paired by seed.
+# deviation over them. `change` is with augmentation minus without, paired by seed; the paper's is the difference of one
+# augmented student and the mean of three others. *photographs* is the recorded run named at the top, if one has
+# augmented students, and *this copy* the run behind this copy of the book.
 
 # %%
 table = tables.for_readers(augmentation.table(measured))

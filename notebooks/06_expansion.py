@@ -27,6 +27,7 @@
 profile = "embedded"
 overrides = {}
 runs_dir = None
+recorded = "results"
 
 # %%
 # %matplotlib inline
@@ -34,26 +35,29 @@ from IPython.display import Markdown
 from myst_nb import glue
 
 from asymdistill.claims import ledger
+from asymdistill.config.names import THIS_COPY
 from asymdistill.plots import expansion as chapter
 from asymdistill.plots.tables import for_readers
-from asymdistill.study import Study
+from asymdistill.study import Evidence, Study
 
 study = Study.open(profile, overrides, runs_dir)
-Markdown(study.description())
+evidence = Evidence(study, recorded)
+Markdown(evidence.description("expansion"))
 
 # %%
-expansion = study.expansion()
-gains = expansion[expansion["comparison"] == "gains"]
+expansion = evidence.table("expansion")
+own = expansion[THIS_COPY]
+gains = own[own["comparison"] == "gains"]
 paper = ledger.load().set_index("id")["value"]
-chance = 100 / len(study.images("test").class_names)
-for key, value in chapter.numbers(expansion).items():
+for key, value in chapter.numbers(own).items():
     glue(key, value, display=False)
 
 # %% [markdown]
 # In the figures, filled markers and solid lines are students of the cosine loss alone. Open markers and dashed lines
 # are students with InfoNCE beside it: the same networks, the same seeds, the same order of the images. In the tables,
 # numbers are means ± standard deviations. A factor or a change is taken between two students of the same width and
-# seed, before it is averaged.
+# seed, before it is averaged. *photographs* is the recorded run named at the top, *this copy* the run behind this copy
+# of the book; a figure without these names is of this copy.
 #
 # ## The rank
 #
@@ -64,7 +68,7 @@ for key, value in chapter.numbers(expansion).items():
 # | the students know no more of the teacher | may rise | much of it elsewhere: spread, not knowledge |
 
 # %% mystnb={"image": {"alt": "Effective rank by model and objective, and the factor between the two objectives"}}
-figure = chapter.ranks(gains, published=paper["v2-expansion"])
+figure = chapter.ranks(expansion, published=paper["v2-expansion"])
 glue("fig_expansion_ranks", figure, display=False)
 
 # %%
@@ -88,7 +92,7 @@ table_expansion
 # component, mean and range over the seeds.
 
 # %% mystnb={"image": {"alt": "Share of the variance in each component, teacher and students of both objectives"}}
-figure = chapter.spectra(study.singular_values())
+figure = chapter.spectra(evidence.table("singular_values"))
 glue("fig_expansion_spectra", figure, display=False)
 
 # %% [markdown]
@@ -107,11 +111,11 @@ figure = chapter.worth(gains)
 glue("fig_expansion_worth", figure, display=False)
 
 # %% mystnb={"image": {"alt": "Accuracy under noise of the teacher and of students of both objectives"}}
-figure = chapter.noise(gains, chance=chance)
+figure = chapter.noise(expansion, chance=evidence.chance("expansion"))
 glue("fig_expansion_noise", figure, display=False)
 
 # %%
-for_readers(chapter.worth_table(gains))
+for_readers(chapter.worth_table(expansion))
 
 # %% [markdown]
 # **How to read it.** A change is positive where the measure rises from the cosine loss to InfoNCE. For the cosine
@@ -141,7 +145,7 @@ for_readers(chapter.longer_table(gains, study.controls(), epochs=study.settings.
 # gives every student fewer steps. Students of the cosine loss alone are therefore shown beside it.
 
 # %% mystnb={"image": {"alt": "Rank and accuracy against weight, temperature and batch size"}}
-figure = chapter.sweeps(expansion)
+figure = chapter.sweeps(own)
 glue("fig_expansion_sweeps", figure, display=False)
 
 # %%
@@ -161,7 +165,7 @@ for_readers(chapter.sweeps_table(expansion))
 # terms; with a term for uniformity on the sphere; and with whitened targets and no term at all.
 
 # %% mystnb={"image": {"alt": "Rank, accuracy and shared neighbours of the narrowest student by objective"}}
-figure = chapter.alternatives(expansion)
+figure = chapter.alternatives(own)
 glue("fig_expansion_alternatives", figure, display=False)
 
 # %%

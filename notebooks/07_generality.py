@@ -30,21 +30,24 @@
 profile = "embedded"
 overrides = {}
 runs_dir = None
+recorded = "results"
 
 # %%
 # %matplotlib inline
+import pandas as pd
 from IPython.display import Markdown
 from myst_nb import glue
 
 from asymdistill.plots import generality as chapter
 from asymdistill.plots.tables import for_readers
-from asymdistill.study import Study
+from asymdistill.study import Evidence, Study
 
 study = Study.open(profile, overrides, runs_dir)
-Markdown(study.description())
+evidence = Evidence(study, recorded)
+Markdown(evidence.description("generality"))
 
 # %%
-generality = study.generality()
+generality = evidence.generality()
 
 # %% [markdown]
 # ## Teachers and images
@@ -56,7 +59,7 @@ generality = study.generality()
 # | the network's limit | the same | the same |
 
 # %% mystnb={"image": {"alt": "Effective rank of teachers and students by data set, teacher and objective"}}
-figure = chapter.ranks(generality)
+figure = chapter.ranks(pd.concat(generality.values()))
 glue("fig_generality_crossing", figure, display=False)
 
 # %%
@@ -83,7 +86,7 @@ table_generality
 # images with the most classes; the dotted line is guessing.
 
 # %% mystnb={"image": {"alt": "Accuracy under noise on the images with the most classes, one panel per teacher"}}
-figure = chapter.noise(generality)
+figure = chapter.noise(study.generality())
 glue("fig_generality_noise", figure, display=False)
 
 # %%

@@ -31,9 +31,11 @@
 profile = "embedded"
 overrides = {}
 runs_dir = None
+recorded = "results"
 
 # %%
 # %matplotlib inline
+import pandas as pd
 from IPython.display import Markdown
 from myst_nb import glue
 
@@ -42,22 +44,23 @@ from asymdistill.plots import control_tables as tables
 from asymdistill.plots import controls as figures
 from asymdistill.plots import generality as crossed
 from asymdistill.plots.tables import for_readers
-from asymdistill.study import Study
+from asymdistill.study import Evidence, Study
 
 study = Study.open(profile, overrides, runs_dir)
-Markdown(study.description())
+evidence = Evidence(study, recorded)
+Markdown(evidence.description("controls"))
 
 # %%
-controls = study.controls()
-epochs = study.settings.epochs
+controls = evidence.table("controls")
+epochs, chance = evidence.epochs("controls"), evidence.chance("controls")
 paper = ledger.published("accuracy")
-chance = 100 / len(study.images("test").class_names)
 
 # %% [markdown]
 # In the tables, numbers are means ± standard deviations over seeds, unless a section says otherwise. All ranks and
 # accuracies are measured on test images. A change is taken between two students of the same seed, before it is
-# averaged. The text under each table says how to read it and what each outcome would mean. It holds for any run; the
-# numbers are this run's.
+# averaged. Where a recorded run on photographs has a control, it stands before this copy's own run, as *photographs*; a
+# control that neither has is said to be absent. The text under each table says how to read it and what each outcome
+# would mean. It holds for any run.
 #
 # ## 1. Underfitting
 #
@@ -73,7 +76,7 @@ chance = 100 / len(study.images("test").class_names)
 # | overfitting | lower on test than on training images | at the measured rank | rises on training images only |
 
 # %% mystnb={"image": {"alt": "R squared by component, predicted against measured rank, and rank over the epochs"}}
-figure = figures.underfitting(controls, epochs=epochs)
+*_, figure = figures.underfitting(controls, epochs=epochs)
 glue("fig_control_underfitting", figure, display=False)
 
 # %% [markdown]
@@ -109,7 +112,7 @@ for_readers(tables.underfitting_table(controls, epochs=epochs))
 # | class structure | far above the teacher's | need not fall | grows with it |
 
 # %% mystnb={"image": {"alt": "Effective rank in all, within classes and of class means; and by number of classes"}}
-figure = figures.classes(controls)
+*_, figure = figures.classes(controls)
 glue("fig_control_classes", figure, display=False)
 
 # %%
@@ -139,7 +142,7 @@ for_readers(tables.classes_table(controls))
 # | fragility has another cause | loses about as much as the whole teacher |
 
 # %% mystnb={"image": {"alt": "Accuracy of the teacher cut to few components, clean and under noise, and of students"}}
-figure = figures.truncation(controls, chance=chance)
+*_, figure = figures.truncation(controls, chance=chance)
 glue("fig_control_truncation", figure, display=False)
 
 # %%
@@ -171,7 +174,7 @@ for_readers(tables.truncation_table(controls))
 # | too narrow a view | no change | changes | rises |
 
 # %% mystnb={"image": {"alt": "Rank, and accuracy lost to noise, against size, input side and receptive field"}}
-figure = figures.capacity(controls)
+*_, figure = figures.capacity(controls)
 glue("fig_control_capacity", figure, display=False)
 
 # %%
@@ -205,7 +208,7 @@ for_readers(tables.capacity_table(controls))
 # | weak components count for little, or are learned last | a little higher | clearly above centred | another rank |
 
 # %% mystnb={"image": {"alt": "Rank and accuracy of one network by what it was trained for, beside the teacher"}}
-figure = figures.objective(controls)
+*_, figure = figures.objective(controls)
 glue("fig_control_objective", figure, display=False)
 
 # %%
@@ -242,7 +245,7 @@ for_readers(tables.objective_table(controls))
 # | noise was never seen in training | little help | most is restored | the same in kind |
 
 # %% mystnb={"image": {"alt": "Accuracy of two students under noise, with two remedies, and under pixel noise"}}
-figure = figures.noise(controls, chance=chance)
+*_, figure = figures.noise(controls, chance=chance)
 glue("fig_control_noise", figure, display=False)
 
 # %%
@@ -273,7 +276,7 @@ for_readers(tables.noise_table(controls))
 # | the students do not see some factors | order stays | agree | a few fade |
 
 # %% mystnb={"image": {"alt": "Rank by number of images, share of a known truth, intervals, and shares of factors"}}
-figure = figures.estimators(controls)
+*_, figure = figures.estimators(controls)
 glue("fig_control_estimators", figure, display=False)
 
 # %%
@@ -307,7 +310,7 @@ for_readers(tables.estimators_table(controls))
 # | meaning lies in the strong components | well above chance | near the whole teacher |
 
 # %% mystnb={"image": {"alt": "Zero-shot accuracy and caption retrieval under noise, and the modality gap"}}
-figure = figures.crossmodal(controls)
+*_, figure = figures.crossmodal(controls)
 glue("fig_control_crossmodal", figure, display=False)
 
 # %%
@@ -336,7 +339,7 @@ for_readers(tables.crossmodal_table(controls))
 # | three seeds were too few to say | wide interval | interval holds zero |
 
 # %% mystnb={"image": {"alt": "Widest minus narrowest student in rank and accuracy: seeds, mean and interval"}}
-figure = figures.statistics(controls, published=paper)
+*_, figure = figures.statistics(controls, published=paper)
 glue("fig_control_statistics", figure, display=False)
 
 # %%
@@ -368,7 +371,7 @@ for_readers(tables.statistics_table(controls))
 # | the network limits the rank | smaller, the higher the teacher's rank | the same under both |
 
 # %% mystnb={"image": {"alt": "Student's rank as a share of its teacher's, by the kind of network the teacher is"}}
-generality = study.generality()
+generality = pd.concat(evidence.generality().values())
 figure = crossed.asymmetry(generality)
 glue("fig_control_asymmetry", figure, display=False)
 

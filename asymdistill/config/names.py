@@ -1,4 +1,4 @@
-"""Names that settings, tables, figures and claims share: models, objectives, teachers, image sets, columns."""
+"""Names that settings, tables, figures and claims share: models, objectives, teachers, image sets, columns, sources."""
 
 from fnmatch import fnmatchcase
 from typing import Literal
@@ -64,6 +64,10 @@ GENERATED_IMAGES = ("scenes", "scenes100")
 TORCHVISION_IMAGES = ("cifar10", "cifar100")
 
 
+PAPER, PHOTOGRAPHS, THIS_COPY = "paper", "photographs", "this copy"
+"""What tables and figures compare: the paper's numbers, the largest recorded run on photographs, the book's own run."""
+
+
 def student_name(width: float) -> str:
     """Name of a student: the paper's S, M and L for widths 1, 2 and 4, else the width itself."""
     return STUDENTS.get(float(width), f"w={width:.15g}")
@@ -90,8 +94,12 @@ def teacher_library(name: str) -> TeacherLibrary:
 
 
 def architecture(teacher: str) -> str:
-    """What kind of network a teacher is, as far as its name says: ``CONVOLUTIONAL``, ``TRANSFORMER`` or ``UNKNOWN``."""
-    return next((kind for pattern, kind in ARCHITECTURES.items() if fnmatchcase(teacher, pattern)), UNKNOWN)
+    """What kind of network a teacher is, as far as its name says: ``CONVOLUTIONAL``, ``TRANSFORMER`` or ``UNKNOWN``.
+
+    A file of weights may follow the name in brackets, as in tables.
+    """
+    network = teacher.partition(" (")[0]
+    return next((kind for pattern, kind in ARCHITECTURES.items() if fnmatchcase(network, pattern)), UNKNOWN)
 
 
 def image_source(dataset: str) -> ImageSource:

@@ -5,32 +5,43 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from asymdistill.claims.ledger import published
-from asymdistill.plots.style import PAPER, STYLE, lines, panels, plain_log_ticks
-from asymdistill.plots.tables import measures, pick, students_of
+from asymdistill.config.names import PAPER
+from asymdistill.plots.style import PUBLISHED, STYLE, lines, plain_log_ticks, stacked
+from asymdistill.plots.tables import Runs, dashed, measures, number, of_each, pick, students_of
 
 SHARE_COMPONENTS = 20  # the paper's Figure 1 speaks of the teacher's top 20
 
 
-def shares(alignment: pd.DataFrame) -> Figure:
-    """Cumulative share of each model's variance within the teacher's leading components."""
+def shares(alignment: Runs) -> Figure:
+    """Cumulative share of each model's variance within the teacher's leading components: one panel per run."""
     with plt.rc_context(STYLE):
-        figure, axes = panels([["share"]], 4.2)
-        axis = axes["share"]
-        lines(axis, alignment, "component", "share")
-        for value in published("share_20")["value"]:
-            axis.plot([SHARE_COMPONENTS], [value], "o", markeredgecolor="0.3", label="students, paper", **PAPER)
-        axis.set(xscale="log", xlabel="leading components of the teacher (number)", ylabel="cumulative share")
-        axis.set_ylim(0, 1.03)
+        figure, axes = stacked(alignment, 3.2 if len(alignment) > 1 else 3.9)
+        for name, axis in axes.items():
+            lines(axis, alignment[name], "component", "share")
+            for value in published("share_20")["value"]:
+                axis.plot([SHARE_COMPONENTS], [value], "o", markeredgecolor="0.3", label="students, paper", **PUBLISHED)
+            axis.set(xscale="log", ylabel="cumulative share", ylim=(0, 1.03))
+            axis.legend(loc="lower right")
+        axis.set_xlabel("leading components of the teacher (number)")
         plain_log_ticks(axis)
-        axis.legend(loc="lower right")
     return figure
 
 
-def table(alignment: pd.DataFrame) -> pd.DataFrame:
-    """Cumulative share at a few numbers of components, one row per model: mean ± standard deviation over seeds."""
-    last = int(alignment["component"].max())
-    wanted = [k for k in (1, 2, 5, 10, SHARE_COMPONENTS, 50, 100, 200) if k < last]
-    return measures(alignment, wanted, column="component", value="share")
+def table(alignment: Runs) -> pd.DataFrame:
+    """Cumulative share at a few numbers of components: the paper's text, then each run's models.
+
+    Entries of runs are means ± standard deviations over seeds.
+    """
+
+    def shares(own: pd.DataFrame) -> pd.DataFrame:
+        last = int(own["component"].max())
+        wanted = [k for k in (1, 2, 5, 10, SHARE_COMPONENTS, 50, 100, 200) if k < last]
+        return measures(own, wanted, column="component", value="share")
+
+    stated = [number(value, None, 3) for value in published("share_20")["value"]]
+    paper = pd.DataFrame({"from": PAPER, "model": "students, at least", SHARE_COMPONENTS: stated})
+    found = dashed(pd.concat([of_each(alignment, shares), paper], ignore_index=True))
+    return found.reindex([found.index[-1], *found.index[:-1]]).reset_index(drop=True)
 
 
 def numbers(alignment: pd.DataFrame) -> dict[str, float]:

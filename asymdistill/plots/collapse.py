@@ -8,8 +8,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from asymdistill.claims.ledger import published
-from asymdistill.plots.style import PAPER, STYLE, WIDTH, dots, handle, lines, panels, plain_log_ticks, style
-from asymdistill.plots.tables import beside_paper, merge_measures, number, pick, students_of, teacher_of, wide
+from asymdistill.config.names import PAPER
+from asymdistill.plots.style import HOLLOW, STYLE, WIDTH, dots, lines, panels, plain_log_ticks, stacked
+from asymdistill.plots.tables import Runs, beside_paper, merge_measures, number, pick, students_of, teacher_of, wide
 
 if TYPE_CHECKING:
     from asymdistill.data.datasets import ImageSet
@@ -48,46 +49,45 @@ def losses(training: pd.DataFrame) -> Figure:
     return figure
 
 
-def ranks(spectrum: pd.DataFrame) -> Figure:
-    """Effective rank of each model: one dot per seed, and the paper's value as an open marker."""
-    table, paper = pick(spectrum, "effective_rank", estimator="per seed"), published("effective_rank")
-    looks = style(table["model"])
+def ranks(spectrum: Runs) -> Figure:
+    """Effective rank of each model: one panel for the paper and one per run, one dot per seed."""
+    published_ranks = published("effective_rank")
+    tables = {PAPER: published_ranks[published_ranks["model"].notna()]}
+    tables |= {name: pick(table, "effective_rank", estimator="per seed") for name, table in spectrum.items()}
     with plt.rc_context(STYLE):
-        figure, axes = panels([["rank"]], 0.62 * len(looks) + 1.4)
-        axis = axes["rank"]
-        dots(axis, table)
-        for row, (model, (colour, marker)) in enumerate(looks.items()):
-            for value in pick(paper, model=model)["value"]:
-                axis.plot([value], [row], marker, markeredgecolor=colour, **PAPER)
+        figure, axes = stacked(tables, [0.34 * table["model"].nunique() + 0.4 for table in tables.values()])
+        for name, table in tables.items():
+            dots(axes[name], table, **(HOLLOW if name == PAPER else {}))
+        axis = axes[list(tables)[-1]]
         axis.set(xscale="log", xlabel="effective rank (dimensions, log scale)")
         plain_log_ticks(axis)
-        handles = [handle("0.3", "o", "this run, one dot per seed"), handle("0.3", "o", "paper", hollow=True)]
-        axis.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.45, 1.22), ncols=2)
     return figure
 
 
-def spectra(singular_values: pd.DataFrame) -> Figure:
-    """Share of the variance in each component, mean and range over the seeds, both axes logarithmic."""
-    squared = singular_values["value"] ** 2
-    keys = [singular_values["model"], singular_values["seed"].astype("float")]
-    table = singular_values.assign(share=squared / squared.groupby(keys, dropna=False).transform("sum"))
+def spectra(singular_values: Runs) -> Figure:
+    """Share of the variance in each component: one panel per run, mean and range over the seeds, logarithmic axes."""
     with plt.rc_context(STYLE):
-        figure, axes = panels([["share"]], 4.2)
-        axis = axes["share"]
-        lines(axis, table[table["share"] > FLOOR], "component", "share")
-        axis.set(xscale="log", yscale="log", xlabel="component (number)", ylabel="share of the variance")
-        plain_log_ticks(axis)
-        axis.legend()
+        figure, axes = stacked(singular_values, 3.2 if len(singular_values) > 1 else 3.9, sharey=True)
+        for name, table in singular_values.items():
+            squared = table["value"] ** 2
+            keys = [table["model"], table["seed"].astype("float")]
+            own = table.assign(share=squared / squared.groupby(keys, dropna=False).transform("sum"))
+            lines(axes[name], own[own["share"] > FLOOR], "component", "share")
+            axes[name].set(xscale="log", yscale="log", ylabel="share of the variance")
+            axes[name].legend()
+        axes[name].set_xlabel("component (number)")
+        plain_log_ticks(axes[name])
     return figure
 
 
-def table(spectrum: pd.DataFrame) -> pd.DataFrame:
-    """Effective rank and dimensions for 90 % of the variance beside the paper's, one row per model."""
+def table(spectrum: Runs) -> pd.DataFrame:
+    """Effective rank and dimensions for 90 % of the variance, the paper's and of each run: one row per model."""
+    own = {name: pick(table, estimator="per seed") for name, table in spectrum.items()}
     parts = {
         name: beside_paper(
-            pick(spectrum, quantity, estimator="per seed"), published(quantity), ["model"], "value", digits
+            {run: pick(table, quantity) for run, table in own.items()}, published(quantity), ["model"], "value", digits
         )
-        for name, quantity, digits in (("effective rank", "effective_rank", 2), ("dims for 90 %", "dims_for_90", 1))
+        for name, quantity, digits in (("rank", "effective_rank", 2), ("dims for 90 %", "dims_for_90", 1))
     }
     return merge_measures(parts)
 

@@ -5,20 +5,20 @@ seeds, or over random draws where a table says so.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import wraps
 from typing import Any
 
 import pandas as pd
 
 from asymdistill.config.names import OBJECTIVES, TEACHER
-from asymdistill.plots.style import (
-    title,
-)
+from asymdistill.plots.style import title
 from asymdistill.plots.tables import (
+    Runs,
     ends,
     noise_loss,
     number,
+    options_of,
     paired,
     paired_tests,
     pick,
@@ -50,16 +50,22 @@ Row = dict[str, Any]
 
 
 def table_of(name: str) -> Callable[[Callable[..., Iterator[Row]]], Callable[..., pd.DataFrame]]:
-    """Decorator: make a table of the rows of one control, or of one line that says that it was not run."""
+    """Decorator: a table of the rows of one control, run below run, or one line that says that none ran it.
+
+    What is decorated makes it of one run; what comes out takes the tables of controls of several, and options that may
+    be mappings from a run to a value.
+    """
 
     def decorate(make: Callable[..., Iterator[Row]]) -> Callable[..., pd.DataFrame]:
         @wraps(make)
-        def made(controls: pd.DataFrame, **options: Any) -> pd.DataFrame:
-            rows = pick(controls, control=name)
-            if rows.empty:
+        def made(controls: Runs, **options: Any) -> pd.DataFrame:
+            ran = {run: rows for run, table in controls.items() if len(rows := pick(table, control=name))}
+            if not ran:
                 return pd.DataFrame([{"control": TITLES[name], "numbers": "not run by this profile"}])
-            table = pd.DataFrame(make(rows, **options)).convert_dtypes()
-            return table[sorted(table, key=lambda column: column.startswith("seeds"))]
+            parts = [pd.DataFrame(make(rows, **options_of(run, options))) for run, rows in ran.items()]
+            table = pd.concat([part.assign(**{"from": run}) for run, part in zip(ran, parts, strict=True)])
+            table = table.reset_index(drop=True).convert_dtypes()
+            return table[sorted(table, key=lambda column: (column.startswith("seeds"), column != "from"))]
 
         return made
 
@@ -220,20 +226,22 @@ def statistics_table(rows: pd.DataFrame) -> Iterator[Row]:
         yield row | {"seeds": test["seeds"]}
 
 
-def table(controls: pd.DataFrame, *, epochs: int) -> pd.DataFrame:
-    """One row per control: what was compared, and the numbers that decide, taken from the control's own table.
+def table(controls: Runs, *, epochs: Mapping[str, int]) -> pd.DataFrame:
+    """One row per control: what was compared, and for each run the numbers that decide, from the control's own table.
 
     Args:
-        controls: a study's table of controls.
-        epochs: epochs for which the profile trains.
+        controls: a table of controls of each run.
+        epochs: by the name of the run, the epochs for which it trains.
     """
     rows = []
     for name, (make, compared, columns, kept) in _DECISIVE.items():
+        row = {"control": TITLES[name], "what was compared": compared} | dict.fromkeys(controls, "not run")
         own = make(controls, epochs=epochs) if name == "underfitting" else make(controls)
-        found = own.set_index(own.columns[0]).filter(regex=columns).replace("–", None).dropna(how="all")
-        lines = [f"{row}: {' / '.join(cells.dropna())}" for row, cells in found.iterrows() if re.search(kept, str(row))]
-        numbers = "; ".join(lines) or "not run by this profile"
-        rows.append({"control": TITLES[name], "what was compared": compared, "numbers": numbers})
+        for run, part in own.groupby("from", sort=False) if "from" in own else ():
+            cells = part.drop(columns="from").set_index(own.columns[1]).filter(regex=columns).replace("–", None)
+            wanted = ((label, found.dropna()) for label, found in cells.iterrows() if re.search(kept, str(label)))
+            row[run] = "; ".join(f"{label}: {' / '.join(found)}" for label, found in wanted if len(found))
+        rows.append(row)
     return pd.DataFrame(rows)
 
 

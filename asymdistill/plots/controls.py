@@ -16,7 +16,7 @@ from asymdistill.plots.style import (
     BLACK,
     GREY,
     HOLLOW,
-    PAPER,
+    PUBLISHED,
     band,
     handle,
     legend_above,
@@ -301,7 +301,7 @@ def statistics(rows: pd.DataFrame, *, published: pd.DataFrame) -> Figure:
             axis.plot([test.difference], [row], "D", color=BLACK, markersize=7)
             if quantity == "accuracy" and {narrow, wide} <= set(paper.columns) and test.sigma in paper.index:
                 theirs = paper.loc[test.sigma, wide] - paper.loc[test.sigma, narrow]
-                axis.plot([theirs], [row], "o", markeredgecolor=GREY, **PAPER)
+                axis.plot([theirs], [row], "o", markeredgecolor=GREY, **PUBLISHED)
         axis.axvline(0, color=GREY, linewidth=1)
         name_rows(axis, ["rank"] if quantity == "effective_rank" else [f"σ = {sigma:g}" for sigma in own["sigma"]])
         axis.set(xlabel=f"{wide} – {narrow}: {unit}")

@@ -4,7 +4,7 @@ Colours and markers are the models', as in every figure. Filled markers and soli
 objective, open markers and dashed lines those of the second.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any
 
@@ -15,13 +15,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from asymdistill.config.names import COSINE, INFONCE, OBJECTIVES, TEACHER
+from asymdistill.claims.ledger import load
+from asymdistill.config.names import COSINE, INFONCE, OBJECTIVES, PAPER, TEACHER
 from asymdistill.plots.style import (
     BLACK,
     GREY,
     HOLLOW,
     STYLE,
-    WIDTH,
     band,
     handle,
     legend_above,
@@ -29,15 +29,21 @@ from asymdistill.plots.style import (
     name_rows,
     panels,
     placeholder,
+    plain_log_ticks,
     row_of_dots,
+    stacked,
     style,
 )
 from asymdistill.plots.tables import (
+    Runs,
     by_objective,
     clean,
+    dashed,
     ends,
     noise_loss,
+    number,
     objectives,
+    of_each,
     paired,
     percent,
     pick,
@@ -55,11 +61,13 @@ LOOKS: tuple[Any, Any] = ({}, HOLLOW)
 SWEPT = {"weight": "weight of InfoNCE", "temperature": "temperature", "batch_size": "batch size"}
 MEASURES = {
     "accuracy": "probe accuracy (%)",
+    "train_accuracy": "probe accuracy on training images (%)",
     "neighbour_accuracy": "nearest-neighbour accuracy (%)",
     "neighbour_overlap": "neighbours shared with the teacher (%)",
     "aligned_share": "variance in the teacher's components (%)",
     "distance": "cosine distance to the teacher",
 }
+SHARE_FLOOR = 1e-7  # shares of the variance below it are rounding errors
 _SHARES = ("neighbour_overlap", "aligned_share")
 Draw = Callable[..., Figure]
 
@@ -85,36 +93,56 @@ def numbers(expansion: pd.DataFrame) -> dict[str, float]:
     }
 
 
-def table(expansion: pd.DataFrame) -> pd.DataFrame:
-    """Effective rank of each student by objective, the factor between the two, and the teacher's rank.
+def table(expansion: Runs) -> pd.DataFrame:
+    """Effective rank of each student by objective, and the factor between the two: the paper's and of each run.
 
     Args:
-        expansion: a study's table of expansion.
+        expansion: a table of expansion of each run.
 
     Returns:
-        One row per student width: mean ± standard deviation over seeds, and the range of the factor.
+        A row with what the paper's abstract says of all its students, then for each run one row per student width: mean
+        ± standard deviation over seeds, the range of the factor, and the teacher's rank.
     """
+    return dashed(pd.concat([_papers_row(), of_each(expansion, _ranks_by_student)], ignore_index=True))
+
+
+def _papers_row() -> pd.DataFrame:
+    stated = load().set_index("id")["value"]
+    row = {"from": PAPER, "student": "all", "teacher": number(stated["v1-rank-teacher"], None, 1)}
+    ranks = (stated["v2-baseline-rank"], stated["v2-infonce-rank"])
+    row |= {OBJECTIVES[kind]: number(rank, None, 1) for kind, rank in zip((COSINE, INFONCE), ranks, strict=True)}
+    return pd.DataFrame([row | {"factor": number(stated["v2-expansion"], None, 2)}])
+
+
+def _ranks_by_student(expansion: pd.DataFrame) -> pd.DataFrame:
     gains = pick(expansion, comparison="gains")
     kinds, ranks = two(gains), pick(gains, "effective_rank")
     rows = []
     for model, own in students_of(ranks).groupby("model", sort=False):
-        row: dict[str, object] = {"student": model, **per_objective(own, kinds)}
+        row: dict[str, object] = {"student": model, "teacher": shown(teacher_of(ranks)["value"])}
+        row |= per_objective(own, kinds)
         if len(kinds) > 1:
             factor = pick(ratios(gains), model=model)["value"]
             row |= {"factor": shown(factor, 2), "range of factor": span(factor, 2)}
-        rows.append(row | {"teacher": shown(teacher_of(ranks)["value"]), "seeds": own["seed"].nunique()})
+        rows.append(row | {"seeds": own["seed"].nunique()})
     return pd.DataFrame(rows)
 
 
-def worth_table(gains: pd.DataFrame) -> pd.DataFrame:
+def worth_table(expansion: Runs) -> pd.DataFrame:
     """What the embeddings are good for, by objective, and the change from the first objective to the second.
 
     Args:
-        gains: the comparison of that name in a study's table of expansion.
+        expansion: a table of expansion of each run.
 
     Returns:
-        One row per measure: mean ± standard deviation over all students, and the range of their paired changes.
+        For each run, one row per measure: mean ± standard deviation over all students, and the range of their paired
+        changes.
     """
+    return dashed(of_each(expansion, _worth))
+
+
+def _worth(expansion: pd.DataFrame) -> pd.DataFrame:
+    gains = pick(expansion, comparison="gains")
     kinds, noisiest = two(gains), ends(pick(gains, "accuracy"), "sigma")[1]
     measured = {label: _measure(clean(gains), name) for name, label in MEASURES.items()}
     measured |= {f"probe accuracy (%) at σ = {noisiest['sigma'].max():g}": noisiest}
@@ -156,34 +184,50 @@ def longer_table(gains: pd.DataFrame, controls: pd.DataFrame, *, epochs: int) ->
     )
 
 
-def sweeps_table(expansion: pd.DataFrame) -> pd.DataFrame:
-    """Rank and accuracy of the narrowest student at each value of what is varied: one row per value and objective."""
-    own = pick(expansion, comparison=list(SWEPT))
-    rows = [
-        {"varied": SWEPT[str(name)], "value": f"{x:g}", "objective": OBJECTIVES[str(kind)], **_rank_and_accuracy(part)}
-        for (name, x, kind), part in own.groupby(["comparison", "x", "objective"], sort=False)
-    ]
-    return pd.DataFrame(rows, columns=["varied", "value", "objective", "effective rank", MEASURES["accuracy"], "seeds"])
+def sweeps_table(expansion: Runs) -> pd.DataFrame:
+    """Rank and accuracy of the narrowest student: one row per run, value of what is varied, and objective."""
+
+    def swept(table: pd.DataFrame) -> pd.DataFrame:
+        groups = pick(table, comparison=list(SWEPT)).groupby(["comparison", "x", "objective"], sort=False)
+        rows = [
+            {"varied": SWEPT[str(name)], "value": f"{x:g}", "objective": OBJECTIVES[str(kind)]}
+            | _rank_and_accuracy(part)
+            for (name, x, kind), part in groups
+        ]
+        columns = ["varied", "value", "objective", "effective rank", MEASURES["accuracy"], "seeds"]
+        return pd.DataFrame(rows, columns=columns)
+
+    return of_each(expansion, swept)
 
 
-def alternatives_table(expansion: pd.DataFrame) -> pd.DataFrame:
-    """What the narrowest student is worth: one row per objective."""
-    rows = []
-    for kind, own in by_objective(expansion).items():
-        quiet = clean(own)
-        more = {
-            "lost to noise (points)": shown(noise_loss(pick(own, "accuracy"))["value"]),
-            "neighbours (%)": shown(pick(quiet, "neighbour_accuracy")["value"]),
-            "shared (%)": shown(percent(quiet, "neighbour_overlap")["value"]),
-            "distance": shown(pick(quiet, "distance")["value"], 3),
-        }
-        rows.append({"objective": OBJECTIVES[kind], **_rank_and_accuracy(quiet), **more})
-    return pd.DataFrame(rows)
+def alternatives_table(expansion: Runs) -> pd.DataFrame:
+    """What the narrowest student is worth: one row per run and objective."""
+
+    def compared(table: pd.DataFrame) -> pd.DataFrame:
+        rows = []
+        for kind, own in by_objective(table).items():
+            quiet = clean(own)
+            more = {
+                "lost to noise (points)": shown(noise_loss(pick(own, "accuracy"))["value"]),
+                "neighbours (%)": shown(pick(quiet, "neighbour_accuracy")["value"]),
+                "shared (%)": shown(percent(quiet, "neighbour_overlap")["value"]),
+                "distance": shown(pick(quiet, "distance")["value"], 3),
+            }
+            rows.append({"objective": OBJECTIVES[kind], **_rank_and_accuracy(quiet), **more})
+        return pd.DataFrame(rows)
+
+    return of_each(expansion, compared)
 
 
 def per_objective(own: pd.DataFrame, kinds: Sequence[str], digits: int = 1) -> dict[str, object]:
     """Cells of a table: mean ± standard deviation for each objective, under its name."""
     return {OBJECTIVES[kind]: shown(pick(own, objective=kind)["value"], digits) for kind in kinds}
+
+
+def _has_two(table: pd.DataFrame) -> bool:
+    """Whether the grid's students were trained for two objectives: other comparisons have further ones."""
+    grid = pick(table, comparison="gains") if "comparison" in table else table
+    return len(objectives(grid)) > 1
 
 
 def _rank_and_accuracy(rows: pd.DataFrame) -> dict[str, object]:
@@ -196,12 +240,17 @@ def _measure(rows: pd.DataFrame, name: str) -> pd.DataFrame:
 
 
 def of_two_objectives(draw: Draw) -> Draw:
-    """Decorator: draw a placeholder where students were trained for one objective only."""
+    """Decorator: leave out runs whose students were trained for one objective only; a placeholder if none is left."""
 
     @wraps(draw)
-    def drawn(table: pd.DataFrame, *more: Any, **options: Any) -> Figure:
-        if len(objectives(table)) < 2:
-            return placeholder("this profile trains students for one objective only")
+    def drawn(table: pd.DataFrame | Runs, *more: Any, **options: Any) -> Figure:
+        if isinstance(table, pd.DataFrame):
+            enough = _has_two(table)
+        else:
+            table = {name: own for name, own in table.items() if _has_two(own)}
+            enough = bool(table)
+        if not enough:
+            return placeholder("students were trained for one objective only")
         with plt.rc_context({**STYLE, "axes.titlesize": 12, "legend.fontsize": 11}):
             return draw(table, *more, **options)
 
@@ -209,41 +258,53 @@ def of_two_objectives(draw: Draw) -> Draw:
 
 
 @of_two_objectives
-def ranks(gains: pd.DataFrame, *, published: float) -> Figure:
-    """Effective rank of the teacher and of each student, by objective; and the factor between the two objectives.
+def ranks(expansion: Runs, *, published: float) -> Figure:
+    """Effective rank of the teacher and of each student by objective, and the factor between the two: one row per run.
 
     Args:
-        gains: the comparison of that name in a study's table of expansion.
+        expansion: a table of expansion of each run.
         published: the factor that the second version of the paper states.
     """
-    figure, axes = panels([["r", "f"]], 2.9, sharey=True)
-    _rows_by_model(axes["r"], pick(gains, "effective_rank"))
-    factor = ratios(gains)
-    for row, model in enumerate(dict.fromkeys(gains["model"])):
-        row_of_dots(axes["f"], factor[factor["model"] == model], row)
-    axes["f"].axvline(1, color=GREY, linewidth=1)
-    paper = axes["f"].axvline(published, color=GREY, linestyle=":", linewidth=2, label="paper")
-    axes["r"].set_xlabel(RANK)
-    axes["f"].set(xlabel="factor between the two")
-    legend_above(figure, [*markers_of(objectives(gains)), paper])
+    runs = {name: pick(table, comparison="gains") for name, table in expansion.items()}
+    heights = [0.45 * gains["model"].nunique() + 0.4 for gains in runs.values()]
+    layout = [[f"{name} r", f"{name} f"] for name in runs]
+    figure, axes = panels(layout, sum(heights) + 0.3 * len(runs) + 0.9, height_ratios=heights)
+    for name, gains in runs.items():
+        rank, factor = axes[f"{name} r"], axes[f"{name} f"]
+        _rows_by_model(rank, pick(gains, "effective_rank"))
+        models, by_student = list(dict.fromkeys(gains["model"])), ratios(gains)
+        for row, model in enumerate(models):
+            row_of_dots(factor, by_student[by_student["model"] == model], row)
+        name_rows(factor, models)
+        factor.tick_params(labelleft=False)
+        factor.axvline(1, color=GREY, linewidth=1)
+        paper = factor.axvline(published, color=GREY, linestyle=":", linewidth=2, label="factor in the paper")
+        rank.set_title(name, loc="left")
+    rank.set_xlabel(RANK)
+    factor.set_xlabel("factor between the two")
+    legend_above(figure, [*markers_of(objectives(gains)), paper], 2)
     return figure
 
 
 @of_two_objectives
-def spectra(singular_values: pd.DataFrame) -> Figure:
-    """Share of the variance in each component on a logarithmic axis: teacher, and students of both objectives."""
-    squared = singular_values["value"] ** 2
-    keys = [singular_values[name].astype("string") for name in ("model", "objective", "seed")]
-    table = singular_values.assign(value=squared / squared.groupby(keys, dropna=False).transform("sum"))
-    figure, axis = plt.subplots(figsize=(WIDTH, 4.4), layout="constrained")
-    band(axis, teacher_of(table), "component", "value", BLACK)
-    for kind, (dashes, _) in looks_of(objectives(table)).items():
-        own = pick(table, objective=kind)
-        for model, (colour, _) in style(own["model"]).items():
-            band(axis, own[own["model"] == model], "component", "value", colour, linestyle=dashes)
-    axis.set(yscale="log", xlabel="component (number)", ylabel="share of the variance")
-    axis.set_ylim(max(1e-7, float(table["value"].min())), 1)
-    legend_above(figure, [*model_handles(table), *lines_of(objectives(table))])
+def spectra(singular_values: Runs) -> Figure:
+    """Share of the variance in each component on a logarithmic axis, teacher and students of both objectives."""
+    figure, axes = stacked(singular_values, 3.3, sharey=True)
+    for name, table in singular_values.items():
+        squared = table["value"] ** 2
+        keys = [table[column].astype("string") for column in ("model", "objective", "seed")]
+        own = table.assign(value=squared / squared.groupby(keys, dropna=False).transform("sum"))
+        band(axes[name], teacher_of(own), "component", "value", BLACK)
+        for kind, (dashes, _) in looks_of(objectives(own)).items():
+            students = pick(own, objective=kind)
+            for model, (colour, _) in style(students["model"]).items():
+                rows = students[students["model"] == model]
+                band(axes[name], rows, "component", "value", colour, linestyle=dashes)
+        axes[name].set(xscale="log", yscale="log", ylabel="share of the variance", ylim=(SHARE_FLOOR, 1))
+    axes[name].set_xlabel("component (number)")
+    plain_log_ticks(axes[name])
+    both = pd.concat(singular_values.values())
+    legend_above(figure, [*model_handles(both), *lines_of(objectives(both))])
     return figure
 
 
@@ -265,17 +326,20 @@ def worth(gains: pd.DataFrame) -> Figure:
 
 
 @of_two_objectives
-def noise(gains: pd.DataFrame, *, chance: float) -> Figure:
-    """Accuracy under noise of the teacher and of each student, by objective.
+def noise(expansion: Runs, *, chance: Mapping[str, float]) -> Figure:
+    """Accuracy under noise of the teacher and of each student by objective: one panel per run.
 
     Args:
-        gains: the comparison of that name in a study's table of expansion.
-        chance: accuracy of guessing in percent.
+        expansion: a table of expansion of each run.
+        chance: by the name of the run, the accuracy of guessing in percent.
     """
-    figure, axis = plt.subplots(figsize=(WIDTH, 3.9), layout="constrained")
-    under_noise(axis, pick(gains, "accuracy"), chance)
-    axis.set(xlabel="noise, σ (normalised)", ylabel=MEASURES["accuracy"])
-    legend_above(figure, [*model_handles(gains), *lines_of(objectives(gains))])
+    figure, axes = stacked(expansion, 3.0, sharey=True)
+    for name, table in expansion.items():
+        under_noise(axes[name], pick(table, "accuracy", comparison="gains"), chance.get(name))
+        axes[name].set_ylabel(MEASURES["accuracy"])
+    axes[name].set_xlabel("noise, σ (normalised)")
+    both = pick(pd.concat(expansion.values()), comparison="gains")
+    legend_above(figure, [*model_handles(both), *lines_of(objectives(both))])
     return figure
 
 
@@ -344,7 +408,7 @@ def _sweep(axis: Axes, table: pd.DataFrame) -> None:
     axis.set_xlim(-0.4, len(places) - 0.6)
 
 
-def under_noise(axis: Axes, accuracy: pd.DataFrame, chance: float) -> None:
+def under_noise(axis: Axes, accuracy: pd.DataFrame, chance: float | None) -> None:
     """Accuracy against noise: the teacher, and students of both objectives."""
     band(axis, teacher_of(accuracy), "sigma", "value", BLACK, marker="s")
     for kind, (dashes, look) in looks_of(objectives(accuracy)).items():
@@ -352,7 +416,8 @@ def under_noise(axis: Axes, accuracy: pd.DataFrame, chance: float) -> None:
         for model, (colour, marker) in style(own["model"]).items():
             rows = own[own["model"] == model]
             band(axis, rows, "sigma", "value", colour, linestyle=dashes, marker=marker, **look)
-    axis.axhline(chance, color=GREY, linestyle=":", linewidth=1.5)
+    if chance is not None:
+        axis.axhline(chance, color=GREY, linestyle=":", linewidth=1.5)
     axis.set_ylim(0, 101)
     axis.set_xticks(sorted(accuracy["sigma"].unique()))
 

@@ -9,7 +9,16 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from asymdistill.config.names import CONVOLUTIONAL, INFONCE, OBJECTIVES, TRANSFORMER, architecture
+from asymdistill.claims.ledger import load
+from asymdistill.config.names import (
+    CONVOLUTIONAL,
+    COSINE,
+    INFONCE,
+    OBJECTIVES,
+    PAPER,
+    TRANSFORMER,
+    architecture,
+)
 from asymdistill.plots.expansion import (
     RANK,
     lines_of,
@@ -35,9 +44,13 @@ from asymdistill.plots.style import (
     style,
 )
 from asymdistill.plots.tables import (
+    Runs,
     cells,
+    dashed,
     noise_loss,
+    number,
     objectives,
+    of_each,
     pick,
     ratios,
     shown,
@@ -47,16 +60,36 @@ from asymdistill.plots.tables import (
 )
 
 
-def table(generality: pd.DataFrame) -> pd.DataFrame:
-    """Effective ranks with each teacher on each set of images.
+def table(generality: Runs) -> pd.DataFrame:
+    """Effective ranks with each teacher on each set of images: the paper's and of each run.
 
     Args:
-        generality: a study's table of generality.
+        generality: a table of generality of each run.
 
     Returns:
         One row per pair: the teacher's rank, the students' by objective (mean ± standard deviation over all widths and
         seeds), how far the first objective's mean lies below the teacher's, and the factor between the two objectives.
     """
+    return dashed(pd.concat([_papers_rows(), of_each(generality, _pairs)], ignore_index=True))
+
+
+def _papers_rows() -> pd.DataFrame:
+    """What the second version states of its two settings, and the first version's rank of CLIP."""
+    stated = load().set_index("id")["value"]
+    settings = {
+        ("CIFAR-10", "CLIP ViT-B/32"): ("v1-rank-teacher", "v2-baseline-rank", "v2-infonce-rank"),
+        ("CIFAR-100", "DINOv2"): (None, "v2-dinov2-baseline-rank", "v2-dinov2-infonce-rank"),
+    }
+    columns = ("teacher's rank", OBJECTIVES[COSINE], OBJECTIVES[INFONCE])
+    rows = []
+    for (images, teacher), ids in settings.items():
+        values = dict(zip(columns, (stated[name] if name else float("nan") for name in ids), strict=True))
+        row = {"from": PAPER, "images": images, "teacher": teacher}
+        rows.append(row | {column: number(value, None, 1) for column, value in values.items()})
+    return pd.DataFrame(rows)
+
+
+def _pairs(generality: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for (dataset, teacher), own in cells(generality).items():
         kinds, ranks = two(own), pick(own, "effective_rank")
@@ -69,12 +102,16 @@ def table(generality: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def noise_table(generality: pd.DataFrame) -> pd.DataFrame:
-    """Points of accuracy lost up to the highest noise level: one row per pair of images and teacher.
+def noise_table(generality: Runs) -> pd.DataFrame:
+    """Points of accuracy lost up to the highest noise level, of each run: one row per pair of images and teacher.
 
     Args:
-        generality: a study's table of generality.
+        generality: a table of generality of each run.
     """
+    return dashed(of_each(generality, _losses))
+
+
+def _losses(generality: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for (dataset, teacher), own in cells(generality).items():
         loss, kinds = noise_loss(pick(own, "accuracy")), two(own)

@@ -3,30 +3,43 @@
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from asymdistill.claims.ledger import published
-from asymdistill.plots.style import STYLE, dots, panels
-from asymdistill.plots.tables import beside_paper, measures, merge_measures, pick, students_of
+from asymdistill.config.names import PAPER
+from asymdistill.plots.style import HOLLOW, STYLE, dots, panels
+from asymdistill.plots.tables import Runs, beside_paper, measures, merge_measures, pick, students_of
 
 LABELS = {"info_nce": "InfoNCE loss (nats)", "uniformity": "uniformity loss (log of a mean)"}
 
 
-def losses(information: pd.DataFrame) -> Figure:
-    """InfoNCE and uniformity of each student, one dot per seed."""
-    students = students_of(information)
+def losses(information: Runs) -> Figure:
+    """InfoNCE and uniformity of each student: one row of panels for the paper and one per run, one dot per seed."""
+    paper = pd.concat([published(quantity) for quantity in LABELS])
+    tables = {PAPER: paper} | {name: students_of(table) for name, table in information.items()}
+    heights = [0.34 * table["model"].nunique() + 0.5 for table in tables.values()]
     with plt.rc_context(STYLE):
-        figure, axes = panels([[quantity] for quantity in LABELS], 1.1 * students["model"].nunique() + 2.2)
+        layout = [[f"{name} {quantity}" for quantity in LABELS] for name in tables]
+        figure, axes = panels(layout, sum(heights) + 0.5 * len(tables) + 0.3, height_ratios=heights)
+        for name, table in tables.items():
+            for quantity in LABELS:
+                axis = axes[f"{name} {quantity}"]
+                dots(axis, pick(table, quantity), **(HOLLOW if name == PAPER else {}))
+                axis.xaxis.set_major_locator(MaxNLocator(4))
+            axes[f"{name} info_nce"].set_title(name, loc="left", fontsize=12)
+            axes[f"{name} uniformity"].tick_params(labelleft=False)
         for quantity, label in LABELS.items():
-            dots(axes[quantity], pick(students, quantity))
-            axes[quantity].set_xlabel(label)
+            axes[f"{name} {quantity}"].set_xlabel(label)
     return figure
 
 
-def table(information: pd.DataFrame) -> pd.DataFrame:
-    """InfoNCE and uniformity loss beside the paper's, one row per student."""
-    students = students_of(information)
+def table(information: Runs) -> pd.DataFrame:
+    """InfoNCE and uniformity loss, the paper's and of each run: one row per student."""
+    students = {name: students_of(table) for name, table in information.items()}
     parts = {
-        name: beside_paper(pick(students, quantity), published(quantity), ["model"], "value", 4)
+        name: beside_paper(
+            {run: pick(table, quantity) for run, table in students.items()}, published(quantity), ["model"], "value", 4
+        )
         for name, quantity in (("InfoNCE", "info_nce"), ("uniformity", "uniformity"))
     }
     return merge_measures(parts)

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import matplotlib.pyplot as plt
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from asymdistill.claims import evaluate, summary
@@ -18,9 +17,8 @@ from asymdistill.claims.quantities import Results
 from asymdistill.claims.rules import NOT_TESTABLE
 from asymdistill.config.names import OBJECTIVES, TEACHER
 from asymdistill.config.settings import Settings
-from asymdistill.plots import control_tables
 from asymdistill.plots.scorecard import LOOKS
-from asymdistill.plots.style import GREY, STYLE, dots, legend_above, lines, model_handles, panels
+from asymdistill.plots.style import STYLE, dots, stacked
 from asymdistill.plots.tables import pick, ratios, shown, span, students_of, teacher_of, two
 
 IMAGES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "scenes": "Scenes", "scenes100": "Scenes100"}
@@ -35,13 +33,11 @@ class ShownRun(NamedTuple):
         name: its name in every table and figure.
         results: its settings and tables.
         manifest: where, when and by which code it was computed.
-        classes: number of classes of its images; None if unknown.
     """
 
     name: str
     results: Results
     manifest: dict[str, Any]
-    classes: int | None
 
     @property
     def settings(self) -> Settings:
@@ -56,10 +52,6 @@ class ShownRun(NamedTuple):
     def ranks(self) -> pd.DataFrame:
         """Effective rank of the teacher and of each student of the first objective, one row per seed."""
         return pick(self._first(self.table("spectrum")), "effective_rank", estimator="per seed")
-
-    def accuracies(self) -> pd.DataFrame:
-        """Accuracy under noise in the normalised space, in percent, of the teacher and the same students."""
-        return self._first(pick(self.table("expansion"), "accuracy", comparison="gains"))
 
     def gains(self) -> pd.DataFrame:
         """Effective rank of the teacher and of the students of every objective, one row per seed."""
@@ -151,68 +143,6 @@ def ranks(runs: Sequence[ShownRun]) -> pd.DataFrame:
     return pd.concat([_columns(columns, "model"), counts], ignore_index=True)
 
 
-def accuracies(runs: Sequence[ShownRun]) -> pd.DataFrame:
-    """Accuracy without noise in percent, and its change at each noise level in points: one row per run and model."""
-    tables = {run.name: run.accuracies() for run in runs}
-    levels = sorted({sigma for table in tables.values() for sigma in table["sigma"]})
-    columns = {sigma: f"{sigma:g} (points)" for sigma in levels[1:]}
-    rows = []
-    for name, table in tables.items():
-        for model, own in table.groupby("model", sort=False):
-            by_seed = own.pivot_table(index="sigma", columns=own["seed"].fillna(0), values="value")
-            row = {"run": name, "model": str(model), f"σ = {levels[0]:g} (%)": shown(by_seed.iloc[0])}
-            changes = by_seed.iloc[1:] - by_seed.iloc[0]
-            rows.append(row | {columns[sigma]: _signed(change) for sigma, change in changes.iterrows()})
-    return _name_once(pd.DataFrame(rows, columns=["run", "model", f"σ = {levels[0]:g} (%)", *columns.values()]))
-
-
-def gains(runs: Sequence[ShownRun]) -> pd.DataFrame:
-    """Effective rank by objective and its factor, of the runs with two objectives: one row per run and model."""
-    rows = []
-    for run in runs:
-        own = run.gains()
-        kinds = two(own)
-        if len(kinds) < 2:
-            continue
-        factor = ratios(own)
-        for model in dict.fromkeys(students_of(own)["model"]):
-            row = {"run": run.name, "model": str(model)}
-            row |= {OBJECTIVES[kind]: shown(pick(own, model=model, objective=kind)["value"]) for kind in kinds}
-            row["factor"] = shown(pick(factor, model=model)["value"], 2)
-            rows.append(row | {"teacher": shown(teacher_of(own)["value"])})
-    return _name_once(pd.DataFrame(rows))
-
-
-def augmentation(runs: Sequence[ShownRun]) -> pd.DataFrame:
-    """Change of accuracy by augmentation in points, paired by seed: one row per noise level, one column per run."""
-    columns = {}
-    for run in runs:
-        own = run.table("augmentation")
-        if own.empty:
-            continue
-        own = pick(own, noise_space=own["noise_space"].iloc[0])
-        by_seed = own.pivot_table(index=["sigma", "seed"], columns="augmented", values="accuracy")
-        change = (by_seed[True] - by_seed[False]).groupby("sigma", sort=True)
-        columns[run.name] = {f"{sigma:g}": _signed(values) for sigma, values in change}
-    return _columns(columns, "σ")
-
-
-def controls(runs: Sequence[ShownRun]) -> pd.DataFrame:
-    """The numbers that decide each control which a recorded run has: one row per control, one column per run."""
-    tables = {
-        run.name: control_tables.table(run.table("controls"), epochs=run.settings.epochs).set_index("control")
-        for run in runs
-        if run.settings.controls
-    }
-    wanted = {control_tables.TITLES[name] for run in runs[1:] for name in run.settings.controls}
-    rows = []
-    for title in (title for title in control_tables.TITLES.values() if title in wanted):
-        compared = next(iter(tables.values())).loc[title, "what was compared"]
-        row = {"control": title, "what was compared": compared}
-        rows.append(row | {name: own.loc[title, "numbers"] for name, own in tables.items()})
-    return pd.DataFrame(rows, columns=["control", "what was compared", *tables])
-
-
 def ledgers(runs: Sequence[ShownRun]) -> dict[str, pd.DataFrame]:
     """Every claim judged on every run, by the name of the run; claims that need no run are left out."""
     judged = {run.name: evaluate.evaluate(run.results) for run in runs}
@@ -239,47 +169,18 @@ def verdicts(judged: Ledgers) -> pd.DataFrame:
 
 def rank_figure(runs: Sequence[ShownRun]) -> Figure:
     """Effective rank of the teacher and of each student of the first objective: one panel per run, one dot per seed."""
-    tables = [run.ranks() for run in runs]
+    tables = {fill(run.name, TITLE_WIDTH): run.ranks() for run in runs}
     with plt.rc_context(STYLE):
-        figure, axes = _panel_per_run(runs, [0.34 * table["model"].nunique() + 0.5 for table in tables])
-        for axis, table in zip(axes, tables, strict=True):
-            dots(axis, table)
-        axes[-1].set_xlim(0, 1.05 * max(table["value"].max() for table in tables))
-        axes[-1].set_xlabel("effective rank (dimensions)")
+        figure, axes = stacked(tables, [0.34 * table["model"].nunique() + 0.5 for table in tables.values()])
+        for name, axis in axes.items():
+            dots(axis, tables[name])
+        axis.set_xlim(0, 1.05 * max(table["value"].max() for table in tables.values()))
+        axis.set_xlabel("effective rank (dimensions)")
     return figure
-
-
-def accuracy_figure(runs: Sequence[ShownRun]) -> Figure:
-    """Accuracy of the clean probe under noise, one panel per run: mean and range over seeds, chance level dotted."""
-    tables = [run.accuracies() for run in runs]
-    with plt.rc_context(STYLE):
-        figure, axes = _panel_per_run(runs, [2.4] * len(runs))
-        for axis, table, run in zip(axes, tables, runs, strict=True):
-            lines(axis, table, "sigma", "value", marks=True)
-            if run.classes:
-                axis.axhline(100 / run.classes, color=GREY, linestyle=":", linewidth=1.5)
-            axis.set(ylabel="accuracy (%)", ylim=(0, 101))
-        axes[-1].set_xticks(sorted({sigma for table in tables for sigma in table["sigma"]}))
-        axes[-1].set_xlabel("noise: standard deviation, in units of the normalised tensor")
-        legend_above(figure, model_handles(pd.concat(tables)))
-    return figure
-
-
-def _panel_per_run(runs: Sequence[ShownRun], heights: list[float]) -> tuple[Figure, list[Axes]]:
-    """One empty panel per run, titled with its name, one below the other on a common axis."""
-    layout = [[str(number)] for number in range(len(runs))]
-    figure, axes = panels(layout, sum(heights) + 0.9, sharex=True, height_ratios=heights)
-    for run, axis in zip(runs, axes.values(), strict=True):
-        axis.set_title(fill(run.name, TITLE_WIDTH), loc="left", fontsize=11)
-    return figure, list(axes.values())
 
 
 def _verdict(claim: dict[str, Any]) -> str:
     return "–" if claim["verdict"] == NOT_TESTABLE else f"{LOOKS[claim['verdict']][2]} {summary.values(claim)[1]}"
-
-
-def _signed(change: pd.Series) -> str:
-    return f"{'+' if change.mean() > 0 else ''}{shown(change)}"
 
 
 def _columns(columns: Mapping[str, Mapping[str, str]], first: str) -> pd.DataFrame:
@@ -289,9 +190,3 @@ def _columns(columns: Mapping[str, Mapping[str, str]], first: str) -> pd.DataFra
         [{first: name, **{run: cells.get(name, "–") for run, cells in columns.items()}} for name in names],
         columns=[first, *columns],
     )
-
-
-def _name_once(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with the name of each run in the first of its rows only, and dashes for missing cells."""
-    table = table.fillna("–")
-    return table if table.empty else table.assign(run=table["run"].mask(table["run"].duplicated(), ""))

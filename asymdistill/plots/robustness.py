@@ -1,5 +1,6 @@
 """Chapter 4: accuracy of a probe, fitted on clean embeddings, under noise."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
@@ -9,15 +10,16 @@ from matplotlib.figure import Figure
 from asymdistill.claims import facts
 from asymdistill.claims.ledger import published
 from asymdistill.claims.quantities import NOISE_SPACE
+from asymdistill.config.names import PAPER
 from asymdistill.config.settings import Settings
-from asymdistill.plots.style import STYLE, WIDTH, lines, noise_panels
-from asymdistill.plots.tables import beside_paper, pick, teacher_of
+from asymdistill.plots.style import STYLE, WIDTH, legend_above, lines, model_handles, noise_panels
+from asymdistill.plots.tables import Runs, beside_paper, dashed, pick, teacher_of
 
 if TYPE_CHECKING:
     from asymdistill.data.datasets import ImageSet
 
-COLUMNS = {NOISE_SPACE: "this run", "pixel": "this run, noise on the picture"}
-"""What the accuracies of a noise space are called in tables."""
+SPACES = {NOISE_SPACE: "input", "pixel": "picture"}
+"""What tables call the noise spaces, by what the noise is added to."""
 
 
 def noisy_gallery(test: "ImageSet", settings: Settings, *, shown: int = 3) -> Figure:
@@ -52,37 +54,41 @@ def noisy_gallery(test: "ImageSet", settings: Settings, *, shown: int = 3) -> Fi
     return figure
 
 
-def accuracy(robustness: pd.DataFrame, *, chance: float, pixels: float) -> Figure:
-    """Accuracy of the clean probe against the noise, mean and range over the seeds, one panel per noise space.
+def accuracy(robustness: Runs, *, chance: Mapping[str, float], pixels: Mapping[str, float]) -> Figure:
+    """Accuracy of the clean probe against the noise: one row of panels for the paper and one per run.
+
+    Lines are means and bands ranges over the seeds; the paper's bands are its standard deviations.
 
     Args:
-        robustness: a study's table of robustness.
-        chance: accuracy of guessing in percent, drawn as a dotted line.
-        pixels: a unit of the normalised tensor, in units of the range of a pixel.
+        robustness: a table of robustness of each run.
+        chance: by the name of the run, the accuracy of guessing in percent, drawn as a dotted line.
+        pixels: by the name of the run, a unit of its normalised tensor in units of the range of a pixel.
     """
+    paper = pick(published("accuracy"), augmented=False).assign(noise_space=NOISE_SPACE)
+    ends = [paper.assign(accuracy=paper["value"] + sign * paper["spread"].fillna(0)) for sign in (-1, 0, 1)]
+    runs = {PAPER: pd.concat(ends), **robustness}
     with plt.rc_context(STYLE):
-        figure, axes = noise_panels(robustness, pixels)
-        for space, axis in axes.items():
-            lines(axis, pick(robustness, noise_space=space), "sigma", "accuracy", marks=True)
-            axis.axhline(chance, color="0.5", linestyle=":", linewidth=1.5)
-        figure.legend(*axis.get_legend_handles_labels(), loc="outside upper center", ncols=4, columnspacing=1.2)
+        figure, axes = noise_panels(runs, pixels)
+        for (name, space), axis in axes.items():
+            lines(axis, pick(runs[name], noise_space=space), "sigma", "accuracy", marks=True)
+            if name in chance:
+                axis.axhline(chance[name], color="0.5", linestyle=":", linewidth=1.5)
+        legend_above(figure, model_handles(pd.concat(runs.values())))
     return figure
 
 
-def table(robustness: pd.DataFrame) -> pd.DataFrame:
-    """Accuracy in percent: one row per model and noise level, one column per noise space.
-
-    The paper's values stand beside those of its own noise space.
-    """
-    spaces, by = list(dict.fromkeys(robustness["noise_space"])), ["model", "sigma"]
-    paper = pick(published("accuracy"), augmented=False)
-    parts = {space: beside_paper(pick(robustness, noise_space=space), paper, by, "accuracy", 2) for space in spaces}
-    shown = parts[spaces[0]][by].copy()
-    for space, part in parts.items():
-        if space == NOISE_SPACE:
-            shown["paper"] = part["paper"]
-        shown[COLUMNS[space]] = part["this run"]
-    return shown.assign(seeds=parts[spaces[0]]["seeds"])
+def table(robustness: Runs) -> pd.DataFrame:
+    """Accuracy in percent, the paper's and of each run: one row per noise space, level and model."""
+    spaces = list(dict.fromkeys(space for table in robustness.values() for space in table["noise_space"]))
+    paper, by = pick(published("accuracy"), augmented=False).assign(noise_space=NOISE_SPACE), ["model", "sigma"]
+    parts = []
+    for space in spaces:
+        runs = {name: pick(table, noise_space=space) for name, table in robustness.items()}
+        runs = {name: table for name, table in runs.items() if len(table)}
+        own = beside_paper(runs, pick(paper, noise_space=space), by, "accuracy", 2)
+        parts.append(own.assign(noise=SPACES[space]).sort_values("sigma", kind="stable"))
+    columns = [*by, "noise", PAPER, *robustness, "seeds"]
+    return dashed(pd.concat(parts, ignore_index=True).reindex(columns=columns))
 
 
 def numbers(robustness: pd.DataFrame) -> dict[str, float]:

@@ -37,7 +37,7 @@ LOOKS = {
 DIFFERENCE = "difference in"
 UNITS = {"accuracy": "%", "fall": "points", "info_nce": "nats", "uniformity": "log of a mean"}
 _TOLERANCE = "0.85"
-_OPEN: Any = {**style.PAPER, "markerfacecolor": "none", "markersize": 8}
+_OPEN: Any = {**style.PUBLISHED, "markerfacecolor": "none", "markersize": 8}
 ROWS = 8  # claims per figure, so that it fits a screen
 
 

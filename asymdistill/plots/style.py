@@ -5,7 +5,7 @@ green of seaborn's colour-blind palette; other students take its remaining colou
 as wide as a column of text, so that its letters stay readable on a phone.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from typing import Any
 
@@ -20,11 +20,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
 from asymdistill.config.names import TEACHER
-from asymdistill.plots.tables import pick
+from asymdistill.plots.tables import Runs, options_of, pick
 
 WIDTH = 6.4  # inches
 Colour = tuple[float, float, float]
-Draw = Callable[..., Figure]
 BLACK: Colour = (0.1, 0.1, 0.1)
 GREY: Colour = (0.45, 0.45, 0.45)
 _PALETTE = sns.color_palette("colorblind")
@@ -45,7 +44,7 @@ STYLE: Any = {
     "svg.fonttype": "none",
 }
 HOLLOW: Any = {"markerfacecolor": "white", "markeredgewidth": 1.5}
-PAPER: Any = {"markerfacecolor": "white", "linestyle": "none", "markersize": 10, "markeredgewidth": 1.8}
+PUBLISHED: Any = {"markerfacecolor": "white", "linestyle": "none", "markersize": 10, "markeredgewidth": 1.8}
 
 
 def style(models: Iterable[str]) -> dict[str, tuple[Colour, str]]:
@@ -75,12 +74,12 @@ def band(axis: Axes, table: pd.DataFrame, x: str, y: str, colour: Colour, **line
     axis.fill_between(spread.index, spread["min"], spread["max"], color=colour, alpha=0.15, linewidth=0)
 
 
-def dots(axis: Axes, table: pd.DataFrame) -> None:
-    """One row per model, one dot per seed."""
+def dots(axis: Axes, table: pd.DataFrame, **look: Any) -> None:
+    """One row per model, one dot per seed; a published value is drawn with the look ``HOLLOW``."""
     looks = style(table["model"])
     for row, (model, (colour, marker)) in enumerate(looks.items()):
         values = table.loc[table["model"] == model, "value"]
-        axis.plot(values, np.full(len(values), row), marker, color=colour, markersize=8, alpha=0.75)
+        axis.plot(values, np.full(len(values), row), marker, color=colour, markersize=8, alpha=0.75, **look)
     axis.set(yticks=range(len(looks)), ylim=(len(looks) - 0.5, -0.5))
     axis.set_yticklabels([title(model) for model in looks])
 
@@ -144,21 +143,47 @@ def panels(layout: list[Any], height: float, **options: Any) -> tuple[Figure, di
     return figure, {str(name): axis for name, axis in axes.items()}
 
 
-def noise_panels(table: pd.DataFrame, pixels: float) -> tuple[Figure, dict[str, Axes]]:
-    """Empty panels for accuracy under noise, one below the other for each noise space.
+def stacked(names: Iterable[str], heights: list[float] | float, **options: Any) -> tuple[Figure, dict[str, Axes]]:
+    """One empty panel per name, which is its title, one below the other on a common horizontal axis."""
+    names = list(names)
+    heights = heights if isinstance(heights, list) else [heights] * len(names)
+    shared: Any = {"sharex": True, "height_ratios": heights, **options}
+    figure, axes = panels([[name] for name in names], sum(heights) + 0.3 * len(names) + 0.5, **shared)
+    if len(names) > 1:
+        for name, axis in axes.items():
+            axis.set_title(name, loc="left", fontsize=12)
+    return figure, axes
+
+
+def noise_panels(runs: Runs, pixels: Mapping[str, float]) -> tuple[Figure, dict[tuple[str, str], Axes]]:
+    """Empty panels for accuracy under noise: one row per run, one column per noise space.
 
     Args:
-        table: has the columns noise_space and sigma.
-        pixels: a unit of the normalised tensor, in units of the range of a pixel.
+        runs: tables with the columns noise_space and sigma, by the name of the run.
+        pixels: by the name of the run, a unit of its normalised tensor in units of the range of a pixel.
+
+    Returns:
+        The figure, and its axes by run and noise space.
     """
-    spaces = list(dict.fromkeys(table["noise_space"]))
-    figure, axes = panels([[space] for space in spaces], 3.4 * len(spaces) + 0.4)
-    for space, axis in axes.items():
-        axis.set_xticks(sorted(table["sigma"].unique()))
-        normalised = f"noise on the network's input: σ of the normalised tensor (1 is {pixels:.2f} of the pixel range)"
-        label = normalised if space == "normalised" else "noise on the picture: σ in units of the pixel range"
-        axis.set(xlabel=label, ylabel="probe accuracy (%)", ylim=(0, 101))
-    return figure, axes
+    spaces = list(dict.fromkeys(space for table in runs.values() for space in table["noise_space"]))
+    has = {name: set(table["noise_space"]) for name, table in runs.items()}
+    layout = [[f"{name}/{space}" if space in own else "." for space in spaces] for name, own in has.items()]
+    figure, axes = panels(layout, 2.9 * len(runs) + 0.5, sharey=True)
+    found = {(name, space): axes[f"{name}/{space}"] for name in runs for space in spaces if space in has[name]}
+    for (name, space), axis in found.items():
+        axis.set_xticks(sorted(runs[name]["sigma"].unique()))
+        axis.tick_params(labelleft=True)
+        unit = (
+            f"the input tensor, σ\n(1 is {pixels[name]:.2f} of the pixel range)"
+            if name in pixels
+            else "the input tensor, σ"
+        )
+        label = f"noise on {unit}" if space == "normalised" else "noise on the picture, σ\nin units of the pixel range"
+        axis.set(xlabel=label, ylim=(0, 101))
+        axis.set_title(name, loc="left", fontsize=12)
+    for name in runs:
+        next(axis for (run, _), axis in found.items() if run == name).set_ylabel("probe accuracy (%)")
+    return figure, found
 
 
 def placeholder(words: str) -> Figure:
@@ -168,17 +193,23 @@ def placeholder(words: str) -> Figure:
     return figure
 
 
-def of_control(name: str) -> Callable[[Draw], Draw]:
-    """Decorator: hand a drawing function only the rows of its control, or draw a placeholder if there are none."""
+def of_control(name: str) -> Callable[[Callable[..., Figure]], Callable[..., list[Figure]]]:
+    """Decorator: draw one figure for each run that has rows of a control, or a placeholder if none has any.
 
-    def decorate(draw: Draw) -> Draw:
+    What is decorated draws the rows of one run; what comes out takes the tables of controls of several, and options
+    that may be mappings from a run to a value.
+    """
+
+    def decorate(draw: Callable[..., Figure]) -> Callable[..., list[Figure]]:
         @wraps(draw)
-        def drawn(controls: pd.DataFrame, **options: Any) -> Figure:
-            rows = pick(controls, control=name)
-            if rows.empty:
-                return placeholder("this profile does not run this control")
-            with plt.rc_context({**STYLE, "axes.titlesize": 12, "legend.fontsize": 11}):
-                return draw(rows, **options)
+        def drawn(controls: Runs, **options: Any) -> list[Figure]:
+            ran = {run: rows for run, table in controls.items() if len(rows := pick(table, control=name))}
+            figures = []
+            for run, rows in ran.items():
+                with plt.rc_context({**STYLE, "axes.titlesize": 12, "legend.fontsize": 11}):
+                    figures.append(draw(rows, **options_of(run, options)))
+                    figures[-1].suptitle(run, x=0.01, ha="left", fontsize=13, weight="bold")
+            return figures or [placeholder("this profile does not run this control")]
 
         return drawn
 

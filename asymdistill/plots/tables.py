@@ -3,14 +3,16 @@
 A change is taken between two students that share model and seed, or only the seed where widths are compared.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from asymdistill.config.names import OBJECTIVES, TEACHER
+from asymdistill.config.names import OBJECTIVES, PAPER, TEACHER
 
 MANY = 6  # pairs from which on Wilcoxon's signed-rank test can give p < 0.05
+Runs = Mapping[str, pd.DataFrame]
+"""A table of each of several runs, by the name that the run has in tables and figures, the book's own last."""
 STUDENT = ["model", "seed"]  # what a student shares with that of another objective
 
 
@@ -80,7 +82,9 @@ def cells(generality: pd.DataFrame) -> dict[tuple[str, str], pd.DataFrame]:
 
 
 def short_name(name: str) -> str:
-    """The name of a data set or teacher without library, folder or training tag."""
+    """A data set or teacher without library, folder or training tag; a teacher from a file goes by the file's name."""
+    if name.endswith(")"):
+        name = name.rpartition("(")[2]
     plain = name.partition(":")[2].split("/")[0] if ":" in name else name.rstrip("/").split("/")[-1]
     return plain.split(".")[0]
 
@@ -146,38 +150,48 @@ def mean_and_spread(table: pd.DataFrame, by: list[str], value: str = "value") ->
     return grouped.agg(mean="mean", spread=lambda values: values.std(ddof=0), seeds="size").reset_index()
 
 
-def beside_paper(table: pd.DataFrame, published: pd.DataFrame, by: list[str], value: str, digits: int) -> pd.DataFrame:
-    """The paper's numbers beside this run's.
+def beside_paper(runs: Runs, published: pd.DataFrame, by: list[str], value: str, digits: int) -> pd.DataFrame:
+    """The paper's numbers beside those of runs.
 
-    If there are several widths, the last rows are the widest minus the narrowest student: of this run paired by seed,
+    Where a run has several widths, its last rows are the widest minus the narrowest student: of a run paired by seed,
     of the paper the difference of its means.
 
     Args:
-        table: a study's table, one row per seed.
+        runs: a table of each run, one row per seed, by the name that the run has in columns.
         published: the paper's values, with the columns of ``by``.
         by: columns that identify a row of the result, the first being ``model``.
         value: the measured column.
         digits: decimals shown.
 
     Returns:
-        Columns ``by``, ``paper`` and ``this run`` (mean ± standard deviation over seeds) and ``seeds``.
+        Columns ``by``, ``paper``, one per run (mean ± standard deviation over seeds), and ``seeds``: their number, for
+        each run if the numbers differ. Rows are those of the last run, then any that only others have.
     """
-    narrow, wide = (own["model"].unique().tolist() for own in ends(students_of(table)))
-    theirs = published[[*by, "value", "spread"]]
-    if narrow != wide:
-        pair = (wide[0], narrow[0])
-        table = pd.concat([table, _difference(table, *pair, ["seed", *by[1:]], value)])
-        theirs = pd.concat(
-            [theirs, _difference(theirs.assign(spread=float("nan")), *pair, [*by[1:], "spread"], "value")]
-        )
-    measured = mean_and_spread(table, by, value)
-    theirs = theirs.rename(columns={"value": "paper", "spread": "paper_spread"})
-    joined = measured.merge(theirs, how="left", on=by)
-    shown = joined[by].copy()
-    shown["paper"] = [number(v, s, digits) for v, s in zip(joined["paper"], joined["paper_spread"], strict=True)]
-    shown["this run"] = _numbers(joined, digits)
-    shown["seeds"] = joined["seeds"]
-    return shown
+    theirs, found = published[[*by, "value", "spread"]], {}
+    for name, table in runs.items():
+        pair = _narrowest_and_widest(table)
+        if pair is not None:
+            table = pd.concat([table, _difference(table, *pair[::-1], ["seed", *by[1:]], value)])
+            without = theirs.assign(spread=float("nan"))
+            theirs = pd.concat([theirs, _difference(without, *pair[::-1], [*by[1:], "spread"], "value")])
+        found[name] = mean_and_spread(table, by, value).set_index(by)
+    theirs = theirs.drop_duplicates(by).set_index(by)
+    rows = pd.concat([measured[[]] for measured in reversed(found.values())])
+    rows = rows[~rows.index.duplicated()]
+    theirs = theirs.reindex(rows.index)
+    cells = {PAPER: [number(v, s, digits) for v, s in zip(theirs["value"], theirs["spread"], strict=True)]}
+    cells |= {name: _numbers(measured.reindex(rows.index), digits) for name, measured in found.items()}
+    counts = pd.DataFrame({name: measured["seeds"].reindex(rows.index) for name, measured in found.items()})
+    cells["seeds"] = [
+        " / ".join(dict.fromkeys(f"{count:.0f}" for count in row.dropna())) for _, row in counts.iterrows()
+    ]
+    return pd.DataFrame(cells, index=rows.index).reset_index()
+
+
+def _narrowest_and_widest(table: pd.DataFrame) -> tuple[str, str] | None:
+    """The names of the narrowest and the widest student; None where there is a single width."""
+    students = students_of(table).sort_values("width", kind="stable")["model"].astype(str).tolist()
+    return (students[0], students[-1]) if len(set(students)) > 1 else None
 
 
 def _difference(rows: pd.DataFrame, first: str, second: str, on: list[str], value: str) -> pd.DataFrame:
@@ -189,13 +203,23 @@ def _difference(rows: pd.DataFrame, first: str, second: str, on: list[str], valu
 
 
 def merge_measures(parts: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Several tables of ``beside_paper``, by their names, as one: one row per model, two columns per table."""
-    named = []
-    for name, part in parts.items():
-        columns = {"paper": f"{name}: paper", "this run": f"{name}: run"}
-        named.append(part.set_index("model")[list(columns)].rename(columns=columns))
-    seeds = next(iter(parts.values())).set_index("model")["seeds"]
-    return pd.concat([*named, seeds], axis=1).reset_index()
+    """Several tables of ``beside_paper``, by their names, as one: one row per model, for each table its columns."""
+    tables = {name: part.set_index("model") for name, part in parts.items()}
+    named = [table.drop(columns="seeds").add_prefix(f"{name}: ") for name, table in tables.items()]
+    return pd.concat([*named, next(iter(tables.values()))["seeds"]], axis=1).reset_index()
+
+
+def options_of(run: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of one run: a mapping has a value for each run, by its name; anything else is for all."""
+    return {name: value[run] if isinstance(value, Mapping) else value for name, value in options.items()}
+
+
+def of_each(runs: Runs, make: Callable[[pd.DataFrame], pd.DataFrame]) -> pd.DataFrame:
+    """A table that is made of each run, one below the other, under the runs' names in a first column."""
+    made = [make(table) for table in runs.values()]
+    for name, own in zip(runs, made, strict=True):
+        own.insert(0, "from", name)
+    return pd.concat(made, ignore_index=True)
 
 
 def measures(
@@ -236,9 +260,14 @@ def span(values: pd.Series, digits: int = 1) -> str:
     return f"{values.min():.{digits}f} to {values.max():.{digits}f}" if len(values) else "–"
 
 
+def dashed(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with a dash where there is nothing."""
+    return table.astype(object).where(table.notna(), "–")
+
+
 def for_readers(table: pd.DataFrame) -> pd.DataFrame:
     """A table as it is shown: the first column in place of row numbers, a dash where there is nothing."""
-    shown = table.astype(object).where(table.notna(), "–")
+    shown = dashed(table)
     first = shown.columns[0]
     return shown.set_index(first).rename_axis(index=None, columns=first)
 

@@ -40,7 +40,8 @@ def expansion_rows(comparison: str, control: Control) -> Iterator[Row]:
 def _worth(control: Control, models: Sequence[Model], title: str) -> Iterator[Row]:
     """What embeddings are good for: rank, neighbours, how well they imitate, and accuracy under noise."""
     quantities = {
-        model: ("effective_rank", "neighbour_accuracy", *(WORTH if model is not None else ())) for model in models
+        model: ("effective_rank", "train_accuracy", "neighbour_accuracy", *(WORTH if model is not None else ()))
+        for model in models
     }
     control.measure(
         title,
@@ -110,4 +111,6 @@ def generality_rows(
     ranks = spectrum[(spectrum["quantity"] == "effective_rank") & (spectrum["estimator"] == "per seed")]
     noise = robustness[robustness["noise_space"] == "normalised"].rename(columns={"accuracy": "value"})
     both = pd.concat([ranks, noise.assign(quantity="accuracy")], ignore_index=True)
-    return both.assign(dataset=settings.dataset, teacher=settings.teacher, classes=classes)[list(GENERALITY)]
+    # A file may hold anything, whatever the network is called, so it belongs to the teacher's name.
+    teacher = settings.teacher + (f" ({settings.teacher_weights.name})" if settings.teacher_weights else "")
+    return both.assign(dataset=settings.dataset, teacher=teacher, classes=classes)[list(GENERALITY)]

@@ -165,6 +165,11 @@ def accuracy(subject: Subject) -> float:
     return subject.run.probe(subject.model).accuracy(subject.noisy(), subject.labels())
 
 
+def train_accuracy(subject: Subject) -> float:
+    """Accuracy in percent of the clean probe on the training images, on which it was fitted."""
+    return subject.run.probe(subject.model).accuracy(subject.embeddings("train"), subject.labels("train"))
+
+
 def adapted_accuracy(subject: Subject) -> float:
     """The same after batch-norm statistics were re-estimated on training images under the noise."""
     run, noise = subject.run, subject.noise
@@ -340,6 +345,7 @@ QUANTITIES: dict[str, Quantity] = {
     "alignment": Quantity(alignment, uses=("teacher",)),
     "information": Quantity(information, uses=("teacher",)),
     "accuracy": Quantity(accuracy, uses=("probe",)),
+    "train_accuracy": Quantity(train_accuracy, uses=("train", "probe")),
     "adapted_accuracy": Quantity(adapted_accuracy, uses=("probe",)),
     "r_squared": Quantity(r_squared, uses=("teacher",)),
     "shrinkage_rank": Quantity(shrinkage_rank, uses=("teacher",)),

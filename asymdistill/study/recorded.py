@@ -1,5 +1,6 @@
 """Recorded runs: reading a run's folder without computing anything, and recording a run."""
 
+import math
 import shutil
 import uuid
 import warnings
@@ -14,6 +15,7 @@ from asymdistill.config.names import GAINS, TABLES
 from asymdistill.config.settings import CONTROLS, SWEEPS, Settings
 from asymdistill.runtime.errors import InputError
 from asymdistill.store import files
+from asymdistill.study.folders import RESULTS, checkout
 
 MANIFEST = "manifest.json"
 # Tables of a study that are stored in parts.
@@ -56,12 +58,52 @@ class Recorded:
         found = [table for part in parts.get(name, [name]) if (table := self._read(part)) is not None]
         return pd.concat(found, ignore_index=True) if found else None
 
+    def baseline(self, name: str) -> pd.DataFrame | None:
+        """A table's rows of the teacher and of the students that were trained for the first objective."""
+        table = self.table(name)
+        return None if table is None else of_objective(table, self.settings.baseline)
+
+    @property
+    def images(self) -> dict[str, int]:
+        """Numbers of training images, test images and classes, as far as they are known: train, test, classes."""
+        counts: dict[str, int] = self.manifest.get("images", {})
+        limits = {"train": self.settings.train_limit, "test": self.settings.test_limit}
+        return {name: limit for name, limit in limits.items() if limit} | counts
+
     def _read(self, name: str) -> pd.DataFrame | None:
         path = self.folder / "tables" / f"{name}.csv"
         return files.read_table(path) if _whole(path) else None
 
 
-def record(folder: str | Path, out: str | Path = "results") -> Path:
+def of_objective(table: pd.DataFrame, objective: str) -> pd.DataFrame:
+    """Rows of the teacher and of the students that were trained for an objective."""
+    return table[table["objective"].isna() | (table["objective"] == objective)]
+
+
+def recorded_runs(place: str | Path) -> list[Recorded]:
+    """The runs that are kept at a place, those with the most training images first.
+
+    Args:
+        place: the folder of one recorded run, or a folder of such folders; relative to the book's checkout or else to
+            the working folder. Only ``results``, where runs are kept unless another place is named, may be missing.
+
+    Raises:
+        InputError: there is no such folder, or one in it holds no run that this version can read.
+    """
+    folder = checkout() / place
+    if (folder / MANIFEST).is_file():
+        return [Recorded(folder)]
+    if not folder.is_dir() and str(place) != RESULTS:
+        raise InputError(f"recorded = {str(place)!r} is no folder; allowed: a recorded run, a folder of them, or none")
+    folders = (path for path in sorted(folder.glob("*")) if path.is_dir() and not path.name.startswith("."))
+    return sorted((Recorded(path) for path in folders), key=_fewest_last)
+
+
+def _fewest_last(run: Recorded) -> tuple[float, int]:
+    return -run.images.get("train", math.inf), run.settings.resolution or 0
+
+
+def record(folder: str | Path, out: str | Path = RESULTS) -> Path:
     """Copy a finished run's manifest and tables, with their checksums and nothing else, to where it is kept.
 
     Args:

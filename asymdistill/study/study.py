@@ -21,8 +21,10 @@ from asymdistill.store.keys import canonical
 from asymdistill.study import comparisons, controls
 from asymdistill.study.controls import Control, Row
 from asymdistill.study.experiment import Experiment
+from asymdistill.study.folders import default_runs_dir
 from asymdistill.study.manifest import Manifest
 from asymdistill.study.measurements import Measurement, Measurements
+from asymdistill.study.recorded import of_objective
 from asymdistill.study.student_configs import Model, StudentConfig, identity
 from asymdistill.training.distillation import steps_per_epoch
 
@@ -32,12 +34,6 @@ INFORMATION = (
     *("info_nce", "mutual_information_bound", "uniformity", "uniformity_without_self"),
     "uniformity_all_pairs",
 )
-
-
-def default_runs_dir() -> Path:
-    """``runs`` in the book's checkout, from its root or its notebooks' folder; elsewhere in the working folder."""
-    here = Path.cwd()
-    return (here.parent if (here.parent / "_toc.yml").is_file() else here) / "runs"
 
 
 class Study:
@@ -128,15 +124,9 @@ class Study:
 
     def description(self) -> str:
         """What this study is, in one paragraph of Markdown: images, teacher, students, and what made its numbers."""
-        own, made = self.settings, self._manifest.made()
-        steps = own.epochs * steps_per_epoch(len(self.images("train")), own.batch_size)
-        kind = "" if (found := architecture(own.teacher)) == UNKNOWN else f" (a {found})"
-        return (
-            f"**Profile `{self.profile}`**: {len(self.images('train')):,} training and {len(self.images('test')):,} "
-            f"test images of `{Path(own.dataset).name}`, teacher `{own.teacher}`{kind}, students of width "
-            f"{_listed(own.widths)}, seeds {_listed(own.seeds)}, {own.epochs} epoch{'s' * (own.epochs > 1)} "
-            f"({steps:,} steps). Run `{self.folder.name}`, computed on {made['device']} at commit `{made['commit']}`."
-        )
+        images = {"train": len(self.images("train")), "test": len(self.images("test"))}
+        made = self._manifest.made() | {"run": self.folder.name}
+        return f"**Profile `{self.profile}`**: {describe(self.settings, images, made)}"
 
     def provenance(self) -> dict[str, str]:
         """What made this study's numbers, in a few words each, for the foot of a page."""
@@ -282,8 +272,7 @@ class Study:
 
     def baseline(self, name: str) -> pd.DataFrame:
         """A table by its name, of the teacher and of the students that were trained for the first objective."""
-        table = self.table(name)
-        return table[table["objective"].isna() | (table["objective"] == self.settings.baseline)]
+        return of_objective(self.table(name), self.settings.baseline)
 
     def table(self, name: str) -> pd.DataFrame:
         """A table by its name, one of ``config.names.TABLES``.
@@ -351,6 +340,26 @@ class Study:
             stored = files.read_table(path)
         self._manifest.add(name)
         return stored
+
+
+def describe(settings: Settings, images: Mapping[str, int], made: Mapping[str, str]) -> str:
+    """Images, teacher and students of a run, and what made its numbers, in Markdown.
+
+    Args:
+        settings: of the run.
+        images: how many it has: ``train`` and ``test``.
+        made: its name, device and commit: ``run``, ``device`` and ``commit``.
+    """
+    steps = settings.epochs * steps_per_epoch(images["train"], settings.batch_size)
+    kind = "" if (found := architecture(settings.teacher)) == UNKNOWN else f" (a {found})"
+    if settings.teacher_weights is not None:  # a file may hold anything, whatever the network is called
+        kind += f" with the weights in `{settings.teacher_weights.name}`"
+    return (
+        f"{images['train']:,} training and {images['test']:,} test images of `{Path(settings.dataset).name}`, teacher "
+        f"`{settings.teacher}`{kind}, students of width {_listed(settings.widths)}, seeds {_listed(settings.seeds)}, "
+        f"{settings.epochs} epoch{'s' * (settings.epochs > 1)} ({steps:,} steps). Run `{made['run']}`, computed on "
+        f"{made['device']} at commit `{made['commit']}`."
+    )
 
 
 def _of_all_seeds(width: float, objective: str) -> Row:

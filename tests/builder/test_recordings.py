@@ -10,7 +10,7 @@ import pytest
 from asymdistill.builder import recordings
 from asymdistill.runtime.errors import InputError
 from asymdistill.store import files
-from asymdistill.study import Study
+from asymdistill.study import Evidence, Study
 from asymdistill.study.recorded import Recorded, record
 
 ROOT = Path(__file__).parents[2]
@@ -36,19 +36,17 @@ def small_study_without_paths(study: Study, tmp_path: Path) -> Path:
 def test_recorded_runs_come_after_the_books_own(small_study: Study, kept: Path) -> None:
     (kept / "README.md").write_text("what lies here")
     (kept / ".half.tmp").mkdir()
-    own, recorded = recordings.gather(small_study, kept)
-    assert (own.name, own.results, own.classes) == ("this run", small_study, 10)
-    assert recorded.name == "recorded: Scenes, students at the teacher's resolution, 128 training images"
-    assert recorded.classes == 10
+    own, recorded = recordings.gather(Evidence(small_study, kept))
+    assert (own.name, own.results) == ("this copy", small_study)
+    assert recorded.name == "Scenes, teacher scenes-clip, 128 training images"
     for name in ("spectrum", "robustness"):
         pd.testing.assert_frame_equal(recorded.table(name), own.table(name))
-    pd.testing.assert_frame_equal(recorded.accuracies(), own.accuracies())
 
 
 def test_runs_with_the_same_label_are_told_apart(small_study: Study, kept: Path) -> None:
     (first,) = kept.iterdir()
     shutil.copytree(first, kept / "again")
-    names = [run.name for run in recordings.gather(small_study, kept)]
+    names = [run.name for run in recordings.gather(Evidence(small_study, kept))]
     assert len(set(names)) == 3
     assert {name.rpartition("(")[2] for name in names[1:]} == {"again)", f"{first.name})"}
 
@@ -60,7 +58,7 @@ def test_runs_are_sorted_by_training_images_then_by_input(small_study: Study, ke
         manifest = json.loads((first / "manifest.json").read_text())
         manifest["settings"] |= {"train_limit": limit, "resolution": side}
         files.write_json(kept / name / "manifest.json", manifest)
-    found = [run.settings for run in recordings.gather(small_study, kept)[1:]]
+    found = [run.settings for run in recordings.gather(Evidence(small_study, kept))[1:]]
     assert [(one.train_limit, one.resolution) for one in found] == [(None, 32), (4000, 32), (4000, 224), (128, None)]
 
 
@@ -71,15 +69,15 @@ def test_results_are_found_beside_the_table_of_contents(
     (kept.parent / "notebooks").mkdir()
     for place in ("notebooks", "."):
         monkeypatch.chdir(kept.parent / place)
-        assert len(recordings.gather(small_study)) == 2
+        assert len(recordings.gather(Evidence(small_study))) == 2
     shutil.rmtree(kept)
-    assert [run.name for run in recordings.gather(small_study)] == ["this run"]
+    assert [run.name for run in recordings.gather(Evidence(small_study))] == ["this copy"]
 
 
 def test_a_folder_without_a_run_is_named(small_study: Study, kept: Path) -> None:
     (kept / "empty").mkdir()
     with pytest.raises(InputError, match="empty holds no run"):
-        recordings.gather(small_study, kept)
+        recordings.gather(Evidence(small_study, kept))
 
 
 @pytest.mark.parametrize(

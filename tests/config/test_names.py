@@ -37,6 +37,7 @@ KINDS = {
     TRANSFORMER: (
         *("scenes-clip", "scenes-simclr", "open_clip:ViT-B-32-quickgelu/openai"),
         "timm:vit_small_patch14_dinov2.lvd142m",
+        "timm:vit_small_patch14_dinov2.lvd142m (mine.safetensors)",
     ),
     # Networks of both kinds of layers, and names that say nothing.
     UNKNOWN: ("open_clip:ViTamin-L/datacomp1b", "timm:vitamin_base_224", "open_clip:coca_ViT-L-14/x", "timm:mixer", ""),

@@ -7,10 +7,13 @@ from asymdistill.plots import alignment, tables
 
 def test_the_table_has_a_few_components() -> None:
     rows = study_tables.alignment((1.0, 2.0))
-    shown = alignment.table(rows)
-    assert list(shown.columns) == ["model", 1, 2, 5, 10, 20]
+    shown = alignment.table({"photographs": rows.query("model != 'M'"), "this copy": rows})
+    assert list(shown.columns) == ["from", "model", 1, 2, 5, 10, 20]
     own = tables.pick(rows, model="teacher", component=20)["share"].iloc[0]
-    assert shown.set_index("model").loc["teacher", 20] == f"{own:.3f}"
+    by_model = shown.set_index(["from", "model"])
+    assert by_model.loc[("this copy", "teacher"), 20] == f"{own:.3f}"
+    assert by_model.loc[("paper", "students, at least")].tolist() == ["–", "–", "–", "–", "0.900"]
+    assert list(by_model.index.get_level_values(0)) == ["paper", *["photographs"] * 2, *["this copy"] * 3]
 
 
 def test_the_students_shares_are_those_at_20_components() -> None:

@@ -21,14 +21,23 @@ def closed() -> Iterator[None]:
 
 
 def test_the_ranks_show_every_seed_and_the_papers_value() -> None:
-    axis = collapse.ranks(study_tables.spectrum({1: [15.0, 17.0]})).axes[0]
-    drawn = sorted(float(x) for line in axis.get_lines() for x in line.get_xdata())
-    assert drawn == [15.0, 15.91, 17.0, 88.68, 90.0]
+    runs = {"photographs": study_tables.spectrum({2: [14.0]}), "this copy": study_tables.spectrum({1: [15.0, 17.0]})}
+    axes = collapse.ranks(runs).axes
+    drawn = {
+        axis.get_title(loc="left"): sorted(float(x) for line in axis.get_lines() for x in line.get_xdata())
+        for axis in axes
+    }
+    assert drawn == {
+        "paper": [15.91, 16.62, 16.66, 88.68],
+        "photographs": [14.0, 90.0],
+        "this copy": [15.0, 17.0, 90.0],
+    }
+    assert {line.get_markerfacecolor() for line in axes[0].get_lines()} == {"white"}
 
 
 def test_spectra_are_shares_of_the_variance() -> None:
     table = study_tables.singular_values(WIDTHS)
-    axis = collapse.spectra(table).axes[0]
+    axis = collapse.spectra({"this copy": table}).axes[0]
     (line,) = [line for line in axis.get_lines() if line.get_label() == "teacher"]
     values = tables.teacher_of(table)["value"] ** 2
     assert line.get_ydata()[0] == pytest.approx(values.iloc[0] / values.sum())
@@ -44,10 +53,10 @@ def test_losses_are_means_over_the_seeds_and_leave_augmented_students_out() -> N
 
 
 def test_the_table_has_ranks_and_dimensions_beside_the_papers() -> None:
-    shown = collapse.table(study_tables.spectrum({1: [15.0, 17.0], 4: [18.0, 20.0]})).set_index("model")
-    assert shown.loc["teacher"].tolist() == ["88.68", "90.00", "152.0", "180.0", 1]
-    assert shown.loc["S"].tolist() == ["15.91", "16.00 ± 1.00", "19.0", "32.0 ± 2.0", 2]
-    assert shown.loc["L − S"].tolist() == ["0.75", "3.00 ± 0.00", "1.0", "6.0 ± 0.0", 2]
+    shown = collapse.table({"this copy": study_tables.spectrum({1: [15.0, 17.0], 4: [18.0, 20.0]})}).set_index("model")
+    assert shown.loc["teacher"].tolist() == ["88.68", "90.00", "152.0", "180.0", "1"]
+    assert shown.loc["S"].tolist() == ["15.91", "16.00 ± 1.00", "19.0", "32.0 ± 2.0", "2"]
+    assert shown.loc["L − S"].tolist() == ["0.75", "3.00 ± 0.00", "1.0", "6.0 ± 0.0", "2"]
 
 
 def test_estimators_have_a_row_each() -> None:

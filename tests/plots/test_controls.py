@@ -1,7 +1,8 @@
 """The controls' figures and tables: axes with units, every seed where it belongs, every number from the table."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import control_tables as made
 import matplotlib.pyplot as plt
@@ -12,21 +13,23 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from asymdistill.claims import evaluate
+from asymdistill.config.settings import CONTROLS
 from asymdistill.plots import control_tables, controls, style
 from asymdistill.plots.tables import for_readers
 
 PUBLISHED = evaluate.published("accuracy")
-DRAW: dict[str, Callable[[pd.DataFrame], Figure]] = {
-    "underfitting": lambda table: controls.underfitting(table, epochs=5),
-    "classes": controls.classes,
-    "truncation": lambda table: controls.truncation(table, chance=10.0),
-    "capacity": controls.capacity,
-    "objective": controls.objective,
-    "noise": lambda table: controls.noise(table, chance=10.0),
-    "estimators": controls.estimators,
-    "crossmodal": controls.crossmodal,
-    "statistics": lambda table: controls.statistics(table, published=PUBLISHED),
+OPTIONS = {
+    "underfitting": {"epochs": {"this copy": 5}},
+    "truncation": {"chance": {"this copy": 10.0}},
+    "noise": {"chance": {"this copy": 10.0}},
+    "statistics": {"published": PUBLISHED},
 }
+
+
+def draw(name: str, table: pd.DataFrame, **options: Any) -> Figure:
+    """The figure of one control of one run."""
+    (figure,) = getattr(controls, name)({"this copy": table}, **{**OPTIONS.get(name, {}), **options})
+    return figure
 
 
 @pytest.fixture(autouse=True)
@@ -53,9 +56,9 @@ def drawn(axis: Axes, colour: style.Colour) -> list[tuple[float, float]]:
 
 
 @pytest.mark.parametrize("seeds", [made.SEEDS, (42,)], ids=["three seeds", "one seed"])
-@pytest.mark.parametrize("name", DRAW)
+@pytest.mark.parametrize("name", CONTROLS)
 def test_every_panel_has_labelled_axes_and_fits_a_column(name: str, seeds: tuple[int, ...]) -> None:
-    figure = DRAW[name](made.everything(seeds))
+    figure = draw(name, made.everything(seeds))
     for axis in shown(figure):
         below_another = axis.get_xlabel() == "" and not any(label.get_text() for label in axis.get_xticklabels())
         assert axis.get_xlabel() or below_another
@@ -67,11 +70,11 @@ def test_every_panel_has_labelled_axes_and_fits_a_column(name: str, seeds: tuple
     assert height <= 4.9
 
 
-@pytest.mark.parametrize("name", DRAW)
+@pytest.mark.parametrize("name", CONTROLS)
 def test_a_control_that_was_not_run_is_said_to_be_absent(name: str) -> None:
     rest = made.everything()
     for table in (made.table(), rest[rest["control"] != name]):
-        figure = DRAW[name](table)
+        figure = draw(name, table)
         figure.canvas.draw()
         assert [text.get_text() for text in figure.texts] == ["this profile does not run this control"]
 
@@ -79,7 +82,7 @@ def test_a_control_that_was_not_run_is_said_to_be_absent(name: str) -> None:
 @pytest.mark.parametrize("name", ["objective", "statistics"])
 def test_a_table_read_back_from_a_file_without_its_empty_strings_is_drawn_alike(name: str, tmp_path: Path) -> None:
     table = made.everything().fillna({"variant": ""})
-    one, two = (shown(DRAW[name](rows)) for rows in (table, made.read_back(table, tmp_path)))
+    one, two = (shown(draw(name, rows)) for rows in (table, made.read_back(table, tmp_path)))
     for left, right in zip(one, two, strict=True):
         for a, b in zip(left.get_lines(), right.get_lines(), strict=True):
             assert list(a.get_ydata()) == pytest.approx(list(b.get_ydata()), nan_ok=True)
@@ -87,7 +90,7 @@ def test_a_table_read_back_from_a_file_without_its_empty_strings_is_drawn_alike(
 
 def test_models_have_the_colours_of_every_other_figure() -> None:
     looks = style.style(["teacher", "S", "M", "L"])
-    axis = controls.classes(made.everything()).axes[0]
+    axis = draw("classes", made.everything()).axes[0]
     for model, (colour, marker) in looks.items():
         own = [line for line in axis.get_lines() if to_rgb(line.get_color()) == pytest.approx(colour)]
         assert own, model
@@ -96,21 +99,21 @@ def test_models_have_the_colours_of_every_other_figure() -> None:
 
 def test_the_shrinkage_null_is_drawn_against_the_measured_rank() -> None:
     table = made.table(made.underfitting(measured=16.0, predicted=30.0))
-    axis = shown(controls.underfitting(table, epochs=5))[1]
+    axis = shown(draw("underfitting", table, epochs={"this copy": 5}))[1]
     colour = style.style(["S"])["S"][0]
     assert drawn(axis, colour) == [pytest.approx(pair) for pair in ((15.8, 29.8), (16.0, 30.0), (16.2, 30.2))]
     assert axis.get_xlim() == axis.get_ylim()
 
 
 def test_the_profiles_own_epochs_are_marked() -> None:
-    axis = shown(controls.underfitting(made.everything(), epochs=7))[2]
+    axis = shown(draw("underfitting", made.everything(), epochs={"this copy": 7}))[2]
     assert [7, 7] in [list(line.get_xdata()) for line in axis.get_lines()]
     assert "this profile's 7 epochs" in [text.get_text() for text in axis.get_legend().get_texts()]
 
 
 def test_the_cut_teacher_is_drawn_clean_and_at_the_last_noise() -> None:
     table = made.table(made.truncation(cut=(90.0, 30.0)))
-    clean, noisy = shown(controls.truncation(table, chance=10.0))
+    clean, noisy = shown(draw("truncation", table))
     assert (clean.get_title(), noisy.get_title()) == ("σ = 0", "σ = 0.2")
     black = style.style(["teacher"])["teacher"][0]
     assert (16.0, 90.0) in drawn(clean, black)
@@ -119,7 +122,7 @@ def test_the_cut_teacher_is_drawn_clean_and_at_the_last_noise() -> None:
 
 def test_capacity_shows_every_seed_at_its_size() -> None:
     table = made.table(made.capacity(by_field=4.0))
-    field = shown(controls.capacity(table))[2]
+    field = shown(draw("capacity", table))[2]
     assert field.get_ylabel() == ""
     colour = style.style(["S"])["S"][0]
     expected = [(18.0, 16 + made.wobble(seed)) for seed in made.SEEDS]
@@ -128,15 +131,15 @@ def test_capacity_shows_every_seed_at_its_size() -> None:
 
 
 def test_remedies_against_noise_are_told_apart_by_their_lines() -> None:
-    narrow, wide, _ = shown(controls.noise(made.table(made.noise(narrow=30.0, trained=35.0)), chance=10.0))
+    narrow, wide, _ = shown(draw("noise", made.table(made.noise(narrow=30.0, trained=35.0))))
     assert (narrow.get_title(), wide.get_title()) == ("student S", "student L")
     ends = {line.get_linestyle(): line.get_ydata()[-1] for line in narrow.get_lines() if len(line.get_xdata()) == 4}
     assert ends == {"-": pytest.approx(30), "--": pytest.approx(45), ":": pytest.approx(65)}
 
 
 def test_without_known_factors_or_captions_the_panels_say_so() -> None:
-    estimates = controls.estimators(made.table(made.estimators(scenes=False)))
-    texts = controls.crossmodal(made.table(made.crossmodal(captions=False)))
+    estimates = draw("estimators", made.table(made.estimators(scenes=False)))
+    texts = draw("crossmodal", made.table(made.crossmodal(captions=False)))
     assert len(shown(estimates)) == 2
     assert len(shown(texts)) == 2
     assert "the images have no captions" in [text.get_text() for axis in texts.axes for text in axis.texts]
@@ -144,13 +147,13 @@ def test_without_known_factors_or_captions_the_panels_say_so() -> None:
 
 def test_one_number_of_classes_is_no_sweep() -> None:
     table = made.everything()
-    figure = controls.classes(table[table["quantity"] != "sweep_rank"])
+    figure = draw("classes", table[table["quantity"] != "sweep_rank"])
     assert len(shown(figure)) == 1
 
 
 def test_differences_are_drawn_seed_by_seed_with_their_interval_and_the_papers() -> None:
     table = made.table(made.statistics(rank=2.0, seeds=10))
-    rank, accuracy = shown(controls.statistics(table, published=PUBLISHED))
+    rank, accuracy = shown(draw("statistics", table))
     wide, narrow = (
         table[(table["model"] == model) & (table["quantity"] == "effective_rank")]["value"].to_numpy()
         for model in ("L", "S")
@@ -165,40 +168,57 @@ def test_differences_are_drawn_seed_by_seed_with_their_interval_and_the_papers()
 def test_widths_that_the_paper_does_not_run_have_no_mark_of_the_papers() -> None:
     table = made.table(made.statistics())
     table = table.replace({"model": {"L": "w=10"}})
-    accuracy = shown(controls.statistics(table, published=PUBLISHED))[1]
+    accuracy = shown(draw("statistics", table))[1]
     assert not [line for line in accuracy.get_lines() if line.get_markersize() == 10]
 
 
 def table(name: str, controls_table: pd.DataFrame) -> pd.DataFrame:
-    """The table of one control by its first column."""
-    options = {"epochs": 5} if name == "underfitting" else {}
-    made_of: pd.DataFrame = getattr(control_tables, f"{name}_table")(controls_table, **options)
-    return made_of.set_index(made_of.columns[0])
+    """The table of one control of one run by its first column."""
+    options = {"epochs": {"this copy": 5}} if name == "underfitting" else {}
+    made_of: pd.DataFrame = getattr(control_tables, f"{name}_table")({"this copy": controls_table}, **options)
+    own = made_of.drop(columns="from", errors="ignore")
+    return own.set_index(own.columns[0])
+
+
+def summarised(controls_table: pd.DataFrame) -> pd.DataFrame:
+    return control_tables.table({"this copy": controls_table}, epochs={"this copy": 5})
 
 
 @pytest.mark.parametrize("seeds", [made.SEEDS, (42,)], ids=["three seeds", "one seed"])
 def test_every_control_has_a_table_and_a_row_of_the_summary(seeds: tuple[int, ...], tmp_path: Path) -> None:
     everything = made.read_back(made.everything(seeds), tmp_path)
-    summary = control_tables.table(everything, epochs=5)
+    summary = summarised(everything)
     assert summary["control"].tolist() == list(control_tables.TITLES.values())
-    for text in summary["numbers"]:
+    for text in summary["this copy"]:
         assert ": " in text
         assert "nan" not in text.lower()
         assert "NA" not in text
-    for name in DRAW:
+    for name in CONTROLS:
         shown = table(name, everything)
         assert len(shown) > 1
         spread = len(seeds) > 1 or name in ("truncation", "estimators")  # which have random draws
         assert ("±" in shown.to_string()) == (spread and name != "statistics")  # which has intervals
 
 
-@pytest.mark.parametrize("name", DRAW)
+@pytest.mark.parametrize("name", CONTROLS)
 def test_the_table_of_a_control_that_was_not_run_says_so(name: str) -> None:
     everything = made.everything((42,))  # with one seed there is no signed-rank test, which takes a second
     rest = everything[everything["control"] != name]
     assert for_readers(table(name, rest).reset_index()).to_numpy().tolist() == [["not run by this profile"]]
-    absent = control_tables.table(rest, epochs=5)["numbers"] == "not run by this profile"
+    absent = summarised(rest)["this copy"] == "not run"
     assert absent.tolist() == [key == name for key in control_tables.TITLES]
+
+
+def test_runs_stand_below_each_other_and_those_without_a_control_are_left_out() -> None:
+    runs = {"photographs": made.table(made.classes()), "this copy": made.everything()}
+    assert list(dict.fromkeys(control_tables.classes_table(runs)["from"])) == ["photographs", "this copy"]
+    assert set(control_tables.truncation_table(runs)["from"]) == {"this copy"}
+    assert [len(figures) for figures in (controls.classes(runs), controls.objective(runs))] == [2, 1]
+    names = [figure.get_suptitle() for figure in controls.classes(runs)]
+    assert names == ["photographs", "this copy"]
+    summary = control_tables.table(runs, epochs={"photographs": 5, "this copy": 5}).set_index("control")
+    assert summary.loc["Objective", "photographs"] == "not run"
+    assert summary.loc["Class structure", "photographs"] != "not run"
 
 
 def test_the_predicted_rank_stands_beside_the_measured_one() -> None:
@@ -211,13 +231,13 @@ def test_the_predicted_rank_stands_beside_the_measured_one() -> None:
     ]  # fmt: skip
     assert shown.loc["student S, epoch 40, annealed rate", "rank"] == "27.0 ± 0.2"
     assert "student S, epoch 5, constant rate" in shown.index
-    summary = control_tables.table(rows, epochs=5)["numbers"][0]
+    summary = summarised(rows)["this copy"][0]
     assert summary.startswith("teacher: 90.0; student S: 16.0 ± 0.2 / 60.0 ± 0.2; ")
 
 
 def test_a_profile_of_as_many_epochs_has_no_longer_training() -> None:
     rows = made.table(made.underfitting())
-    shown = control_tables.underfitting_table(rows, epochs=40)["model"]
+    shown = control_tables.underfitting_table({"this copy": rows}, epochs={"this copy": 40})["model"]
     assert [name for name in shown if "epoch" in name] == [
         "student S, epoch 40, constant rate", "student S, epoch 40, annealed rate"
     ]  # fmt: skip

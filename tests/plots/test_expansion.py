@@ -14,6 +14,13 @@ from asymdistill.config.names import OBJECTIVES
 from asymdistill.plots import expansion, generality, style
 from asymdistill.plots.tables import cells, for_readers, ratios
 
+OWN = "this copy"
+
+
+def of_copy(table: pd.DataFrame, name: str = OWN) -> pd.DataFrame:
+    """The rows of one run in a table that has several, without their name."""
+    return table[table["from"] == name].drop(columns="from")
+
 
 def gains(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["comparison"] == "gains"]
@@ -26,11 +33,11 @@ def singular_values(objectives: tuple[str, ...] = ("cosine", "infonce")) -> pd.D
 
 
 DRAW: dict[str, Callable[[tuple[str, ...]], Figure]] = {
-    "spectra": lambda kinds: expansion.spectra(singular_values(kinds)),
-    "ranks": lambda kinds: expansion.ranks(gains(made.everything(kinds)), published=2.4),
+    "spectra": lambda kinds: expansion.spectra({OWN: singular_values(kinds)}),
+    "ranks": lambda kinds: expansion.ranks({OWN: made.everything(kinds)}, published=2.4),
     "sweeps": lambda kinds: expansion.sweeps(made.everything(kinds, sweeps=len(kinds) > 1)),
     "worth": lambda kinds: expansion.worth(gains(made.everything(kinds))),
-    "noise": lambda kinds: expansion.noise(gains(made.everything(kinds)), chance=10),
+    "noise": lambda kinds: expansion.noise({OWN: made.everything(kinds)}, chance={OWN: 10}),
     "alternatives": lambda kinds: expansion.alternatives(made.everything(kinds, sweeps=len(kinds) > 1)),
     "limit": lambda kinds: generality.limit(made.everything(kinds, sweeps=len(kinds) > 1), weight=1, largest=10),
     "ranks elsewhere": lambda kinds: generality.ranks(made.crossed(kinds)),
@@ -71,7 +78,7 @@ def test_what_a_profile_does_not_vary_is_said() -> None:
 
 
 def test_each_student_is_in_its_models_colour_filled_or_open() -> None:
-    figure = expansion.ranks(gains(made.everything()), published=2.4)
+    figure = expansion.ranks({OWN: made.everything()}, published=2.4)
     axis = figure.axes[0]
     looks = style.style(["S"])
     colour = looks["S"][0]
@@ -85,10 +92,10 @@ def test_each_student_is_in_its_models_colour_filled_or_open() -> None:
 
 
 def test_the_papers_factor_is_marked_as_such() -> None:
-    figure = expansion.ranks(gains(made.everything()), published=2.4)
+    figure = expansion.ranks({OWN: made.everything()}, published=2.4)
     dotted = [line for line in figure.axes[1].get_lines() if line.get_linestyle() == ":"]
     assert [line.get_xdata()[0] for line in dotted] == [2.4]
-    assert "paper" in [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "factor in the paper" in [text.get_text() for text in figure.legends[0].get_texts()]
 
 
 def test_noise_is_drawn_for_the_images_with_the_most_classes() -> None:
@@ -115,28 +122,45 @@ def test_numbers_for_prose_are_means_over_students() -> None:
 def test_with_one_objective_there_is_no_factor() -> None:
     table = made.everything(("cosine",), sweeps=False)
     assert all(np.isnan(value) for value in expansion.numbers(table).values())
-    assert not {"factor", "change"} & {*expansion.table(table), *expansion.worth_table(gains(table))}
-    assert "factor" not in generality.table(made.crossed(("cosine",)))
+    shown = expansion.table({OWN: table})
+    assert set(shown.loc[shown["from"] == OWN, "factor"]) == {"–"}
+    assert "change" not in expansion.worth_table({OWN: table})
+    assert set(generality.table({OWN: made.crossed(("cosine",))}).get("factor", "–")) == {"–"}
 
 
 def test_the_main_table_has_a_row_per_width() -> None:
     table = made.everything()
     table.loc[(table["objective"] == "infonce") & (table["model"] == "L") & (table["seed"] == 42), "value"] = 20.0
-    shown = expansion.table(table).set_index("student")
+    shown = of_copy(expansion.table({OWN: table})).set_index("student")
     assert list(shown.index) == list(made.WIDTHS)
-    assert shown.loc["S"].tolist() == ["10.5 ± 0.5", "15.8 ± 0.8", "1.50 ± 0.00", "1.50 to 1.50", "40.0", 2]
+    assert shown.loc["S"].tolist() == ["40.0", "10.5 ± 0.5", "15.8 ± 0.8", "1.50 ± 0.00", "1.50 to 1.50", 2]
     assert shown.loc["L", "range of factor"] == "1.50 to 2.00"
 
 
+def test_the_papers_ranks_and_factor_come_first_and_runs_below_each_other() -> None:
+    shown = expansion.table({"photographs": made.everything(), OWN: made.everything()})
+    assert shown["from"].tolist() == ["paper", *["photographs"] * 3, *[OWN] * 3]
+    paper = shown.iloc[0]
+    assert paper[["student", "teacher", "cosine alone", "cosine with InfoNCE", "factor"]].tolist() == [
+        *("all", "88.7", "16.0", "38.0", "2.40"),
+    ]
+
+
+def test_a_run_with_one_objective_leaves_the_figure_to_the_others() -> None:
+    figure = expansion.ranks({"photographs": made.everything(("cosine",)), OWN: made.everything()}, published=2.4)
+    assert [axis.get_title(loc="center") for axis in figure.axes[::2]] == [""]
+    assert [axis.get_title(loc="left") for axis in figure.axes[::2]] == [OWN]
+
+
 def test_another_second_objective_is_named() -> None:
-    shown = expansion.table(made.everything(("views", "vicreg"), sweeps=False))
-    assert list(shown)[1:3] == ["InfoNCE between views", "VICReg's terms"]
+    shown = expansion.table({OWN: made.everything(("views", "vicreg"), sweeps=False)})
+    assert {"InfoNCE between views", "VICReg's terms"} < {*shown}
 
 
 def test_what_it_buys_is_shown_as_paired_changes_in_their_units() -> None:
-    shown = expansion.worth_table(gains(made.everything())).set_index("measure")
+    shown = of_copy(expansion.worth_table({OWN: made.everything()})).set_index("measure")
     assert shown["change"].tolist() == [
-        "5.0 ± 0.0", "2.0 ± 0.0", "-5.0 ± 0.0", "0.0 ± 0.0", "0.010 ± 0.000", "-7.0 ± 0.0"
+        "5.0 ± 0.0", "3.0 ± 0.0", "2.0 ± 0.0", "-5.0 ± 0.0", "0.0 ± 0.0", "0.010 ± 0.000", "-7.0 ± 0.0"
     ]  # fmt: skip
     assert shown.loc["neighbours shared with the teacher (%)", "cosine alone"] == "30.0 ± 0.0"
     assert shown.loc["probe accuracy (%) at σ = 0.2", ["teacher", "students"]].tolist() == ["85.0", 6]
@@ -144,10 +168,10 @@ def test_what_it_buys_is_shown_as_paired_changes_in_their_units() -> None:
 
 
 def test_changes_are_paired_by_student() -> None:
-    table = gains(made.everything())
+    table = made.everything()
     own = (table["quantity"] == "distance") & (table["seed"] == 42)
     table.loc[own, "value"] += 0.1  # of both objectives, so that no change changes
-    assert expansion.worth_table(table).set_index("measure").loc["cosine distance to the teacher", "change"] == (
+    assert expansion.worth_table({OWN: table}).set_index("measure").loc["cosine distance to the teacher", "change"] == (
         "0.010 ± 0.000"
     )
 
@@ -173,16 +197,16 @@ def test_longer_training_stands_between_the_two_objectives() -> None:
 
 
 def test_sweeps_have_a_row_per_value_and_objective() -> None:
-    shown = expansion.sweeps_table(made.everything()).set_index(["varied", "value", "objective"])
+    shown = expansion.sweeps_table({OWN: made.everything()}).set_index(["varied", "value", "objective"])
     assert len(shown) == 3 + 2 + 4
     assert shown.loc[("weight of InfoNCE", "0", "cosine alone"), "effective rank"] == "10.5 ± 0.5"
     assert shown.loc[("batch size", "16", "cosine with InfoNCE"), "effective rank"] == "15.8 ± 0.8"
     assert shown.loc[("temperature", "1", "cosine with InfoNCE"), "probe accuracy (%)"] == "75.0 ± 0.0"
-    assert for_readers(expansion.sweeps_table(made.everything(sweeps=False))).empty
+    assert for_readers(expansion.sweeps_table({OWN: made.everything(sweeps=False)})).empty
 
 
 def test_alternatives_have_a_row_per_objective() -> None:
-    shown = expansion.alternatives_table(made.everything()).set_index("objective")
+    shown = of_copy(expansion.alternatives_table({OWN: made.everything()})).set_index("objective")
     assert list(shown.index) == list(OBJECTIVES.values())[:6]
     assert shown.loc["cosine alone"].tolist() == [
         "10.5 ± 0.5", "70.0 ± 0.0", 2, "20.0 ± 0.0", "60.0 ± 0.0", "30.0 ± 0.0", "0.200 ± 0.000"
@@ -195,13 +219,22 @@ def test_teachers_and_images_have_a_row_per_pair_under_short_names() -> None:
         ("cifar10", "ViT-B-32-quickgelu"), ("cifar10", "vit_s"), ("mine", "ViT-B-32-quickgelu"), ("mine", "vit_s")
     ]  # fmt: skip
     assert sum(map(len, found.values())) == len(made.crossed())
-    for shown in (generality.table(made.crossed()), generality.noise_table(made.crossed())):
+    runs = {OWN: made.crossed()}
+    for shown in (of_copy(generality.table(runs)), generality.noise_table(runs)):
         assert shown[["images", "teacher"]].to_numpy().tolist() == [list(pair) for pair in found]
         assert set(shown["students"]) == {6}
 
 
+def test_the_second_papers_two_settings_come_before_the_runs() -> None:
+    shown = generality.table({OWN: made.crossed()})
+    stated = shown[shown["from"] == "paper"][["images", "teacher", "teacher's rank", "cosine alone"]]
+    assert stated.to_numpy().tolist() == [
+        ["CIFAR-10", "CLIP ViT-B/32", "88.7", "16.0"], ["CIFAR-100", "DINOv2", "–", "54.0"]
+    ]  # fmt: skip
+
+
 def test_ranks_elsewhere_are_set_beside_their_own_teacher() -> None:
-    shown = generality.table(made.crossed()).iloc[0]
+    shown = of_copy(generality.table({OWN: made.crossed()})).iloc[0]
     assert shown["teacher's rank"] == "40.0"
     assert shown["factor"] == "1.50 ± 0.00"
     assert shown["below teacher (%)"] == "74"  # 10.5 of 40
@@ -264,7 +297,9 @@ def test_teachers_of_one_kind_are_not_drawn(teachers: dict[str, float]) -> None:
 
 
 def test_losses_to_noise_are_the_teachers_and_each_objectives() -> None:
-    shown = generality.noise_table(made.crossed()).set_index(["images", "teacher"]).loc[("mine", "vit_s")]
+    shown = (
+        of_copy(generality.noise_table({OWN: made.crossed()})).set_index(["images", "teacher"]).loc[("mine", "vit_s")]
+    )
     assert shown.tolist() == [100, "10.0", "20.0 ± 0.0", "32.0 ± 0.0", 6]
 
 

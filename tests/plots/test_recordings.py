@@ -5,11 +5,10 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
-from made_runs import accuracies, control, ranks, run, table
+from made_runs import accuracies, ranks, run, table
 
 from asymdistill.claims import evaluate
 from asymdistill.plots import recordings, scorecard
-from asymdistill.plots.control_tables import TITLES
 from asymdistill.plots.recordings import ShownRun
 
 MANIFEST = {"created": "2026-01-02T03:04:05+00:00", "device": "CPU (two)", "commit": "0123456789"}
@@ -47,7 +46,7 @@ def made(
         expansion=pd.concat(gains).assign(comparison="gains"),
         augmentation=accuracies(levels).iloc[:0].assign(effective_rank=0.0),
     )
-    return ShownRun(name, results, MANIFEST, 10)
+    return ShownRun(name, results, MANIFEST)
 
 
 @pytest.fixture
@@ -69,30 +68,6 @@ def test_a_model_that_a_run_lacks_is_a_dash() -> None:
     narrow = made("narrow")
     narrow.results.tables["spectrum"] = narrow.table("spectrum").query("model != 'L'")  # type: ignore[attr-defined]
     assert recordings.ranks([made("both"), narrow]).set_index("model").loc["L", "narrow"] == "–"
-
-
-def test_changes_under_noise_are_paired_by_student(runs: list[ShownRun]) -> None:
-    found = recordings.accuracies(runs)
-    assert list(found.columns) == ["run", "model", "σ = 0 (%)", "0.1 (points)"]
-    assert found["run"].tolist() == ["this run", "", "", "recorded: A", "", ""]
-    assert found["0.1 (points)"].tolist()[:3] == ["-10.0", "-19.0 ± 1.0", "-37.0 ± 3.0"]
-    assert found["σ = 0 (%)"].tolist()[:3] == ["90.0", "71.0 ± 1.0", "82.0 ± 2.0"]
-
-
-def test_a_noise_level_that_a_run_lacks_is_a_dash(runs: list[ShownRun]) -> None:
-    other = made("recorded: B")
-    more = other.table("expansion").query("sigma == 0.1").assign(sigma=0.05, value=60.0)
-    other.results.tables["expansion"] = pd.concat([other.table("expansion"), more])  # type: ignore[attr-defined]
-    found = recordings.accuracies([runs[0], other])
-    assert list(found.columns[2:]) == ["σ = 0 (%)", "0.05 (points)", "0.1 (points)"]
-    assert found["0.05 (points)"].tolist() == ["–", "–", "–", "-30.0", "-11.0 ± 1.0", "-22.0 ± 2.0"]
-
-
-def test_factors_are_shown_for_runs_with_two_objectives(runs: list[ShownRun]) -> None:
-    found = recordings.gains(runs)
-    assert found["run"].tolist() == ["this run", ""]
-    assert found["factor"].tolist() == ["2.00 ± 0.00", "2.50 ± 0.50"]
-    assert recordings.gains(runs[1:]).empty
 
 
 def test_the_overview_says_what_each_run_is(runs: list[ShownRun]) -> None:
@@ -118,26 +93,6 @@ def test_the_summary_has_one_row_per_run(runs: list[ShownRun]) -> None:
     assert found[1] == ["recorded: A", "40.0", "6.0 to 12.0", "20", "–"]
 
 
-def test_augmentation_changes_accuracy_seed_by_seed(runs: list[ShownRun]) -> None:
-    own = runs[0]
-    plain = accuracies({0.0: {"L": [80.0, 84.0]}, 0.1: {"L": [40.0, 50.0]}})
-    augmented = accuracies({0.0: {"L augmented": [81.0, 83.0]}, 0.1: {"L augmented": [45.0, 57.0]}})
-    own.results.tables["augmentation"] = pd.concat([plain, augmented])  # type: ignore[attr-defined]
-    assert recordings.augmentation(runs).to_numpy().tolist() == [["0", "0.0 ± 1.0"], ["0.1", "+6.0 ± 1.0"]]
-    assert list(recordings.augmentation(runs)) == ["σ", "this run"]  # the other run has no augmented students
-
-
-def test_controls_are_those_of_recorded_runs(runs: list[ShownRun]) -> None:
-    assert recordings.controls(runs).empty
-    recorded = made("recorded: B", controls=["objective"])
-    values = {"teacher": 20.0, "S": [4.0, 6.0]}
-    recorded.results.tables["controls"] = control("objective", values, "effective_rank")  # type: ignore[attr-defined]
-    (row,) = recordings.controls([runs[0], recorded]).to_dict("records")
-    assert row["control"] == TITLES["objective"]
-    assert "5.0 ± 1.0" in row["recorded: B"]
-    assert "this run" not in row  # it has no controls
-
-
 def test_each_run_is_judged_by_itself(runs: list[ShownRun]) -> None:
     judged = recordings.ledgers(runs)
     for one in runs:
@@ -160,17 +115,10 @@ def test_claims_that_at_least_one_run_can_judge_are_listed(runs: list[ShownRun])
 
 
 def test_figures_have_one_panel_per_run(runs: list[ShownRun]) -> None:
-    for figure in (recordings.rank_figure(runs), recordings.accuracy_figure(runs)):
-        assert [axis.get_title(loc="left") for axis in figure.axes] == ["this run", "recorded: A"]
-        assert figure.axes[-1].get_xlabel()
-        plt.close(figure)
-
-
-def test_chance_is_drawn_if_the_number_of_classes_is_known(runs: list[ShownRun]) -> None:
-    figure = recordings.accuracy_figure([runs[0], runs[1]._replace(classes=None)])
-    dotted = [[line.get_ydata()[0] for line in axis.lines if line.get_linestyle() == ":"] for axis in figure.axes]
+    figure = recordings.rank_figure(runs)
+    assert [axis.get_title(loc="left") for axis in figure.axes] == ["this run", "recorded: A"]
+    assert figure.axes[-1].get_xlabel()
     plt.close(figure)
-    assert dotted == [[10.0], []]
 
 
 def test_without_recorded_runs_the_tables_show_this_run_alone() -> None:
@@ -178,4 +126,3 @@ def test_without_recorded_runs_the_tables_show_this_run_alone() -> None:
     judged = recordings.ledgers(runs)
     assert list(recordings.verdicts(judged)) == ["claim", "paper", "this run"]
     assert list(recordings.ranks(runs)) == ["model", "this run"]
-    assert recordings.controls(runs).empty

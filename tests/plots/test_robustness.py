@@ -24,10 +24,13 @@ def closed() -> Iterator[None]:
 
 def test_each_model_has_its_colour_and_its_mean_over_the_seeds() -> None:
     table = study_tables.robustness(ACCURACY, {0.0: 94.0, 0.1: 89.0})
-    figure = robustness.accuracy(table, chance=10.0, pixels=0.27)
-    assert len(figure.axes) == len(study_tables.SPACES)
+    figure = robustness.accuracy({"this copy": table}, chance={"this copy": 10.0}, pixels={"this copy": 0.27})
+    paper, *own = figure.axes
+    assert len(own) == len(study_tables.SPACES)
     looks = style(table["model"])
-    for more, axis in enumerate(figure.axes):
+    (published,) = [line for line in paper.get_lines() if line.get_label() == "student S"]
+    assert published.get_ydata().tolist() == pytest.approx([71.11, 67.82, 54.84, 27.35])
+    for more, axis in enumerate(own):
         drawn = {line.get_label(): line for line in axis.get_lines()}
         for model, means in (("teacher", [94.0, 89.0]), ("S", [71.0, 54.0]), ("L", [74.0, 46.0])):
             line = drawn["teacher" if model == "teacher" else f"student {model}"]
@@ -38,31 +41,38 @@ def test_each_model_has_its_colour_and_its_mean_over_the_seeds() -> None:
 
 
 def test_the_table_shows_an_inversion_by_its_sign() -> None:
-    table = robustness.table(study_tables.robustness(ACCURACY, {0.0: 94.0, 0.1: 89.0}))
-    shown = table.set_index(["model", "sigma"])
-    assert shown.columns.tolist() == ["paper", "this run", "this run, noise on the picture", "seeds"]
-    assert shown.loc[("S", 0.0)].tolist() == ["71.11 ± 0.44", "71.00 ± 1.00", "72.00 ± 1.00", 2]
-    assert shown.loc[("teacher", 0.1)].tolist() == ["89.35", "89.00", "90.00", 1]
-    assert shown.loc[("L − S", 0.0)].tolist() == ["1.83", "3.00 ± 0.00", "3.00 ± 0.00", 2]
-    assert shown.loc[("L − S", 0.1)].tolist() == ["-11.08", "-8.00 ± 2.00", "-8.00 ± 2.00", 2]
-    assert len(shown) == 8
+    own = study_tables.robustness(ACCURACY, {0.0: 94.0, 0.1: 89.0})
+    photographs = own.query("model == 'S' and noise_space == 'pixel'").assign(accuracy=33.0)
+    table = robustness.table({"photographs": photographs, "this copy": own})
+    assert table.columns.tolist() == ["model", "sigma", "noise", "paper", "photographs", "this copy", "seeds"]
+    shown = table.set_index(["noise", "model", "sigma"])
+    assert shown.loc[("input", "S", 0.0)].tolist() == ["71.11 ± 0.44", "–", "71.00 ± 1.00", "2"]
+    assert shown.loc[("picture", "S", 0.0)].tolist() == ["–", "33.00 ± 0.00", "72.00 ± 1.00", "2"]
+    assert shown.loc[("input", "teacher", 0.1)].tolist() == ["89.35", "–", "89.00", "1"]
+    assert shown.loc[("input", "L − S", 0.0)].tolist() == ["1.83", "–", "3.00 ± 0.00", "2"]
+    assert shown.loc[("input", "L − S", 0.1)].tolist() == ["-11.08", "–", "-8.00 ± 2.00", "2"]
+    assert len(shown) == 16
 
 
 def test_a_noise_level_that_the_paper_lacks_has_a_dash() -> None:
-    shown = robustness.table(study_tables.robustness({1.0: {0.15: [50.0]}}, {0.15: 80.0}))
-    assert (shown["paper"].tolist(), shown["this run"].tolist()) == (["–", "–"], ["80.00", "50.00"])
+    shown = robustness.table({"this copy": study_tables.robustness({1.0: {0.15: [50.0]}}, {0.15: 80.0})})
+    own = shown[shown["noise"] == "input"]
+    assert (own["paper"].tolist(), own["this copy"].tolist()) == (["–", "–"], ["80.00", "50.00"])
 
 
 def test_noise_on_the_picture_alone_has_nothing_of_the_papers_beside_it() -> None:
     table = study_tables.robustness(ACCURACY, {0.0: 94.0, 0.1: 89.0}).query("noise_space == 'pixel'")
-    shown = robustness.table(table)
-    assert shown.columns.tolist() == ["model", "sigma", "this run, noise on the picture", "seeds"]
+    shown = robustness.table({"this copy": table})
+    assert set(shown["noise"]) == {"picture"}
+    assert set(shown["paper"]) == {"–"}
 
 
 def test_the_figure_says_what_a_unit_of_the_tensor_is_in_pixels() -> None:
-    figure = robustness.accuracy(study_tables.robustness(ACCURACY, {0.0: 94.0, 0.1: 89.0}), chance=10.0, pixels=0.5)
+    runs = {"this copy": study_tables.robustness(ACCURACY, {0.0: 94.0, 0.1: 89.0})}
+    figure = robustness.accuracy(runs, chance={}, pixels={"this copy": 0.5, "paper": 0.25})
     labels = [axis.get_xlabel() for axis in figure.axes]
-    assert ["1 is 0.50 of the pixel range" in label for label in labels] == [True, False]
+    assert ["1 is 0.25 of the pixel range" in label for label in labels] == [True, False, False]
+    assert ["1 is 0.50 of the pixel range" in label for label in labels] == [False, True, False]
 
 
 def test_the_teachers_accuracy_is_that_of_the_lowest_level() -> None:

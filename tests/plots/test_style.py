@@ -27,14 +27,17 @@ def closed() -> Iterator[None]:
 
 
 def draw_all(tables: dict[str, pd.DataFrame]) -> dict[str, Figure]:
+    def both(name: str) -> dict[str, pd.DataFrame]:
+        return {"photographs": tables[name], "this copy": tables[name]}
+
     return {
-        "ranks": collapse.ranks(tables["spectrum"]),
-        "spectra": collapse.spectra(tables["singular_values"]),
+        "ranks": collapse.ranks(both("spectrum")),
+        "spectra": collapse.spectra(both("singular_values")),
         "losses": collapse.losses(tables["training"]),
-        "alignment": alignment.shares(tables["alignment"]),
-        "information": information.losses(tables["information"]),
-        "robustness": robustness.accuracy(tables["robustness"], chance=10.0, pixels=0.27),
-        "augmentation": augmentation.accuracy(tables["augmentation"], pixels=0.27),
+        "alignment": alignment.shares(both("alignment")),
+        "information": information.losses(both("information")),
+        "robustness": robustness.accuracy(both("robustness"), chance={"this copy": 10.0}, pixels={"paper": 0.27}),
+        "augmentation": augmentation.accuracy(both("augmentation"), pixels={}),
     }
 
 
@@ -43,9 +46,13 @@ def test_every_figure_is_drawn_with_labelled_axes(name: str) -> None:
     for key, figure in draw_all(study_tables.everything(WIDTHS[name])).items():
         figure.canvas.draw()
         for axis in figure.axes:
-            assert any(unit in axis.get_xlabel() for unit in (*UNITS, "units")), key
-            named = [label.get_text() for label in axis.get_yticklabels()]
-            assert axis.get_ylabel() or any("student" in text for text in named), key
+            shares = axis.get_shared_x_axes().get_siblings(axis)  # of which the last has the label
+            titled = key == "information" and axis is not figure.axes[-1]  # quantities stand under the last row
+            assert titled or any(unit in other.get_xlabel() for other in shares for unit in (*UNITS, "units")), key
+            place = axis.get_subplotspec().rowspan
+            row = [other for other in figure.axes if other.get_subplotspec().rowspan == place]
+            named = [label.get_text() for other in row for label in other.get_yticklabels()]
+            assert any(other.get_ylabel() for other in row) or any("student" in text for text in named), key
         assert figure.get_size_inches()[0] == pytest.approx(style.WIDTH)
 
 
@@ -65,7 +72,10 @@ def test_models_in_one_figure_are_told_apart(widths: tuple[float, ...]) -> None:
 
 
 def test_a_control_draws_its_own_rows_or_says_that_it_was_not_run() -> None:
-    drawn = style.of_control("mine")(lambda rows: style.placeholder(f"{len(rows)} rows"))
+    drawn = style.of_control("mine")(lambda rows, chance: style.placeholder(f"{len(rows)} rows, {chance}"))
     rows = pd.DataFrame({"control": ["mine", "other", "mine"]})
-    assert drawn(rows).texts[0].get_text() == "2 rows"
-    assert "does not run" in drawn(rows[rows["control"] == "other"]).texts[0].get_text()
+    others = rows[rows["control"] == "other"]
+    (figure,) = drawn({"one": rows, "two": others}, chance={"one": 10})
+    assert [text.get_text() for text in figure.texts] == ["2 rows, 10", "one"]
+    (absent,) = drawn({"two": others}, chance={})
+    assert "does not run" in absent.texts[0].get_text()

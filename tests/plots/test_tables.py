@@ -19,7 +19,7 @@ def per_seed(ranks: dict[float, list[float]]) -> pd.DataFrame:
 
 
 def beside(ranks: dict[float, list[float]], digits: int = 2) -> pd.DataFrame:
-    return tables.beside_paper(per_seed(ranks), published("effective_rank"), ["model"], "value", digits)
+    return tables.beside_paper({"this copy": per_seed(ranks)}, published("effective_rank"), ["model"], "value", digits)
 
 
 def test_nothing_heavy_is_imported() -> None:
@@ -42,17 +42,37 @@ def test_spread_is_numpys_default() -> None:
 def test_beside_the_paper() -> None:
     shown = beside({1: [15.0, 17.0], 3: [10.0, 10.0]})
     assert shown.to_dict("records") == [
-        {"model": "teacher", "paper": "88.68", "this run": "90.00", "seeds": 1},
-        {"model": "S", "paper": "15.91", "this run": "16.00 ± 1.00", "seeds": 2},
-        {"model": "w=3", "paper": "–", "this run": "10.00 ± 0.00", "seeds": 2},
-        {"model": "w=3 − S", "paper": "–", "this run": "-6.00 ± 1.00", "seeds": 2},
+        {"model": "teacher", "paper": "88.68", "this copy": "90.00", "seeds": "1"},
+        {"model": "S", "paper": "15.91", "this copy": "16.00 ± 1.00", "seeds": "2"},
+        {"model": "w=3", "paper": "–", "this copy": "10.00 ± 0.00", "seeds": "2"},
+        {"model": "w=3 − S", "paper": "–", "this copy": "-6.00 ± 1.00", "seeds": "2"},
     ]
 
 
 def test_the_widest_minus_the_narrowest_student_is_paired_by_seed() -> None:
     shown = beside({1: [10.0, 20.0], 4: [11.0, 21.0]})
     last = shown.set_index("model").loc["L − S"]
-    assert (last["paper"], last["this run"], last["seeds"]) == ("0.75", "1.00 ± 0.00", 2)
+    assert (last["paper"], last["this copy"], last["seeds"]) == ("0.75", "1.00 ± 0.00", "2")
+
+
+def test_runs_stand_side_by_side_with_a_dash_for_what_one_lacks() -> None:
+    runs = {"photographs": per_seed({1: [14.0], 2: [8.0]}), "this copy": per_seed({1: [10.0, 20.0]})}
+    shown = tables.beside_paper(runs, published("effective_rank"), ["model"], "value", 1).set_index("model")
+    assert shown.columns.tolist() == ["paper", "photographs", "this copy", "seeds"]
+    assert shown.loc["teacher"].tolist() == ["88.7", "90.0", "90.0", "1"]
+    assert shown.loc["S"].tolist() == ["15.9", "14.0", "15.0 ± 5.0", "1 / 2"]
+    assert shown.loc["M"].tolist() == ["16.6", "8.0", "–", "1"]
+    assert shown.loc["M − S"].tolist() == ["0.7", "-6.0", "–", "1"]
+
+
+def test_tables_of_each_run_stand_below_each_other_under_the_runs_names() -> None:
+    runs = {"photographs": per_seed({1: [14.0]}), "this copy": per_seed({1: [10.0]})}
+    made = tables.of_each(runs, lambda own: tables.students_of(own)[["model", "value"]].copy())
+    assert made.to_numpy().tolist() == [["photographs", "S", 14.0], ["this copy", "S", 10.0]]
+
+
+def test_options_of_a_run_are_its_own_where_they_differ_by_run() -> None:
+    assert tables.options_of("b", {"chance": {"a": 1, "b": 2}, "digits": 3}) == {"chance": 2, "digits": 3}
 
 
 def test_one_width_has_no_difference() -> None:
@@ -62,14 +82,16 @@ def test_one_width_has_no_difference() -> None:
 
 def test_an_empty_table_stays_empty_beside_the_paper() -> None:
     empty = per_seed({1: [10.0]}).iloc[:0]
-    assert tables.beside_paper(empty, published("effective_rank"), ["model"], "value", 2).empty
+    assert tables.beside_paper({"this copy": empty}, published("effective_rank"), ["model"], "value", 2).empty
 
 
 def test_measures_are_merged_by_model() -> None:
     ranks = beside({1: [10.0, 20.0]}, digits=1)
     merged = tables.merge_measures({"rank": ranks, "again": ranks})
-    assert list(merged.columns) == ["model", "rank: paper", "rank: run", "again: paper", "again: run", "seeds"]
-    assert merged.set_index("model").loc["S", "again: run"] == "15.0 ± 5.0"
+    assert list(merged.columns) == [
+        *("model", "rank: paper", "rank: this copy", "again: paper", "again: this copy", "seeds"),
+    ]
+    assert merged.set_index("model").loc["S", "again: this copy"] == "15.0 ± 5.0"
 
 
 def test_readers_see_a_dash_where_there_is_nothing() -> None:

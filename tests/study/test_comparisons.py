@@ -20,8 +20,8 @@ from asymdistill.study.student_configs import ALTERNATIVES, Model, StudentConfig
 from asymdistill.study.study import Study
 
 COLUMNS = ["comparison", "quantity", "model", "width", "seed", "objective", "augmented", "sigma", "x", "value"]
-WORTH = ["effective_rank", "neighbour_accuracy", "neighbour_overlap", "distance", "aligned_share"]
-OF_TEACHER = ["effective_rank", "neighbour_accuracy"]
+WORTH = ["effective_rank", "train_accuracy", "neighbour_accuracy", "neighbour_overlap", "distance", "aligned_share"]
+OF_TEACHER = ["effective_rank", "train_accuracy", "neighbour_accuracy"]
 SEEDS = (42, 123)
 ONE_IMAGE = 100 / EXPANDED["test_limit"]  # may stand on a border
 
@@ -53,10 +53,10 @@ def rank(rows: np.ndarray) -> float:
     return math.exp(-(shares * np.log(shares)).sum())
 
 
-def probed(own: Study, model: Model) -> float:
-    train, test = (own._run.encode(model, split).numpy() for split in ("train", "test"))
+def probed(own: Study, model: Model, split: Split = "test") -> float:
+    train, scored = (own._run.encode(model, which).numpy() for which in ("train", split))
     probe = LogisticRegression(max_iter=2000).fit(train, own.images("train").labels.numpy())
-    return 100 * float(probe.score(test, own.images("test").labels.numpy()))
+    return 100 * float(probe.score(scored, own.images(split).labels.numpy()))
 
 
 def worth(own: Study, model: Model) -> dict[str, float]:
@@ -70,6 +70,7 @@ def worth(own: Study, model: Model) -> dict[str, float]:
     centred = test - test.mean(0)
     return {
         "effective_rank": rank(test),
+        "train_accuracy": probed(own, model, "train"),
         "neighbour_accuracy": 100 * float((np.array(elected) == own.images("test").labels.numpy()).mean()),
         "neighbour_overlap": float(np.mean([len({*a} & {*b}) / 10 for a, b in zip(*near, strict=True)])),
         "distance": float((1 - (test * teacher).sum(1)).mean()),
@@ -87,7 +88,11 @@ def values(rows: pd.DataFrame) -> dict[str, float]:
 
 
 def near(expected: dict[str, float]) -> dict[str, object]:
-    slack = {"neighbour_accuracy": 1.01 * ONE_IMAGE, "neighbour_overlap": 2e-3}
+    slack = {
+        "train_accuracy": 100.1 / EXPANDED["train_limit"],
+        "neighbour_accuracy": 1.01 * ONE_IMAGE,
+        "neighbour_overlap": 2e-3,
+    }
     return {name: pytest.approx(value, rel=1e-3, abs=slack.get(name, 0)) for name, value in expected.items()}
 
 
@@ -224,6 +229,8 @@ def test_without_comparisons_a_study_has_its_gains_alone(small_study: Study) -> 
 # Other teachers and images
 
 PAIRS = [(images, teacher) for images in ("scenes", "scenes100") for teacher in (SCENES_CLIP, SCENES_SIMCLR)]
+# A file of weights belongs to the name of the teacher that it is of.
+NAMED = [(images, teacher + " (teacher.safetensors)" * (teacher == SCENES_CLIP)) for images, teacher in PAIRS]
 # What a crossed study does without, beside the images and the teacher that it changes.
 LESS = {"augmentation_seeds", "controls", "sweeps", "other_teachers", "other_datasets", "widths", "noise_spaces"}
 
@@ -298,7 +305,7 @@ def test_a_resolution_is_of_its_own_teacher_only_and_a_crop_of_all() -> None:
 def test_the_table_of_other_teachers_and_images_is_in_long_form(generality: pd.DataFrame) -> None:
     identity = ["model", "width", "seed", "objective", "augmented"]
     assert list(generality.columns) == ["dataset", "teacher", "classes", "quantity", *identity, "sigma", "value"]
-    assert list(generality[["dataset", "teacher"]].drop_duplicates().itertuples(index=False, name=None)) == PAIRS
+    assert list(generality[["dataset", "teacher"]].drop_duplicates().itertuples(index=False, name=None)) == NAMED
     assert not generality.duplicated([name for name in generality.columns if name != "value"]).any()
     assert dict(zip(generality["dataset"], generality["classes"], strict=True)) == {"scenes": 10, "scenes100": 100}
     assert set(generality["quantity"]) == {"effective_rank", "accuracy"}

@@ -112,6 +112,7 @@ GOLDEN_MEASUREMENTS: dict[str, tuple[int, int, Values]] = {
     ),
     "bootstrap_interval": (1, 1, {"": [21.533, 24.986]}),
     "factor_shares": (1, 1, {"": [0.1834, 0.26817, 0.041312, 0.11354, 0.064512, 0.087668]}),
+    "train_accuracy": (1, 1, {"": [40.833]}),
     "neighbour_accuracy": (1, 1, {"": [10.0]}),
     "neighbour_overlap": (1, 1, {"": [0.25333]}),
     "aligned_share": (1, 1, {"": [0.24313]}),
@@ -238,7 +239,14 @@ OPTIONS: dict[str, dict[str, tuple[tuple[str, Any], ...]]] = {
     "true_rank_by_sample": {"": SIZES, "amplitude": (*SIZES, ("spectrum", "amplitude"))},
     "among_texts": {"": (), "cut": (("keep", 4),)},
 }
-ACCURACIES = ("accuracy", "adapted_accuracy", "truncated_accuracy", "neighbour_accuracy", "among_texts")
+ACCURACIES = (
+    "accuracy",
+    "train_accuracy",
+    "adapted_accuracy",
+    "truncated_accuracy",
+    "neighbour_accuracy",
+    "among_texts",
+)
 SHOWN = 6  # numbers of each measurement
 
 
