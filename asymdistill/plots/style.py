@@ -173,12 +173,10 @@ def noise_panels(runs: Runs, pixels: Mapping[str, float]) -> tuple[Figure, dict[
     for (name, space), axis in found.items():
         axis.set_xticks(sorted(runs[name]["sigma"].unique()))
         axis.tick_params(labelleft=True)
-        unit = (
-            f"the input tensor, σ\n(1 is {pixels[name]:.2f} of the pixel range)"
-            if name in pixels
-            else "the input tensor, σ"
-        )
-        label = f"noise on {unit}" if space == "normalised" else "noise on the picture, σ\nin units of the pixel range"
+        scale = f": 1 is {pixels[name]:.2f} of the pixel range" if name in pixels else ""
+        normalised = f"noise on the input, σ\n(normalised{scale})"
+        picture = "noise on the picture, σ\n(in units of the pixel range)"
+        label = normalised if space == "normalised" else picture
         axis.set(xlabel=label, ylim=(0, 101))
         axis.set_title(name, loc="left", fontsize=12)
     for name in runs:
