@@ -33,7 +33,7 @@ from IPython.display import HTML, Markdown
 from myst_nb import glue
 
 from asymdistill.builder.recordings import gather
-from asymdistill.plots import recordings, scorecard, tables
+from asymdistill.plots import headline, recordings, scorecard, tables
 from asymdistill.study import Evidence, Study
 
 study = Study.open(profile, overrides, runs_dir)
@@ -53,6 +53,22 @@ runs = gather(evidence)
 table = tables.for_readers(recordings.table(runs))
 glue("table_recorded", table, display=False)
 HTML(scorecard.in_words(recordings.overview(runs)))
+
+# %% [markdown]
+# The papers' main numbers, beside the same numbers of the recorded runs that the chapters show and of this copy. The
+# front page repeats this table.
+
+# %%
+table_headline = tables.for_readers(
+    headline.table(
+        evidence.baseline("spectrum"),
+        evidence.baseline("robustness"),
+        evidence.table("expansion"),
+        evidence.table("augmentation"),
+    )
+)
+glue("table_headline", table_headline, display=False)
+table_headline
 
 # %% [markdown]
 # **How to read it.** Compare the parameters of teacher and students first. A student that is larger than its teacher

@@ -148,6 +148,8 @@ def _worth(expansion: pd.DataFrame) -> pd.DataFrame:
     measured |= {f"probe accuracy (%) at σ = {noisiest['sigma'].max():g}": noisiest}
     rows = []
     for label, own in measured.items():
+        if own.empty:  # a recorded run may lack a measure that came later
+            continue
         digits = 1 if "%" in label else 3
         row: dict[str, object] = {"measure": label, "teacher": shown(teacher_of(own)["value"], digits)}
         row |= per_objective(own, kinds, digits)

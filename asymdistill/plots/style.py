@@ -206,9 +206,18 @@ def of_control(name: str) -> Callable[[Callable[..., Figure]], Callable[..., lis
             for run, rows in ran.items():
                 with plt.rc_context({**STYLE, "axes.titlesize": 12, "legend.fontsize": 11}):
                     figures.append(draw(rows, **options_of(run, options)))
-                    figures[-1].suptitle(run, x=0.01, ha="left", fontsize=13, weight="bold")
+                    _name(figures[-1], run)
             return figures or [placeholder("this profile does not run this control")]
 
         return drawn
 
     return decorate
+
+
+def _name(figure: Figure, run: str) -> None:
+    """Write a run's name above a figure, and above its legend if that has the place."""
+    look: Any = {"weight": "bold", "size": 12}
+    if figure.legends:
+        figure.legends[0].set_title(run, prop=look)
+    else:
+        figure.suptitle(run, fontsize=12, weight="bold")

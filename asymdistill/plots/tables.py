@@ -262,7 +262,8 @@ def span(values: pd.Series, digits: int = 1) -> str:
 
 def dashed(table: pd.DataFrame) -> pd.DataFrame:
     """The table with a dash where there is nothing."""
-    return table.astype(object).where(table.notna(), "–")
+    whole = table.convert_dtypes()  # a column of counts with a gap is one of floats
+    return whole.astype(object).where(table.notna(), "–")
 
 
 def for_readers(table: pd.DataFrame) -> pd.DataFrame:

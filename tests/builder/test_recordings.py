@@ -57,6 +57,7 @@ def test_runs_are_sorted_by_training_images_then_by_input(small_study: Study, ke
         shutil.copytree(first, kept / name)
         manifest = json.loads((first / "manifest.json").read_text())
         manifest["settings"] |= {"train_limit": limit, "resolution": side}
+        manifest["images"]["train"] = limit or 50000
         files.write_json(kept / name / "manifest.json", manifest)
     found = [run.settings for run in recordings.gather(Evidence(small_study, kept))[1:]]
     assert [(one.train_limit, one.resolution) for one in found] == [(None, 32), (4000, 32), (4000, 224), (128, None)]

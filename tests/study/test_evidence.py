@@ -1,0 +1,106 @@
+"""What stands beside the book's own run: for each table the largest recorded run on photographs that has it."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from asymdistill.data.preprocess import CLIP_STD
+from asymdistill.runtime.errors import InputError
+from asymdistill.store import files
+from asymdistill.study import Evidence, Study
+
+Keep = Callable[..., Path]
+
+
+@pytest.fixture
+def keep(small_study: Study, tmp_path: Path) -> Keep:
+    """Keep a copy of the small study under another name, with other settings."""
+
+    def kept(name: str, counts: dict[str, int] | None = None, **settings: Any) -> Path:
+        folder = Path(shutil.copytree(small_study.folder, tmp_path / "kept" / name))
+        manifest = json.loads((folder / "manifest.json").read_text())
+        manifest["settings"] |= {"dataset": "photos/cifar10.npz", **settings}
+        manifest["run"] = name
+        manifest["images"] |= counts or {}
+        files.write_json(folder / "manifest.json", manifest)
+        return folder
+
+    return kept
+
+
+def test_the_largest_recorded_run_on_photographs_stands_first(small_study: Study, keep: Keep) -> None:
+    for name, images in (("few", 100), ("many", 900), ("some", 500)):
+        folder = keep(name, {"train": images})
+    keep("drawn", {"train": 5000}, dataset="scenes")
+    evidence = Evidence(small_study, folder.parent)
+    found = evidence.photographs("spectrum")
+    assert found is not None
+    assert found.folder.name == "many"
+    tables = evidence.table("spectrum")
+    assert list(tables) == ["photographs", "this copy"]
+    for table in tables.values():
+        pd.testing.assert_frame_equal(table, small_study.spectrum())
+    words = evidence.description("spectrum", "robustness")
+    assert words.startswith(small_study.description())
+    assert words.count("**Photographs**: 900 training and 160 test images of `cifar10.npz`") == 1
+    assert "Run `many`, computed on" in words
+
+
+def test_a_table_that_the_largest_lacks_is_that_of_the_next(small_study: Study, keep: Keep) -> None:
+    many = keep("many", {"train": 900})
+    some = keep("some", {"train": 500})
+    (many / "tables" / "alignment.csv").unlink()
+    evidence = Evidence(small_study, some.parent)
+    assert [run and run.folder.name for run in map(evidence.photographs, ("alignment", "spectrum"))] == ["some", "many"]
+    assert evidence.photographs("controls") is None  # which no run has
+    assert list(evidence.table("controls")) == ["this copy"]
+
+
+def test_only_the_first_objective_is_a_baseline(expanded_study: Study, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(expanded_study.folder, tmp_path / "run"))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["settings"]["dataset"] = "cifar100"
+    files.write_json(folder / "manifest.json", manifest)
+    for table in Evidence(expanded_study, folder).baseline("spectrum").values():
+        assert set(table["objective"].dropna()) == {"cosine"}
+        pd.testing.assert_frame_equal(table, expanded_study.baseline("spectrum"))
+
+
+def test_what_differs_between_runs_is_told_of_each(small_study: Study, keep: Keep) -> None:
+    folder = keep("hundred", {"classes": 100}, epochs=7)
+    evidence = Evidence(small_study, folder)
+    assert evidence.chance("robustness") == {"paper": 10.0, "photographs": 1.0, "this copy": 10.0}
+    assert evidence.epochs("spectrum") == {"photographs": 7, "this copy": 2}
+    clip = pytest.approx(sum(CLIP_STD) / 3)
+    assert evidence.pixels("robustness") == {"paper": clip, "photographs": clip, "this copy": clip}
+
+
+def test_every_recorded_run_on_photographs_counts_for_generality(small_study: Study, keep: Keep) -> None:
+    keep("one")
+    folder = keep("two")
+    own = small_study.generality()
+    found = Evidence(small_study, folder.parent).generality()
+    assert [len(table) for table in found.values()] == [2 * len(own), len(own)]
+
+
+def test_without_recorded_runs_there_is_the_copy_alone(small_study: Study, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for recorded in (None, tmp_path / "empty"):
+        evidence = Evidence(small_study, recorded)
+        assert list(evidence.table("spectrum")) == list(evidence.baseline("robustness")) == ["this copy"]
+        assert list(evidence.generality()) == ["this copy"]
+        assert evidence.description("spectrum") == small_study.description()
+
+
+def test_results_may_be_missing_but_no_other_place(
+    small_study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Evidence(small_study).recorded == []
+    with pytest.raises(InputError, match="recorded = 'elsewhere' is no folder; allowed: a recorded run, a folder of"):
+        Evidence(small_study, "elsewhere")
