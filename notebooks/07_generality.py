@@ -34,7 +34,6 @@ recorded = "results"
 
 # %%
 # %matplotlib inline
-import pandas as pd
 from IPython.display import Markdown
 from myst_nb import glue
 
@@ -59,7 +58,7 @@ generality = evidence.generality()
 # | the network's limit | the same | the same |
 
 # %% mystnb={"image": {"alt": "Effective rank of teachers and students by data set, teacher and objective"}}
-figure = chapter.ranks(pd.concat(generality.values()))
+figure = chapter.ranks(generality)
 glue("fig_generality_crossing", figure, display=False)
 
 # %%

@@ -35,7 +35,6 @@ recorded = "results"
 
 # %%
 # %matplotlib inline
-import pandas as pd
 from IPython.display import Markdown
 from myst_nb import glue
 
@@ -371,7 +370,7 @@ for_readers(tables.statistics_table(controls))
 # | the network limits the rank | smaller, the higher the teacher's rank | the same under both |
 
 # %% mystnb={"image": {"alt": "Student's rank as a share of its teacher's, by the kind of network the teacher is"}}
-generality = pd.concat(evidence.generality().values())
+generality = evidence.generality()
 figure = crossed.asymmetry(generality)
 glue("fig_control_asymmetry", figure, display=False)
 

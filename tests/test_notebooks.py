@@ -189,5 +189,5 @@ def test_recorded_runs_are_shown_where_there_are_any(count: int, small_study: St
     given = {"profile": "smoke", "overrides": overrides, "runs_dir": runs}
     done = papermill(str(source), out, tmp_path / "notebooks", **given)
     assert done.returncode == 0, done.stderr
-    name = "Scenes, teacher teacher, 128 training images"
+    name = "Scenes, teacher scenes-clip, 128 training images"
     assert (name in out.read_text("utf-8")) == (count == 1)

@@ -145,7 +145,7 @@ def shares(generality: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def asymmetry_table(generality: pd.DataFrame) -> pd.DataFrame:
+def asymmetry_table(generality: Runs) -> pd.DataFrame:
     """A student's effective rank as a share of its teacher's, by what kind of network the teacher is.
 
     Args:
@@ -156,7 +156,7 @@ def asymmetry_table(generality: pd.DataFrame) -> pd.DataFrame:
         of the teacher's in percent (mean ± standard deviation over seeds), and the number of seeds.
     """
     rows = []
-    for (images, teacher), own in shares(generality).groupby(["images", "teacher"], sort=False):
+    for (images, teacher), own in shares(pd.concat(generality.values())).groupby(["images", "teacher"], sort=False):
         row = {"images": images, "teacher": teacher, "architecture": own["architecture"].iloc[0]}
         row |= {"teacher's rank": shown(own["teacher_rank"].head(1)), "student": own["model"].iloc[0]}
         row |= {"student's rank": shown(own["rank"]), "share (%)": shown(own["value"])}
@@ -187,9 +187,10 @@ def limit_table(expansion: pd.DataFrame, *, weight: float, largest: float) -> pd
 
 
 @of_two_objectives
-def ranks(generality: pd.DataFrame) -> Figure:
-    """Effective rank of teacher and students by data set, teacher and objective."""
-    found = cells(generality)
+def ranks(generality: Runs) -> Figure:
+    """Effective rank of teacher and students by data set, teacher and objective, of all runs."""
+    every = pd.concat(generality.values())
+    found = cells(every)
     figure, axes = panels([["r"]], 0.75 * len(found) + 1.2)
     for row, own in enumerate(found.values()):
         table = pick(own, "effective_rank")
@@ -198,7 +199,7 @@ def ranks(generality: pd.DataFrame) -> Figure:
             row_of_dots(axes["r"], pick(table, objective=kind), row + shift, spread=0.15, **look)
     name_rows(axes["r"], ["\n".join(name) for name in found], fontsize=10)
     axes["r"].set_xlabel(RANK)
-    legend_above(figure, [*model_handles(generality), *markers_of(objectives(generality))])
+    legend_above(figure, [*model_handles(every), *markers_of(objectives(every))])
     return figure
 
 
@@ -216,10 +217,10 @@ def noise(generality: pd.DataFrame) -> Figure:
     return figure
 
 
-def asymmetry(generality: pd.DataFrame) -> Figure:
+def asymmetry(generality: Runs) -> Figure:
     """A student's share of its teacher's effective rank: convolutional teachers beside transformers."""
     looks: dict[str, Any] = {CONVOLUTIONAL: {}, TRANSFORMER: HOLLOW}
-    table = pick(shares(generality), architecture=list(looks))
+    table = pick(shares(pd.concat(generality.values())), architecture=list(looks))
     if table["architecture"].nunique() < len(looks):
         return placeholder("this profile has no teachers of both kinds: nothing to compare")
     found = dict(list(table.groupby(["images", "teacher"], sort=False)))

@@ -40,7 +40,7 @@ DRAW: dict[str, Callable[[tuple[str, ...]], Figure]] = {
     "noise": lambda kinds: expansion.noise({OWN: made.everything(kinds)}, chance={OWN: 10}),
     "alternatives": lambda kinds: expansion.alternatives(made.everything(kinds, sweeps=len(kinds) > 1)),
     "limit": lambda kinds: generality.limit(made.everything(kinds, sweeps=len(kinds) > 1), weight=1, largest=10),
-    "ranks elsewhere": lambda kinds: generality.ranks(made.crossed(kinds)),
+    "ranks elsewhere": lambda kinds: generality.ranks({OWN: made.crossed(kinds)}),
     "noise elsewhere": lambda kinds: generality.noise(made.crossed(kinds)),
 }
 
@@ -254,26 +254,26 @@ def of_teachers(**ranks: float) -> pd.DataFrame:
 
 
 def test_a_students_rank_stands_beside_that_of_each_of_its_teachers() -> None:
-    shown = generality.asymmetry_table(of_teachers(lite0=100.0, clip=42.0, other=21.0)).set_index("teacher")
+    shown = generality.asymmetry_table({OWN: of_teachers(lite0=100.0, clip=42.0, other=21.0)}).set_index("teacher")
     assert shown["architecture"].tolist() == ["convolutional network", "transformer", "unknown"]
     assert shown["teacher's rank"].tolist() == ["100.0", "42.0", "21.0"]
     assert set(shown["student"]) == {"S"}
     assert set(shown["student's rank"]) == {"10.5 ± 0.5"}  # of the first objective: 10 and 11
     assert shown["share (%)"].tolist() == ["10.5 ± 0.5", "25.0 ± 1.2", "50.0 ± 2.4"]
     assert set(shown["seeds"]) == {2}
-    assert len(generality.asymmetry_table(made.crossed())) == 4
+    assert len(generality.asymmetry_table({OWN: made.crossed()})) == 4
 
 
 def test_teachers_are_compared_by_the_narrowest_student_of_them_all() -> None:
     table = of_teachers(lite0=100.0, clip=42.0)
     few = table[(table["teacher"] == LITE0) | ~table["model"].isin(["S"])]
-    assert generality.asymmetry_table(few)["student"].tolist() == ["M", "M"]
+    assert generality.asymmetry_table({OWN: few})["student"].tolist() == ["M", "M"]
     apart = few[(few["teacher"] == CLIP) | few["model"].isin(["teacher", "S"])]
-    assert generality.asymmetry_table(apart)["student"].tolist() == ["S", "M"]
+    assert generality.asymmetry_table({OWN: apart})["student"].tolist() == ["S", "M"]
 
 
 def test_convolutional_teachers_are_drawn_filled_and_transformers_open() -> None:
-    figure = generality.asymmetry(of_teachers(lite0=100.0, clip=42.0, other=21.0))
+    figure = generality.asymmetry({OWN: of_teachers(lite0=100.0, clip=42.0, other=21.0)})
     figure.canvas.draw()
     axis = figure.axes[0]
     assert [label.get_text() for label in axis.get_yticklabels()] == [
@@ -290,10 +290,10 @@ def test_convolutional_teachers_are_drawn_filled_and_transformers_open() -> None
 
 @pytest.mark.parametrize("teachers", [{"lite0": 100.0}, {"clip": 42.0}, {"lite0": 100.0, "other": 21.0}])
 def test_teachers_of_one_kind_are_not_drawn(teachers: dict[str, float]) -> None:
-    figure = generality.asymmetry(of_teachers(**teachers))
+    figure = generality.asymmetry({OWN: of_teachers(**teachers)})
     assert not figure.axes
     assert "nothing to compare" in figure.texts[0].get_text()
-    assert len(generality.asymmetry_table(of_teachers(**teachers))) == len(teachers)
+    assert len(generality.asymmetry_table({OWN: of_teachers(**teachers)})) == len(teachers)
 
 
 def test_losses_to_noise_are_the_teachers_and_each_objectives() -> None:
