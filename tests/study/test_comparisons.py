@@ -230,7 +230,7 @@ def test_without_comparisons_a_study_has_its_gains_alone(small_study: Study) -> 
 
 PAIRS = [(images, teacher) for images in ("scenes", "scenes100") for teacher in (SCENES_CLIP, SCENES_SIMCLR)]
 # A file of weights belongs to the name of the teacher that it is of.
-NAMED = [(images, teacher + " (teacher.safetensors)" * (teacher == SCENES_CLIP)) for images, teacher in PAIRS]
+NAMED = [(images, teacher + " (scenes-clip.safetensors)" * (teacher == SCENES_CLIP)) for images, teacher in PAIRS]
 # What a crossed study does without, beside the images and the teacher that it changes.
 LESS = {"augmentation_seeds", "controls", "sweeps", "other_teachers", "other_datasets", "widths", "noise_spaces"}
 
