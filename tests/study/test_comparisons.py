@@ -319,10 +319,8 @@ def test_the_table_of_other_teachers_and_images_is_in_long_form(generality: pd.D
 def test_every_number_is_that_of_its_own_study(expanded_study: Study, generality: pd.DataFrame) -> None:
     studies = [expanded_study, *expanded_study.crossed()]
     assert [(one.settings.dataset, one.settings.teacher) for one in studies] == PAIRS
-    for one in studies:
-        own = generality[
-            (generality["dataset"] == one.settings.dataset) & (generality["teacher"] == one.settings.teacher)
-        ]
+    for one, (images, teacher) in zip(studies, NAMED, strict=True):
+        own = generality[(generality["dataset"] == images) & (generality["teacher"] == teacher)]
         assert set(own["width"].dropna()) == set(one.settings.widths)
         ranks = own[own["quantity"] == "effective_rank"]
         models = [None, *one._run.configs.grid()]
@@ -355,7 +353,7 @@ def test_others_that_are_added_later_leave_what_is_stored(small_study: Study, tm
     shutil.copytree(small_study.folder.parent, tmp_path, dirs_exist_ok=True)
     alone = Study(small_study.profile, small_study.settings, tmp_path)
     first = alone.generality()
-    assert set(zip(first["dataset"], first["teacher"], strict=True)) == {("scenes", small_study.settings.teacher)}
+    assert set(zip(first["dataset"], first["teacher"], strict=True)) == {NAMED[0]}
     changed = {"other_datasets": ("scenes100",), "crossed_widths": (0.25,), "seeds": (42,)}
     more = Study(small_study.profile, small_study.settings.model_copy(update=changed), tmp_path)
     both = more.generality()
