@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 import torch
+from torch import nn
 
 from asymdistill.config.names import SHIPPED_TEACHERS
 from asymdistill.data.views import View
@@ -77,7 +78,7 @@ def rate(width: float, resolution: int, device: str, precision: torch.dtype) -> 
     begun: list[float] = []
     ended: list[float] = []
 
-    def work(student: students.ScalableCNN, check: Callable[[], None]) -> None:
+    def work(student: nn.Module, check: Callable[[], None]) -> None:
         def step(done: int) -> None:
             if device != "cpu":
                 torch.cuda.synchronize()
@@ -85,7 +86,7 @@ def rate(width: float, resolution: int, device: str, precision: torch.dtype) -> 
 
         distil(student, images, targets, View(resolution), recipe, seed=0, device=device, progress=step)
 
-    made = [students.build(width, 512, seed) for seed in range(workers)]
+    made = [students.build(students.Design(width), 512, seed) for seed in range(workers)]
     executors.Threads(workers).map(work, made)
     return {"students": workers, "images_per_second": workers * steps * BATCH / (max(ended) - min(begun))}
 

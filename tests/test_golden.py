@@ -381,8 +381,8 @@ def test_initial_weights_are_those_of_the_seed(width: int, seed: int) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         expected = layers_in_order(width, 512)
-    assert same_weights(students.build(width, 512, seed), expected)
-    assert not same_weights(students.build(width, 512, seed + 1), expected)
+    assert same_weights(students.build(students.Design(width), 512, seed), expected)
+    assert not same_weights(students.build(students.Design(width), 512, seed + 1), expected)
 
 
 def test_of_three_students_made_in_a_row_the_notebooks_first_is_ours() -> None:
@@ -390,8 +390,8 @@ def test_of_three_students_made_in_a_row_the_notebooks_first_is_ours() -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(42)
         small, middle, _ = (layers_in_order(width, 512) for width in (1, 2, 4))
-    assert same_weights(students.build(1, 512, 42), small)
-    assert not same_weights(students.build(2, 512, 42), middle)
+    assert same_weights(students.build(students.Design(1), 512, 42), small)
+    assert not same_weights(students.build(students.Design(2), 512, 42), middle)
 
 
 def numpy_student(student: students.ScalableCNN, inputs: np.ndarray, *, training: bool) -> np.ndarray:
@@ -425,7 +425,7 @@ def numpy_student(student: students.ScalableCNN, inputs: np.ndarray, *, training
 
 @pytest.mark.parametrize("training", [True, False])
 def test_the_forward_pass_is_its_equations(training: bool) -> None:
-    student = students.build(1, 24, seed=42)
+    student = students.build(students.Design(1), 24, seed=42)
     inputs = np.random.default_rng(2).normal(size=(6, 3, 32, 32))
     student.train()(tensor(inputs).float())  # so that the running statistics are not those of the beginning
     expected = numpy_student(student, inputs, training=training)
@@ -494,7 +494,7 @@ def distilled(steps: int) -> tuple[list[np.ndarray], list[float]]:
     """The package's own: one batch an epoch, so that the order of the images permutes the batch and nothing else."""
     images, targets = examples(BATCH)
     recipe = Recipe(epochs=steps, batch_size=BATCH)
-    result = distil(students.build(1, DIM, SEED), images, targets, View(16), recipe, seed=SEED)
+    result = distil(students.build(students.Design(1), DIM, SEED), images, targets, View(16), recipe, seed=SEED)
     return [value.detach().double().numpy() for value in result.student.parameters()], result.losses
 
 
@@ -521,7 +521,7 @@ def test_one_step_is_adams() -> None:
     assert unsettled == {"0.bias", "4.bias", "8.bias"}
     compared = [(smallest > SETTLED).mean() for name, smallest in expected.smallest.items() if name not in unsettled]
     assert min(compared) > 0.8
-    start = [value.detach().double().numpy() for value in students.build(1, DIM, SEED).parameters()]
+    start = [value.detach().double().numpy() for value in students.build(students.Design(1), DIM, SEED).parameters()]
     moved = max(np.abs(after - before).max() for after, before in zip(distilled(1)[0], start, strict=True))
     assert moved == pytest.approx(1e-3, rel=1e-3)
 

@@ -1,14 +1,19 @@
-"""The students: one family of small convolutional networks, scaled in width."""
+"""The students: one family of small convolutional networks, scaled in width, and a transformer of the same size."""
 
 import copy
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
+from asymdistill.models.transformer_student import TransformerStudent, channels_for
 from asymdistill.runtime.errors import InputError, check_positive
 from asymdistill.runtime.seeding import seeded
+
+CNN, TRANSFORMER = "cnn", "transformer"
+"""The architectures of students."""
 
 
 class ScalableCNN(nn.Module):
@@ -54,18 +59,52 @@ class ScalableCNN(nn.Module):
         return embeddings
 
 
-def build(width: float, embedding_dim: int, seed: int, dilation: int = 1) -> ScalableCNN:
+@dataclass(frozen=True)
+class Design:
+    """What a student's network is, but for the length of its embedding.
+
+    Attributes:
+        width: width factor of the convolutional network.
+        dilation: of its convolutions.
+        architecture: ``CNN``, or ``TRANSFORMER`` with about as many parameters.
+        resolution: side of the input in pixels, which only a transformer depends on.
+    """
+
+    width: float
+    dilation: int = 1
+    architecture: str = CNN
+    resolution: int = 32
+
+    def network(self, embedding_dim: int) -> nn.Module:
+        """The network, with weights from PyTorch's global generator.
+
+        Raises:
+            InputError: there is no such network.
+        """
+        if self.architecture == CNN:
+            return ScalableCNN(self.width, embedding_dim, self.dilation)
+        channels = channels_for(parameter_count(self.width, embedding_dim), self.resolution, embedding_dim)
+        return TransformerStudent(channels, self.resolution, embedding_dim)
+
+    def parameter_count(self, embedding_dim: int) -> int:
+        """Number of trainable parameters, computed without allocating them."""
+        with torch.device("meta"):
+            return sum(parameter.numel() for parameter in self.network(embedding_dim).parameters())
+
+
+def build(design: Design, embedding_dim: int, seed: int) -> nn.Module:
     """Build a student whose initial weights are those that ``torch.manual_seed(seed)`` gives.
 
     The global generator is left as it was found.
     """
     with seeded(seed):
-        return ScalableCNN(width, embedding_dim, dilation)
+        return design.network(embedding_dim)
 
 
-def restore(width: float, state: Mapping[str, Tensor], dilation: int = 1) -> ScalableCNN:
+def restore(design: Design, state: Mapping[str, Tensor]) -> nn.Module:
     """Build a student with weights that ``state_dict`` gave; the length of an embedding is theirs."""
-    student = ScalableCNN(width, len(state["head.3.bias"]), dilation)
+    *_, last = (name for name in state if name.startswith("head.") and name.endswith("bias"))
+    student = design.network(len(state[last]))
     student.load_state_dict(state)
     return student
 
@@ -85,7 +124,7 @@ def receptive_field(dilation: int = 1) -> int:
     return side
 
 
-def with_batch_statistics(student: ScalableCNN, batches: Iterable[Tensor]) -> ScalableCNN:
+def with_batch_statistics(student: nn.Module, batches: Iterable[Tensor]) -> nn.Module:
     """Return a copy of a student whose batch-norm statistics are those of other inputs, for instance noisy ones.
 
     Running means and variances start afresh and become the plain averages over the batches, so batches should be of

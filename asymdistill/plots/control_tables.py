@@ -143,8 +143,8 @@ def truncation_table(rows: pd.DataFrame) -> Iterator[Row]:
 
 @table_of("capacity")
 def capacity_table(rows: pd.DataFrame) -> Iterator[Row]:
-    """Rank, accuracy and its loss to noise: one row per value of what is varied."""
-    for variants, words, unit in VARIED.values():
+    """Rank, accuracy and its loss to noise: one row per value of what is varied, and one per architecture."""
+    for variants, words, unit in (*VARIED.values(), (["architecture"], "transformer of {:.2f}M parameters", 1e-6)):
         for (x, model), own in pick(rows, variant=variants).groupby(["x", "model"]):
             rank = shown(pick(own, "effective_rank")["value"])
             yield {

@@ -209,6 +209,8 @@ def _capacity(control: Control) -> Iterator[Row]:
     def place(student: StudentConfig) -> tuple[str, float]:
         if student.resolution != base:
             return "input", student.resolution
+        if student.architecture != students.CNN:
+            return "architecture", student.design.parameter_count(dim)
         if student.dilation > 1:
             return "receptive field", students.receptive_field(student.dilation)
         known = student.width in control.settings.widths
@@ -219,7 +221,7 @@ def _capacity(control: Control) -> Iterator[Row]:
     control.measure("measuring capacity", _ranks(everyone) + wanted)
     for student in everyone:
         variant, x = place(student)
-        size = students.parameter_count(student.width, dim)
+        size = student.design.parameter_count(dim)
         places = [(variant, x)]
         if student in narrow:  # the plain narrow student is the other end of the two that change its input and field
             places += [("input", base), ("receptive field", students.receptive_field())]

@@ -202,7 +202,7 @@ def _activation_bytes(width: float) -> float:
         kept[tensor.untyped_storage()._cdata] = tensor
         return tensor
 
-    network = students.build(width, WIDEST, seed=0)
+    network = students.build(students.Design(width), WIDEST, seed=0)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # more of them spend up to a second waiting for each other on images so small
     try:

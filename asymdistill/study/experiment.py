@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from asymdistill.config.names import TEACHER, UNTRAINED, image_source
 from asymdistill.config.settings import Settings
@@ -39,7 +39,13 @@ from asymdistill.training import losses
 from asymdistill.training.distillation import Diverged, Objective, Recipe, TrainingState, distil, steps_per_epoch
 
 _SEEING = ("data/preprocess.py", "data/views.py", "models/encoding.py")
-_TRAINING = (*_SEEING, "models/students.py", "training/distillation.py", "training/losses.py")
+_TRAINING = (
+    *_SEEING,
+    "models/students.py",
+    "models/transformer_student.py",
+    "training/distillation.py",
+    "training/losses.py",
+)
 IMAGES = Kind("images", 1, ("data/datasets.py", "data/scenes.py"), ("numpy", "pillow"))
 EMBEDDINGS = Kind(
     "embeddings", 1, (*_SEEING, "models/teachers.py", "models/mini_clip.py"), ("torch", "timm", "open_clip_torch")
@@ -167,14 +173,14 @@ class Experiment:
     def _grid(self) -> frozenset[StudentConfig]:
         return frozenset(self.configs.grid())
 
-    def student(self, config: StudentConfig, epoch: int | None = None) -> students.ScalableCNN:
+    def student(self, config: StudentConfig, epoch: int | None = None) -> nn.Module:
         """A trained student in eval mode on the device, or as it was after one of its watched epochs.
 
         It is trained where it is missing.
         """
         self.train_students([config])
         artifact = self.student_artifact(config) if epoch is None else self._snapshot(config, epoch)
-        student = students.restore(config.width, self.store.tensors(artifact), config.dilation)
+        student = students.restore(config.design, self.store.tensors(artifact))
         student.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         return student.eval()
 
@@ -188,7 +194,7 @@ class Experiment:
         towards = config.objective not in ("labels", UNTRAINED) and not config.augmented
         targets = self._embeddings_artifact("train", None, config.classes).key if towards else None
         images = None if config.objective == UNTRAINED else self.image_set("train", config.classes).key
-        inputs = {"config": asdict(config), "images": images, "targets": targets, "teacher": self.teacher_name}
+        inputs = {"config": config.key, "images": images, "targets": targets, "teacher": self.teacher_name}
         return Artifact(STUDENT, inputs, (self._embeddings_artifact("train", None, config.classes),))
 
     def watched(self, config: StudentConfig) -> list[int]:
@@ -359,7 +365,7 @@ class Experiment:
         dim = self.teacher.embedding_dim
         for config in configs:
             with torch.device("meta"):
-                students.ScalableCNN(config.width, dim, config.dilation)
+                config.design.network(dim)
             if config.epochs:
                 steps_per_epoch(len(self.images("train", config.classes)), config.batch_size)
         if len(self.train.labels.unique()) < 2:
@@ -369,7 +375,12 @@ class Experiment:
 
     def _cost(self, config: StudentConfig) -> int:
         """What a step of a student's training costs beside others: for order and progress, so roughly."""
-        slow = config.dilation > 1 or config.augmented or config.objective == "views"
+        slow = (
+            config.dilation > 1
+            or config.architecture != students.CNN
+            or config.augmented
+            or config.objective == "views"
+        )
         upscaling = (config.resolution / self.configs.make(config.width, 0, "cosine").resolution) ** 2
         return int(max(1, round(4 * config.width**1.5 * max(1, upscaling))) * (1 + slow))
 
@@ -410,13 +421,13 @@ class Experiment:
             beside = {f"reached.{name}": torch.tensor(own, dtype=torch.float64) for name, own in numbers.items()}
             files.write_sealed_tensors(path, reached.tensors | beside)
 
-        def watch(epoch: int, current: students.ScalableCNN) -> None:
+        def watch(epoch: int, current: nn.Module) -> None:
             if epoch in self.watched(config):
                 self.store.put(self._snapshot(config, epoch), tensors=current.state_dict())
 
         try:
             result = distil(
-                students.build(config.width, self.teacher.embedding_dim, config.seed, config.dilation),
+                students.build(config.design, self.teacher.embedding_dim, config.seed),
                 images.images if as_they_came else self._resident(images.images, view.resolution),
                 self._targets(config, images),
                 view,

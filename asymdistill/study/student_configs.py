@@ -7,6 +7,7 @@ from typing import Any
 
 from asymdistill.config.names import COSINE, INFONCE, TEACHER, UNTRAINED, student_name
 from asymdistill.config.settings import Settings
+from asymdistill.models.students import CNN, TRANSFORMER, Design
 
 ALTERNATIVES = (COSINE, INFONCE, "views", "vicreg", "uniformity", "whitened")
 CONTRASTIVE, REGULARISED = (INFONCE, "views"), ("vicreg", "uniformity")
@@ -36,6 +37,7 @@ class StudentConfig:
         temperature: of a contrastive term.
         symmetric: whether a contrastive term takes both directions.
         snapshots: whether its weights are kept after some of its epochs, for measurements along its training.
+        architecture: of its network, one of ``models.students``.
     """
 
     width: float
@@ -55,6 +57,18 @@ class StudentConfig:
     temperature: float = 0.0
     symmetric: bool = False
     snapshots: bool = False
+    architecture: str = CNN
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """What names it in the store. The architecture came later: its default is left out, so that keys stay valid."""
+        values = asdict(self)
+        return values if self.architecture != CNN else {k: v for k, v in values.items() if k != "architecture"}
+
+    @property
+    def design(self) -> Design:
+        """Its network."""
+        return Design(self.width, self.dilation, self.architecture, self.resolution)
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -160,13 +174,14 @@ class StudentConfigs:
         return [student for number in counts for student in self.narrow(classes=number)]
 
     def by_capacity(self) -> list[StudentConfig]:
-        """Other widths than the grid's, and the narrowest student with another input and receptive field."""
+        """Other widths than the grid's, and the narrowest student with another input, receptive field, architecture."""
         own = self._settings
         others = [width for width in own.control_widths if width not in own.widths]
         return [
             *(self.make(width, seed, own.baseline) for width in others for seed in own.seeds),
             *self.narrow(resolution=own.control_resolution),
             *self.narrow(dilation=own.control_dilation),
+            *self.narrow(architecture=TRANSFORMER),
         ]
 
     def by_objective(self) -> list[StudentConfig]:

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from asymdistill.data.preprocess import random_crop_flip
 from asymdistill.data.views import GaussianNoise, View, see
-from asymdistill.models.students import ScalableCNN
 from asymdistill.runtime.checks import check_embeddings, check_images
 from asymdistill.runtime.errors import InputError, check_option
 from asymdistill.training.losses import cosine_distance
@@ -87,12 +86,12 @@ class TrainingState:
 class Distilled:
     """A trained student and the mean loss of each epoch."""
 
-    student: ScalableCNN
+    student: nn.Module
     losses: list[float]
 
 
 def distil(
-    student: ScalableCNN,
+    student: nn.Module,
     images: Tensor,
     targets: Tensor | Callable[[Tensor], Tensor],
     view: View,
@@ -101,7 +100,7 @@ def distil(
     seed: int,
     device: torch.device | str = "cpu",
     progress: Callable[[int], None] = lambda steps: None,
-    watch: Callable[[int, ScalableCNN], None] = lambda epoch, student: None,
+    watch: Callable[[int, nn.Module], None] = lambda epoch, student: None,
     resume: TrainingState | None = None,
     save: Callable[[TrainingState], None] | None = None,
 ) -> Distilled:
@@ -179,7 +178,7 @@ class _Training:
     """What changes in a training from step to step: weights, Adam's moments, the schedule and the generators."""
 
     def __init__(
-        self, student: ScalableCNN, view: View, recipe: Recipe, steps: int, seed: int, device: torch.device
+        self, student: nn.Module, view: View, recipe: Recipe, steps: int, seed: int, device: torch.device
     ) -> None:
         self.student = student.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.view, self.recipe, self.steps = view, recipe, steps

@@ -63,7 +63,7 @@ def test_parameter_counts_by_arithmetic(width: float, dim: int) -> None:
 def test_the_same_seed_gives_the_same_network_as_the_protocol(width: int, training: bool) -> None:
     torch.manual_seed(42)
     expected = by_hand(width).train(training)
-    student = students.build(width, 512, seed=42).train(training)
+    student = students.build(students.Design(width), 512, seed=42).train(training)
     inputs = torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     assert torch.equal(student(inputs), expected(inputs))
     pairs = zip(student.state_dict().values(), expected.state_dict().values(), strict=True)
@@ -72,7 +72,7 @@ def test_the_same_seed_gives_the_same_network_as_the_protocol(width: int, traini
 
 def test_the_global_generator_is_left_as_it_was() -> None:
     state = torch.get_rng_state()
-    first, again, other = (students.build(1, 8, seed) for seed in (1, 1, 2))
+    first, again, other = (students.build(students.Design(1), 8, seed) for seed in (1, 1, 2))
     students.parameter_count(2)
     assert torch.equal(torch.get_rng_state(), state)
     weights = [student.head[1].weight for student in (first, again, other)]
@@ -123,7 +123,7 @@ def test_the_receptive_field_is_what_a_feature_depends_on(dilation: int) -> None
 
 
 def test_dilation_changes_what_is_seen_and_not_the_number_or_start_of_the_weights() -> None:
-    plain, dilated = students.build(1, 16, 42), students.build(1, 16, 42, dilation=3)
+    plain, dilated = students.build(students.Design(1), 16, 42), students.build(students.Design(1, dilation=3), 16, 42)
     pairs = zip(plain.state_dict().values(), dilated.state_dict().values(), strict=True)
     assert all(torch.equal(one, other) for one, other in pairs)
     images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
@@ -137,7 +137,7 @@ def test_dilation_changes_what_is_seen_and_not_the_number_or_start_of_the_weight
 
 
 def test_statistics_are_the_plain_average_over_batches() -> None:
-    student = students.build(0.5, 8, seed=0)
+    student = students.build(students.Design(0.5), 8, seed=0)
     batches = [torch.randn(6, 3, 16, 16, generator=torch.Generator().manual_seed(i)) + i for i in range(3)]
     adapted = students.with_batch_statistics(student, iter(batches))
     with torch.no_grad():
@@ -147,7 +147,7 @@ def test_statistics_are_the_plain_average_over_batches() -> None:
 
 
 def test_only_the_statistics_of_a_copy_change() -> None:
-    student = students.build(0.5, 8, seed=0).eval()
+    student = students.build(students.Design(0.5), 8, seed=0).eval()
     before = {name: value.clone() for name, value in student.state_dict().items()}
     adapted = students.with_batch_statistics(student, [torch.randn(6, 3, 16, 16) + 1])
     assert not adapted.training
@@ -160,7 +160,7 @@ def test_only_the_statistics_of_a_copy_change() -> None:
 
 
 def test_scaled_inputs_are_embedded_as_before_once_the_statistics_are_theirs() -> None:
-    student = students.build(1, 8, seed=0)
+    student = students.build(students.Design(1), 8, seed=0)
     inputs = torch.randn(64, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     clean = students.with_batch_statistics(student, [inputs])
     with torch.inference_mode():
@@ -171,4 +171,4 @@ def test_scaled_inputs_are_embedded_as_before_once_the_statistics_are_theirs() -
 
 def test_no_batch_gives_no_statistics() -> None:
     with pytest.raises(InputError, match="batches is empty"):
-        students.with_batch_statistics(students.build(0.5, 8, seed=0), [])
+        students.with_batch_statistics(students.build(students.Design(0.5), 8, seed=0), [])

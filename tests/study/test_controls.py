@@ -139,6 +139,8 @@ def test_capacity_changes_one_thing_at_a_time(table: pd.DataFrame) -> None:
     assert {("receptive field", "w=0.5", 18), ("receptive field", "w=0.5", 46)} <= seen
     assert ("stated size", "w=0.25", students.parameter_count(0.25, 128)) in seen
     assert {("width", "w=0.5"), ("width", "S")} <= {place[:2] for place in seen}
+    (other,) = {place for place in seen if place[0] == "architecture"}
+    assert other[2] == pytest.approx(students.parameter_count(0.5, 128), rel=0.05)
     accuracies = only(table, "capacity", "accuracy")
     assert {(row.variant, row.model, row.x) for row in accuracies.itertuples()} == seen
 
@@ -148,7 +150,7 @@ def test_objectives_are_trained_for_what_they_say(study: Study, table: pd.DataFr
     assert set(only(table, "objective", "effective_rank")["variant"].dropna()) == {
         *("cosine", "labels", "random", "whitened", "centred"),
     }
-    fresh = students.build(0.5, 128, 42).state_dict()
+    fresh = students.build(students.Design(0.5), 128, 42).state_dict()
     stored = run.student(student(study, 0.5, 42, UNTRAINED)).state_dict()
     assert all(torch.equal(fresh[name], stored[name]) for name in fresh)
     losses = run.losses(student(study, 0.5, 42, "labels"))

@@ -14,6 +14,7 @@ from torch import nn
 from asymdistill.config.names import IDENTITY, OBJECTIVES, UNTRAINED
 from asymdistill.config.profiles import load_settings
 from asymdistill.config.settings import CONTROLS, SWEEPS, Settings
+from asymdistill.models.students import Design
 from asymdistill.study.experiment import Experiment
 from asymdistill.study.student_configs import ALTERNATIVES, StudentConfig, StudentConfigs, identity
 from asymdistill.training import losses
@@ -72,6 +73,7 @@ def test_every_field_has_the_experiments_value_when_a_student_is_made() -> None:
         "temperature": 0.1,
         "symmetric": False,
         "snapshots": False,
+        "architecture": "cnn",
     }
     assert configs(resolution=48).make(1, 7, "cosine").resolution == 48
 
@@ -141,10 +143,16 @@ def test_students_are_stored_under_one_key_only_if_they_are_the_same(run: Experi
 def test_every_field_of_a_student_is_in_its_key(run: Experiment) -> None:
     plain = OURS.make(1, 7, "cosine")
     other: dict[str, object] = {"objective": "views", "schedule": "cosine", "autocast": "bfloat16", "classes": 2}
+    other |= {"architecture": "transformer"}
     names = [field.name for field in fields(StudentConfig)]
     changes = [{name: other[name] if name in other else getattr(plain, name) + 1} for name in names]
     keys = {run.student_artifact(replace(plain, **change)).key for change in changes}
     assert len({run.student_artifact(plain).key, *keys}) == 1 + len(names)
+
+
+def test_the_papers_students_keep_the_keys_that_they_had_before_there_were_others() -> None:
+    assert "architecture" not in OURS.make(1, 7, "cosine").key
+    assert OURS.make(1, 7, "cosine", architecture="transformer").key["architecture"] == "transformer"
 
 
 def test_widths_that_are_equal_to_six_digits_are_two_students(run: Experiment) -> None:
@@ -230,14 +238,14 @@ def test_each_control_changes_one_thing() -> None:
 
 
 def test_widths_that_the_grid_has_are_not_trained_twice() -> None:
-    plain = [student for student in OURS.by_capacity() if student.resolution == 32 and student.dilation == 1]
+    plain = [student for student in OURS.by_capacity() if student.design == Design(student.width)]
     assert {student.width for student in plain} == {0.5}
 
 
 def test_a_control_that_changes_nothing_is_the_grids_student() -> None:
     own = configs(control_resolution=32, control_dilation=1, control_noise=0)
     assert set(own.narrow()) <= set(own.grid())
-    assert [s for s in own.by_capacity() if s.width == 1] == 2 * own.narrow()
+    assert [s for s in own.by_capacity() if s.width == 1 and s.architecture == "cnn"] == 2 * own.narrow()
     assert set(own.with_noise()) <= set(own.grid())
 
 

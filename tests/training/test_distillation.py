@@ -40,7 +40,7 @@ def examples(count: int, seed: int = 0) -> tuple[Tensor, Tensor]:
 def train(count: int = 20, *, seed: int = 3, recipe: Recipe | None = None, **options: object) -> Distilled:
     images, targets = examples(count)
     recipe = recipe or Recipe(epochs=2, batch_size=8)
-    return distil(students.build(0.25, DIM, seed), images, targets, VIEW, recipe, seed=seed, **options)
+    return distil(students.build(students.Design(0.25), DIM, seed), images, targets, VIEW, recipe, seed=seed, **options)
 
 
 def by_hand(images: Tensor, targets: Tensor, *, epochs: int, batch: int, rate: float, seed: int) -> tuple:
@@ -82,7 +82,7 @@ def test_the_defaults_are_the_papers() -> None:
 def test_one_step_is_one_of_adam_on_the_cosine_distance() -> None:
     images, targets = examples(8)
     recipe = Recipe(epochs=1, batch_size=8, learning_rate=0.02)
-    result = distil(students.build(0.25, DIM, 3), images, targets, VIEW, recipe, seed=3)
+    result = distil(students.build(students.Design(0.25), DIM, 3), images, targets, VIEW, recipe, seed=3)
     expected, losses = by_hand(images, targets, epochs=1, batch=8, rate=0.02, seed=3)
     assert result.losses == pytest.approx(losses, rel=1e-5)
     # In its first step Adam moves each weight by the rate in the direction of the gradient's sign: gradients near
@@ -121,13 +121,16 @@ def test_the_result_depends_on_the_seed_alone() -> None:
 def test_the_order_of_the_images_is_that_of_the_seed_not_of_the_weights() -> None:
     images, targets = examples(20)
     recipe = Recipe(epochs=1, batch_size=8)
-    losses = [distil(students.build(0.25, DIM, 3), images, targets, VIEW, recipe, seed=s).losses for s in (1, 1, 2)]
+    losses = [
+        distil(students.build(students.Design(0.25), DIM, 3), images, targets, VIEW, recipe, seed=s).losses
+        for s in (1, 1, 2)
+    ]
     assert losses[0] == losses[1] != losses[2]
 
 
 def test_two_trainings_side_by_side_are_the_same_as_one_by_itself() -> None:
     alone = {seed: train(64, seed=seed) for seed in (1, 2)}
-    made = {seed: students.build(0.25, DIM, seed) for seed in (1, 2)}
+    made = {seed: students.build(students.Design(0.25), DIM, seed) for seed in (1, 2)}
     images, targets = examples(64)
     together: dict[int, Distilled] = {}
 
@@ -161,7 +164,7 @@ def test_with_augmentation_the_teacher_sees_the_very_image_the_student_sees() ->
         with torch.inference_mode():
             return batch.float().flatten(1)[:, :DIM] - 100
 
-    student = students.build(0.25, DIM, 3)
+    student = students.build(students.Design(0.25), DIM, 3)
     student.register_forward_pre_hook(lambda _, inputs: taken.append(inputs[0].detach().clone()))
     distil(student, images, teacher, VIEW, Recipe(epochs=2, batch_size=8), seed=3)
     assert len(shown) == len(taken) == 4
@@ -193,7 +196,7 @@ def test_in_bfloat16_the_loss_stays_float32() -> None:
 
     outputs: list[torch.dtype] = []
     images, targets = examples(8)
-    student = students.build(0.25, DIM, 3)
+    student = students.build(students.Design(0.25), DIM, 3)
     student.head[3].register_forward_hook(lambda module, inputs, output: outputs.append(output.dtype))
     recipe = Recipe(epochs=1, batch_size=8, objective=watch, precision=torch.bfloat16)
     distil(student, images, targets, VIEW, recipe, seed=1)
@@ -217,7 +220,7 @@ def test_an_exception_in_progress_stops_the_training() -> None:
 
 def test_inputs_that_do_not_fit_are_refused() -> None:
     images, targets = examples(20)
-    student = students.build(0.25, DIM, 3)
+    student = students.build(students.Design(0.25), DIM, 3)
     recipe = Recipe(epochs=1, batch_size=8)
     with pytest.raises(InputError, match="7 training images do not fill one batch of 8"):
         distil(student, images[:7], targets[:7], VIEW, recipe, seed=1)
@@ -233,7 +236,7 @@ def test_inputs_that_do_not_fit_are_refused() -> None:
 
 def test_a_cosine_schedule_anneals_the_rate_of_every_step() -> None:
     images, targets = examples(16)
-    student = students.build(0.25, DIM, 3)
+    student = students.build(students.Design(0.25), DIM, 3)
     result = distil(student, images, targets, VIEW, Recipe(epochs=3, batch_size=8, schedule="cosine"), seed=3)
     torch.manual_seed(3)
     plain = students.ScalableCNN(0.25, DIM).to(memory_format=torch.channels_last)
@@ -279,11 +282,11 @@ def test_labels_are_learnt_with_a_classifier_that_is_trained_too() -> None:
     objective = LabelLoss(DIM, 2, seed=0)
     before = objective.classifier.weight.clone()
     recipe = Recipe(epochs=10, batch_size=8, learning_rate=1e-2, objective=objective)
-    result = distil(students.build(0.25, DIM, 3), images, labels, VIEW, recipe, seed=3)
+    result = distil(students.build(students.Design(0.25), DIM, 3), images, labels, VIEW, recipe, seed=3)
     assert result.losses[-1] < 0.1 < result.losses[0]
     assert not torch.equal(objective.classifier.weight, before)
     with pytest.raises(InputError, match="targets have 3 rows for 32 images"):
-        distil(students.build(0.25, DIM, 3), images, labels[:3], VIEW, recipe, seed=3)
+        distil(students.build(students.Design(0.25), DIM, 3), images, labels[:3], VIEW, recipe, seed=3)
 
 
 def test_watching_sees_each_epoch_in_eval_mode_and_changes_nothing() -> None:
@@ -321,7 +324,7 @@ def watched(
 ) -> tuple[list[Tensor], list[tuple[Tensor, ...]], Distilled]:
     """Everything that a student saw in training, what its objective was given, and the result."""
     images, own = examples(20)
-    student, spy, seen = students.build(0.25, DIM, 3), Spy(objective), []
+    student, spy, seen = students.build(students.Design(0.25), DIM, 3), Spy(objective), []
     student.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach().clone()))
     recipe = Recipe(epochs=2, batch_size=8, objective=spy, **options)
     result = distil(student, images, own if targets is None else targets, VIEW, recipe, seed=3)
@@ -350,7 +353,7 @@ def test_the_objective_is_given_the_image_first_and_its_second_view_last() -> No
     images, targets = examples(20)
     order, crops = torch.Generator().manual_seed(3), torch.Generator().manual_seed(3)
     chosen = torch.randperm(20, generator=order)[:8]
-    student = students.build(0.25, DIM, 3).train()
+    student = students.build(students.Design(0.25), DIM, 3).train()
     expected = student(VIEW(images[chosen])), student(VIEW(random_crop_flip(images[chosen], generator=crops)))
     own, teacher, second = given[0]
     torch.testing.assert_close(own, expected[0], atol=1e-5, rtol=1e-4)
@@ -393,8 +396,8 @@ def test_with_two_views_the_result_depends_on_the_seed_alone() -> None:
 def test_both_views_teach_the_student() -> None:
     images, targets = examples(16)
     recipe = Recipe(epochs=2, batch_size=8, objective=DistillationLoss(0.7, 0.3, "views", symmetric=True))
-    result = distil(students.build(0.25, DIM, 3), images, targets, VIEW, recipe, seed=3)
-    student = students.build(0.25, DIM, 3).train()
+    result = distil(students.build(students.Design(0.25), DIM, 3), images, targets, VIEW, recipe, seed=3)
+    student = students.build(students.Design(0.25), DIM, 3).train()
     optimiser = torch.optim.Adam(student.parameters())
     order, crops = torch.Generator().manual_seed(3), torch.Generator().manual_seed(3)
     losses = []
@@ -471,7 +474,7 @@ def test_contrast_between_views_draws_them_together_and_images_apart() -> None:
 
     def after(objective: DistillationLoss) -> tuple[Tensor, Tensor]:
         recipe = Recipe(epochs=12, batch_size=16, objective=objective)
-        student = distil(students.build(0.25, DIM, 3), images, targets, VIEW, recipe, seed=3).student
+        student = distil(students.build(students.Design(0.25), DIM, 3), images, targets, VIEW, recipe, seed=3).student
         copies = random_crop_flip(images, generator=torch.Generator().manual_seed(99))
         with torch.no_grad():
             return student(VIEW(images)), student(VIEW(copies))
@@ -506,7 +509,7 @@ def resumable(kind: str, *, augmented: bool = False, schedule: str = "cosine", *
     objective = OBJECTIVES[kind]()
     noise = GaussianNoise(0.1, seed=2)
     recipe = Recipe(epochs=3, batch_size=8, objective=objective, schedule=schedule, noise=noise, learning_rate=0.01)
-    result = distil(students.build(0.25, DIM, 3), images, targets, VIEW, recipe, seed=3, **options)
+    result = distil(students.build(students.Design(0.25), DIM, 3), images, targets, VIEW, recipe, seed=3, **options)
     result.student.objective = objective if isinstance(objective, nn.Module) else nn.Identity()
     return result
 
@@ -607,7 +610,15 @@ def test_the_state_of_another_training_is_refused(tmp_path: Path) -> None:
         resumable("labels", resume=state)
     images, targets = examples(20)
     with pytest.raises(InputError, match=r"the saved state belongs to another training: .*size mismatch") as caught:
-        distil(students.build(0.5, DIM, 3), images, targets, VIEW, Recipe(batch_size=8), seed=3, resume=state)
+        distil(
+            students.build(students.Design(0.5), DIM, 3),
+            images,
+            targets,
+            VIEW,
+            Recipe(batch_size=8),
+            seed=3,
+            resume=state,
+        )
     assert "\n" not in str(caught.value)
 
 
