@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import json
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -10,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 PACKAGE = Path(__file__).parents[1]
+# Python 3.11.7 and before count the depth of all threads' syntax trees in one place: two that parse at the same time can
+# end in a SystemError (github.com/python/cpython/issues/106905).
+_PARSING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,8 @@ def code_digest(modules: tuple[str, ...]) -> str:
 
 
 def _bare(source: str) -> str:
-    tree = ast.parse(source)
+    with _PARSING:
+        tree = ast.parse(source)
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):

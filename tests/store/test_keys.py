@@ -1,7 +1,10 @@
 """Keys: equal inputs have one key on every machine, and whatever changes a result has another."""
 
+import gc
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -130,4 +133,32 @@ def test_keys_are_the_same_in_every_process() -> None:
         ).stdout
         for seed in ("1", "2")
     }
+    assert len(found) == 1
+
+
+class Cycle:
+    """Garbage that takes a moment to collect, in which other threads run."""
+
+    def __init__(self) -> None:
+        self.own = self
+
+    def __del__(self) -> None:
+        time.sleep(1e-4)
+
+
+def test_code_is_read_by_many_threads_at_once() -> None:
+    source = (keys.PACKAGE / "study" / "controls.py").read_text("utf-8")
+    often = gc.get_threshold()
+
+    def read(number: int) -> str:
+        for _ in range(5):
+            Cycle()
+        return keys._bare(source)
+
+    gc.set_threshold(50)
+    try:
+        with ThreadPoolExecutor(8) as threads:
+            found = set(threads.map(read, range(16)))
+    finally:
+        gc.set_threshold(*often)
     assert len(found) == 1
