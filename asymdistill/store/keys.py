@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 PACKAGE = Path(__file__).parents[1]
-# Python 3.11.7 and before count the depth of all threads' syntax trees in one place: two that parse at the same time can
+# Up to 3.11.7, Python counts the depth of all threads' syntax trees in one place: two that parse at the same time can
 # end in a SystemError (github.com/python/cpython/issues/106905).
 _PARSING = threading.Lock()
 

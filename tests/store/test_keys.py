@@ -69,10 +69,11 @@ def test_every_field_of_a_student_counts() -> None:
         "width": 1.0000001, "seed": 43, "objective": "infonce", "resolution": 33, "epochs": 2, "batch_size": 65,
         "learning_rate": 2e-3, "schedule": "cosine", "autocast": "bfloat16", "augmented": True, "dilation": 2,
         "noise": 0.1, "classes": 2, "weight": 1.0, "temperature": 0.1, "symmetric": True, "snapshots": True,
+        "architecture": "transformer",
     }  # fmt: skip
     assert changed.keys() == asdict(config).keys()
-    found = {Artifact(KIND, asdict(replace(config, **{name: value}))) for name, value in changed.items()}  # type: ignore[arg-type]
-    assert len(found | {Artifact(KIND, asdict(config))}) == len(changed) + 1
+    found = {Artifact(KIND, replace(config, **{name: value}).key) for name, value in changed.items()}  # type: ignore[arg-type]
+    assert len(found | {Artifact(KIND, config.key)}) == len(changed) + 1
 
 
 CODE = '"""What it is."""\n\nSIZE = 3\n\n\ndef double(x):\n    """Twice."""\n    return 2 * x  # a product\n'
