@@ -3,13 +3,13 @@
 import math
 from pathlib import Path
 
+from asymdistill.config.names import CLASSES
 from asymdistill.config.settings import Settings
 from asymdistill.plots.recordings import ShownRun, images_name, input_size, training_images
 from asymdistill.study.recorded import Recorded
 from asymdistill.study.study import Study, default_runs_dir
 
 OWN = "this run"
-CLASSES = {"cifar10": 10, "cifar100": 100, "scenes": 10, "scenes100": 100}
 
 
 def gather(study: Study, folder: str | Path | None = None) -> list[ShownRun]:

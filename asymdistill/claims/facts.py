@@ -222,6 +222,8 @@ def published_value(ledger: Ledger, quantity: str, subject: Subject) -> Publishe
     Raises:
         NotMeasured: the paper gives none.
     """
+    if subject.treatment not in ("", AUGMENTED):
+        raise NotMeasured(f"the ledger has no {quantity.replace('_', ' ')} of {subject.model} {subject.treatment}")
     wanted = (quantity, subject.model, subject.treatment == AUGMENTED, subject.sigma)
     for claim in ledger:
         if claim.is_model_value and (claim.quantity, claim.model, claim.augmented, claim.sigma or 0.0) == wanted:

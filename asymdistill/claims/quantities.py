@@ -278,7 +278,9 @@ def _loss(run: Rows, subject: Subject) -> pd.Series:
     clean = _accuracy(run, replace(subject, sigma=0.0))
     above = clean - 100 / _classes(run)
     if (above <= 0).any():
-        raise NotMeasured(f"the accuracy of {subject.model} on clean images is not above chance, so that it can lose none")
+        raise NotMeasured(
+            f"the accuracy of {subject.model} on clean images is not above chance, so that it can lose none"
+        )
     return 100 * difference(clean, _accuracy(run, subject)) / above
 
 

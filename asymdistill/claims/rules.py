@@ -243,7 +243,9 @@ def _clauses(claim: Claim, found: Comparison, values: Mapping[str, pd.Series], w
     if claim.test == "order":
         opposite, none = "the opposite of what is claimed", "which is indistinguishable from no difference"
         step_missing = found.interval.low > 0
-        yield {SUPPORTED: "as claimed", CONTRADICTED: opposite, UNDECIDED: "as claimed" if step_missing else none}[verdict]
+        yield {SUPPORTED: "as claimed", CONTRADICTED: opposite, UNDECIDED: "as claimed" if step_missing else none}[
+            verdict
+        ]
         for lower, upper in pairwise(values) if step_missing and verdict == UNDECIDED else ():
             step = float(difference(values[upper], values[lower]).mean())
             if step <= 0:
@@ -258,6 +260,8 @@ def _clauses(claim: Claim, found: Comparison, values: Mapping[str, pd.Series], w
         }[verdict]
     else:
         whole = f"{margin} of {wording.number(claim.value)}" if claim.value is not None else f"the margin of {margin}"
-        beyond = f"more than {margin} from {wording.number(claim.value)}" if claim.value is not None else f"beyond {whole}"
+        beyond = (
+            f"more than {margin} from {wording.number(claim.value)}" if claim.value is not None else f"beyond {whole}"
+        )
         words = {SUPPORTED: f"{all_of}within", UNDECIDED: f"{partly}within"}
         yield f"{all_of}{beyond}" if verdict == CONTRADICTED else f"{words[verdict]} {whole}"
