@@ -73,16 +73,17 @@ Markdown(reading["scorecard_summary"])
 HTML(scorecard.in_words(summary.counts(ledger)))
 
 # %% [markdown]
-# **By chance.** {glue:text}`claims_by_seeds:d` claims are judged here by an interval over seeds. If nothing were there to
-# be found, at most {glue:text}`claims_by_chance:s` of them would be expected to come out `supported` all the same, and as
-# many `contradicted`. So it takes more than a few verdicts of one kind to say anything about the papers as a whole.
+# **By chance.** {glue:text}`claims_by_seeds:d` claims are judged here by an interval over seeds. If nothing were there
+# to be found, at most {glue:text}`claims_by_chance:s` of them would be expected to come out `supported` all the same,
+# and as many `contradicted`. So it takes more than a few verdicts of one kind to say anything about the papers as a
+# whole.
 
 # %% [markdown]
 # ## Every claim
 #
 # The filters narrow the table; `words` finds the rows that contain all the words typed. The small name below a claim
-# is its link; other chapters refer to it. Where a [recorded run](10_recorded.ipynb) can judge a claim, its verdict stands
-# below the one of this run.
+# is its link; other chapters refer to it. Where a [recorded run](10_recorded.ipynb) can judge a claim, its verdict
+# stands below the one of this run.
 
 # %%
 others = recordings.ledgers(gather(study)[1:])
@@ -103,19 +104,19 @@ _ = scorecard.forest(ledger)
 # %% [markdown]
 # ## How much a verdict can tell
 #
-# With three seeds, *undecided* is the likely outcome even for some claims that are true. The table shows what the rules
-# do to a simulated perfect replication of the paper, which has the paper's means and spreads (and this run's spreads
-# where the paper gives none), and to a true opposite: an order reversed, a value off by twice its margin. Numbers are
-# percentages of simulated replications. Claims of which the paper gives no size are left out.
+# With three seeds, `undecided` is the likely outcome even for some claims that are true. The table shows what the
+# rules do to a simulated perfect replication of the paper, which has the paper's means and spreads (and this run's
+# spreads where the paper gives none), and to a true opposite: an order reversed, a value off by twice its margin.
+# Numbers are percentages of simulated replications. Claims of which the paper gives no size are left out.
 
 # %%
 HTML(scorecard.in_words(summary.power_table(ledger, power(study))))
 
 # %% [markdown]
-# **How to read it.** A column *contradicted* above 5 % would mean that a rule is unfair to the paper. A low number under
-# *supported* means that the claim could hardly have been supported with that many seeds, so that `undecided` says
-# nothing against it. Some values stay low at any number of seeds: there, the paper's own three seeds are too few to say
-# what its number is.
+# **How to read it.** A column `contradicted` above 5 % would mean that a rule is unfair to the paper. A low number under
+# `supported` means that the claim could hardly have earned that verdict with so many seeds: then `undecided` says
+# nothing against it. Some values stay low at any number of seeds: there, the paper's own three seeds are too few to
+# say what its number is.
 #
 # ## What needs no run
 #
@@ -142,6 +143,6 @@ HTML(scorecard.untested(ledger))
 
 # %% [markdown]
 # **How sure are we?** A verdict is about a number, not about an explanation. A value that comes out as the paper says
-# does not make the paper's interpretation right; [the controls](08_controls.ipynb) test that. Intervals over seeds cover
-# initial weights and the order of images, not the choice of images, teacher or training. The margins are our choice;
-# the reasons give the numbers, so that readers can apply others.
+# does not make the paper's interpretation right; [the controls](08_controls.ipynb) test that. Intervals over seeds
+# cover initial weights and the order of images, not the choice of images, teacher or training. The margins are our
+# choice; the reasons give the numbers, so that readers can apply others.

@@ -116,11 +116,12 @@ def _on_run(claim: Claim, run: Rows | None) -> Judgement:
         where = _described(run.settings, claim, claim.judged)
         raise NotMeasured(f"an absolute number needs the setting of profile {claim.judged}, and this run has {where}")
     values = claim_values(claim, run)
+    quantity = QUANTITIES[claim.quantity]
+    judgement = judge(claim, values, Wording(quantity.words + _where(claim), quantity.digits))
     labels = claim.labels if claim.minus is None else (*claim.labels, claim.minus)
     if claim.sigma and len(labels) > 1 and claim.quantity in ("accuracy", "loss"):
         require_noise_that_costs(run, [Subject.parse(label, claim.sigma) for label in labels])
-    quantity = QUANTITIES[claim.quantity]
-    return judge(claim, values, Wording(quantity.words + _where(claim), quantity.digits))
+    return judgement
 
 
 def claim_values(claim: Claim, run: Rows) -> dict[str, pd.Series]:

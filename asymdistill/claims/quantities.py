@@ -190,7 +190,7 @@ def dims_for_90(singular_values: np.ndarray) -> float:
 def _jackknife(run: Rows, subject: Subject, function: Callable[[np.ndarray], float]) -> pd.Series:
     """A function of the singular values averaged over seeds: pseudo-values by seed, whose mean is its value.
 
-    Leaving one seed out at a time gives pseudo-values whose spread is the function's own over seeds (Tukey's jackknife).
+    Leaving one seed out at a time gives pseudo-values whose spread over seeds is the function's own: the jackknife.
     """
     rows = run.select("singular_values", subject)
     spectra = rows.pivot_table(index=rows["seed"].astype("Int64"), columns="component", values="value", dropna=False)
@@ -275,13 +275,13 @@ def _loss(run: Rows, subject: Subject) -> pd.Series:
 
     Points would reward a low accuracy, which has less to lose.
     """
-    clean = _accuracy(run, replace(subject, sigma=0.0))
+    noisy, clean = _accuracy(run, subject), _accuracy(run, replace(subject, sigma=0.0))
     above = clean - 100 / _classes(run)
     if (above <= 0).any():
         raise NotMeasured(
             f"the accuracy of {subject.model} on clean images is not above chance, so that it can lose none"
         )
-    return 100 * difference(clean, _accuracy(run, subject)) / above
+    return 100 * difference(clean, noisy) / above
 
 
 def _classes(run: Rows) -> int:

@@ -46,7 +46,7 @@ def critical_value(p: float, freedom: float) -> float:
 def critical_values(p: float, freedom: np.ndarray) -> np.ndarray:
     """``critical_value`` of many degrees of freedom, from 1 to a hundred, interpolated to about four digits."""
     grid, values = _table(p)
-    return np.interp(1 / np.clip(freedom, 1, _MOST), grid, values)
+    return np.asarray(np.interp(1 / np.clip(freedom, 1, _MOST), grid, values))
 
 
 @cache

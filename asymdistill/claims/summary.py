@@ -34,17 +34,17 @@ def summarise(ledger: pd.DataFrame) -> dict[str, Any]:
         f"Of {len(ledger)} claims ({papers}), {len(judged)} are judged here and {found[NOT_TESTABLE]} are "
         f"{NOT_TESTABLE}. {' '.join(parts)}"
     )
-    numbers = {f"claims_{verdict.replace(' ', '_')}": count for verdict, count in found.items()}
+    numbers: dict[str, Any] = {f"claims_{verdict.replace(' ', '_')}": count for verdict, count in found.items()}
     count, chance = by_chance(ledger)
     numbers |= {"claims_by_seeds": count, "claims_by_chance": f"{chance:.1f}"}
     return {"claims": len(ledger), **numbers, "scorecard_summary": text}
 
 
 def by_chance(ledger: pd.DataFrame) -> tuple[int, float]:
-    """How many claims are judged by an interval over seeds, and how many of these chance alone would support, at most.
+    """How many claims are judged by intervals over seeds, and how many of these chance alone would support, at most.
 
-    Where there is no difference, or where the truth is on the edge of the claimed range, an interval of 95 % lies within
-    the range with a probability of 2.5 % at most, and outside as often.
+    Where there is no difference, or where the truth is on the edge of the claimed range, an interval of 95 % lies
+    within the range with a probability of 2.5 % at most, and outside as often.
     """
     count = int(((ledger["seeds"] > 1) & (ledger["verdict"] != NOT_TESTABLE)).sum())
     return count, count * LEVEL / 2
@@ -87,7 +87,7 @@ def values(claim: dict[str, Any]) -> tuple[str, str]:
 
 
 def claimed(claim: dict[str, Any]) -> str:
-    """The claimed range as text: ``14.5 to 17.5``, ``at least 0.9``, ``above 0``; a dash for a claim not judged here."""
+    """The claimed range as text: ``14.5 to 17.5``, ``at least 0.9``, ``above 0``; a dash for none."""
     low, high = claim["claimed_low"], claim["claimed_high"]
     if pd.isna(low) and pd.isna(high):
         return "–"

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, FormatStrFormatter, LogLocator, NullFormatter
 
-from asymdistill.claims.evaluate import CHECK, OTHER_SETTING, OWN_SETTING
+from asymdistill.claims.evaluate import CHECK, OTHER_SETTING
 from asymdistill.claims.facts import FACTS
 from asymdistill.claims.quantities import QUANTITIES
 from asymdistill.claims.rules import CONTRADICTED, NOT_TESTABLE, SUPPORTED, UNDECIDED
@@ -184,10 +184,10 @@ def _dashes(elsewhere: bool) -> Any:
 
 def _legend() -> list[Any]:
     handles = [style.handle("0.1", "D", "the paper's value", hollow=True)]
-    handles += [Line2D([], [], color=_CLAIMED, linewidth=11, label="claimed: the margin around it")]
+    handles += [Line2D([], [], color=_CLAIMED, linewidth=11, label="the claimed range")]
     handles += [style.handle(colour, marker, verdict) for verdict, (colour, marker, _) in LOOKS.items()]
     line: Any = {"color": "0.3", "marker": "o", "markersize": 8, "linewidth": 2.5}
-    own = Line2D([], [], **line, label=f"{OWN_SETTING}, or no run")
+    own = Line2D([], [], **line, label="the paper's setting, or no run")
     other = Line2D([], [], **line, markerfacecolor="0.85", linestyle=_dashes(True), label=OTHER_SETTING)
     return [*handles, own, other]
 
@@ -202,7 +202,7 @@ def _row(row: Row, facets: tuple[str, ...], beside: Mapping[str, Mapping[str, Ro
     name = escape(row["id"])
     where = f'<small>{escape(row["paper"])}, {escape(row["source"])} · <a href="#claim-{name}">{name}</a></small>'
     paper, measured = values(row)
-    margin = "" if row["margin_reason"] is None else f"<small>{escape(row['margin_reason'])}</small>"
+    margin = "" if pd.isna(row["margin_reason"]) else f"<small>{escape(row['margin_reason'])}</small>"
     others = [(run, found[row["id"]]) for run, found in beside.items() if row["id"] in found]
     elsewhere = "".join(
         f"<small>{escape(run)}: {_verdict(other)}, {values(other)[1]}</small>"
