@@ -92,11 +92,11 @@ HTML(scorecard.table(ledger, others))
 # %% [markdown]
 # ## The paper's values and the measured ones
 #
-# All claims for which the paper gives a number and this run measured one. Each panel has one quantity and one unit. A
-# claim about a difference between models is in a panel of differences; for an order, positive is as claimed. Open
-# diamonds are the paper's values; a grey band is the claimed range. The shape and colour of a filled mark give the
-# verdict, and a line is the 95 % interval. Pale marks with dashed lines were measured in another setting than the
-# paper's: their distance from the diamond is not an error.
+# All claims for which the paper gives a number and this run measured one, but for the checks of the text. Each panel
+# has one quantity and one unit. A claim about a difference between models is in a panel of differences; for an order,
+# positive is as claimed. Open diamonds are the paper's values; a grey band is the claimed range. The shape and colour
+# of a filled mark give the verdict, and a line is the 95 % interval. Pale marks with dashed lines were measured in
+# another setting than the paper's: their distance from the diamond is not an error.
 
 # %% mystnb={"image": {"alt": "Forest plot: the paper's value beside the measured interval, as in the table above"}}
 _ = scorecard.forest(ledger)
@@ -113,10 +113,10 @@ _ = scorecard.forest(ledger)
 HTML(scorecard.in_words(summary.power_table(ledger, power(study))))
 
 # %% [markdown]
-# **How to read it.** A column `contradicted` above 5 % would mean that a rule is unfair to the paper. A low number under
-# `supported` means that the claim could hardly have earned that verdict with so many seeds: then `undecided` says
-# nothing against it. Some values stay low at any number of seeds: there, the paper's own three seeds are too few to
-# say what its number is.
+# **How to read it.** A column `contradicted` above 5 % would mean that a rule is unfair to the paper. A low number
+# under `supported` means that the claim could hardly have earned that verdict with so many seeds: then `undecided`
+# says nothing against it. Some values stay low at any number of seeds: there, the paper's own three seeds are too few
+# to say what its number is.
 #
 # ## What needs no run
 #

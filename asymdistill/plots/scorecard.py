@@ -18,8 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, FormatStrFormatter, LogLocator, NullFormatter
 
-from asymdistill.claims.evaluate import CHECK, OTHER_SETTING
-from asymdistill.claims.facts import FACTS
+from asymdistill.claims.evaluate import CHECK, OTHER_SETTING, OWN_SETTING
 from asymdistill.claims.quantities import QUANTITIES
 from asymdistill.claims.rules import CONTRADICTED, NOT_TESTABLE, SUPPORTED, UNDECIDED
 from asymdistill.claims.summary import claimed, values
@@ -31,7 +30,7 @@ _PALETTE = sns.color_palette("colorblind")
 LOOKS = {
     SUPPORTED: (_PALETTE[2], "o", "●"),
     CONTRADICTED: (_PALETTE[3], "X", "✕"),
-    UNDECIDED: (_PALETTE[0], "D", "◆"),
+    UNDECIDED: (_PALETTE[0], "^", "▲"),
     NOT_TESTABLE: (_PALETTE[7], "s", "□"),
 }
 DIFFERENCE = "difference in"
@@ -100,10 +99,11 @@ def forest(ledger: pd.DataFrame) -> list[Figure]:
     """Forest plot: the paper's value of each claim as an open diamond, and the measured one with its 95 % interval.
 
     One panel per quantity, so that an axis has one unit, and as many figures as needed for each to fit a screen. Pale
-    marks and dashed intervals are measurements in another setting than the paper's. Claims without a value of the
-    paper or without a measured one are left out.
+    marks and dashed intervals are measurements in another setting than the paper's. Checks of the text are left out,
+    and claims without a value of the paper or without a measured one.
     """
-    shown = ledger[ledger["paper_value"].notna() & ledger["measured"].notna()]
+    judged = ledger[ledger["evidence"] != CHECK]
+    shown = judged[judged["paper_value"].notna() & judged["measured"].notna()]
     shown = shown.assign(axis=[_axis(row) for row in shown.to_dict("records")])
     panels = [
         (str(label), own.iloc[start : start + ROWS])
@@ -121,7 +121,7 @@ def forest(ledger: pd.DataFrame) -> list[Figure]:
 
 def _axis(row: Row) -> str:
     """The label of an axis: the quantity with its unit, with values and differences on separate axes."""
-    quantity = QUANTITIES.get(row["quantity"]) or FACTS.get(row["quantity"])
+    quantity = QUANTITIES.get(row["quantity"])
     words = quantity.words if quantity else row["quantity"]
     name = re.sub(r" (by|of|to)( that of)? \{\}$", "", words).removeprefix("the ")
     unit = f" ({UNITS[row['quantity']]})" if row["quantity"] in UNITS else ""
@@ -187,7 +187,7 @@ def _legend() -> list[Any]:
     handles += [Line2D([], [], color=_CLAIMED, linewidth=11, label="the claimed range")]
     handles += [style.handle(colour, marker, verdict) for verdict, (colour, marker, _) in LOOKS.items()]
     line: Any = {"color": "0.3", "marker": "o", "markersize": 8, "linewidth": 2.5}
-    own = Line2D([], [], **line, label="the paper's setting, or no run")
+    own = Line2D([], [], **line, label=OWN_SETTING)
     other = Line2D([], [], **line, markerfacecolor="0.85", linestyle=_dashes(True), label=OTHER_SETTING)
     return [*handles, own, other]
 

@@ -130,7 +130,7 @@ def test_the_verdicts_of_other_runs_stand_beside_this_ones_where_they_can_judge(
     cells = Cells(scorecard.table(MIXED, {"photo<graphs>": other, "nothing": other.iloc[:0]}))
     shown = [cells.rows[f"claim-{name}"]["verdict"] for name in MIXED["id"]]
     assert shown[0] == "✕ contradictedphoto<graphs>: ● supported, 7.00 [11.50, 13.25]"
-    assert shown[1].startswith("□ not testable herephoto<graphs>: ◆ undecided, 7.00")
+    assert shown[1].startswith("□ not testable herephoto<graphs>: ▲ undecided, 7.00")
     assert shown[2] == "● supported"
     assert cells.data["claim-v1-claim-0"]["verdict"] == "contradicted"  # the filter goes by this run
 
@@ -170,12 +170,12 @@ def test_the_forest_plot_has_each_claim_with_both_values_once_in_the_look_of_its
 
 def test_an_interval_is_drawn_from_low_to_high_and_other_settings_are_dashed_and_pale() -> None:
     rows = [{"evidence": name} for name in ("the paper's own setting", "another setting")]
-    (figure,) = scorecard.forest(ledger(*rows, {"evidence": "check of the text", "low": NAN, "high": NAN}))
+    (figure,) = scorecard.forest(ledger(*rows, {"evidence": "check of the text"}))
     intervals = [line for line in lines(figure) if len(line.get_xdata()) == 2 and line.get_linewidth() < 5]
     assert [list(line.get_xdata()) for line in intervals] == [[11.5, 13.25]] * 2
     assert [line.is_dashed() for line in intervals] == [False, True]
-    own, other, static = [line.get_markerfacecolor() for line in lines(figure) if line.get_marker() == "o"]
-    assert own == static == scorecard.LOOKS["supported"][0]
+    own, other = [line.get_markerfacecolor() for line in lines(figure) if line.get_marker() == "o"]
+    assert own == scorecard.LOOKS["supported"][0]
     assert sum(other[:3]) > sum(own)
 
 
