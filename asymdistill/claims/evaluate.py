@@ -118,8 +118,8 @@ def _on_run(claim: Claim, run: Rows | None) -> Judgement:
     values = claim_values(claim, run)
     quantity = QUANTITIES[claim.quantity]
     judgement = judge(claim, values, Wording(quantity.words + _where(claim), quantity.digits))
-    labels = claim.labels if claim.minus is None else (*claim.labels, claim.minus)
-    if claim.sigma and len(labels) > 1 and claim.quantity in ("accuracy", "loss"):
+    if claim.robustness:
+        labels = claim.labels if claim.minus is None else (*claim.labels, claim.minus)
         require_noise_that_costs(run, [Subject.parse(label, claim.sigma) for label in labels])
     return judgement
 

@@ -50,6 +50,9 @@ class Claim(BaseModel):
     test: Test | None = Field(None, description="How the claim is judged; see `rules`. A mere number has none.")
     margin: float | None = Field(None, gt=0, description="Distance that counts as the same, or is allowed at a limit.")
     margin_reason: str | None = Field(None, description="Why this margin, or why this limit if the paper names none.")
+    robustness: bool = Field(
+        False, description="Whether models are compared by what noise costs them: nothing follows where it costs none."
+    )
     limit: float | None = Field(None, description="Limit of `at_least` and `at_most`, if the paper gives no value.")
     judged: str = Field(
         description="Where the claim can be judged: `text`, without a run; `any`, on any run, because the paper states "
