@@ -97,22 +97,32 @@ def book(
 def claims(
     run: Annotated[Path, typer.Argument(help="Folder of a run, such as runs/embedded-0123456789.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list, one object per claim.")] = False,
+    with_power: Annotated[
+        bool, typer.Option("--power", help="Simulate instead how often each claim is decided at 3 and at 10 seeds.")
+    ] = False,
 ) -> None:
     """Judge every claim of the papers by the stored tables of a run; nothing is computed."""
     from asymdistill.claims.evaluate import evaluate
-    from asymdistill.claims.summary import summarise, values
+    from asymdistill.claims.power import power
+    from asymdistill.claims.summary import claimed, power_table, summarise, to_json, values
     from asymdistill.study.recorded import Recorded
 
-    ledger = evaluate(Recorded(run))
+    results = Recorded(run)
+    ledger = evaluate(results)
     if as_json:
-        print(ledger.to_json(orient="records", indent=2, force_ascii=False))
+        print(to_json(ledger, power(results)))
+        return
+    console = Console(markup=False, emoji=False)
+    if with_power:
+        table = power_table(ledger, power(results))
+        console.print(_rich_table(f"Power in percent, spreads of {run}", list(table), table.to_numpy().tolist()))
         return
     rows = [
-        [claim["id"], claim["verdict"], *values(claim), claim["evidence"], claim["reason"]]
+        [claim["id"], claim["verdict"], *values(claim), claimed(claim), claim["evidence"], claim["reason"]]
         for claim in ledger.to_dict("records")
     ]
-    console = Console(markup=False, emoji=False)
-    console.print(_rich_table(str(run), ["claim", "verdict", "paper", "measured", "evidence", "reason"], rows))
+    columns = ["claim", "verdict", "paper", "measured", "claimed", "evidence", "reason"]
+    console.print(_rich_table(str(run), columns, rows))
     console.print(summarise(ledger)["scorecard_summary"], highlight=False)
 
 

@@ -83,8 +83,8 @@ table_expansion
 # elsewhere. If the factor stays near 1, the first explanation fails for this term at this weight. A rise rules out that
 # the network could hold no more than it did. It does not say what the new dimensions contain; that is asked below.
 #
-# The dotted line is the paper's factor, for CLIP and CIFAR-10. The ledger's verdicts on this run: on the factor,
-# {verdict}`v2-expansion`; on the spectrum following the teacher's more closely, {verdict}`v2-spectrum-follows`.
+# The dotted line is the paper's factor, for CLIP and CIFAR-10. The ledger's verdicts on this run: on a factor above 1,
+# {verdict}`v2-expands`; on the spectrum following the teacher's more closely, {verdict}`v2-spectrum-follows`.
 #
 # ## The spectrum
 #

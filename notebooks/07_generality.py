@@ -75,8 +75,8 @@ table_generality
 # are the same in all rows, whatever the teacher, that speaks for a limit of the network. A factor above 1 in every row
 # shows that InfoNCE raises the rank in general, not only in one setting.
 #
-# The ledger judges on the profile's own teacher and images. That InfoNCE raises the rank, which the paper says of
-# DINOv2 on CIFAR-100: {verdict}`v2-dinov2-gains`. Its numbers for DINOv2 can be judged on the profile `cifar100-dinov2`
+# The ledger judges on the profile's own teacher and images. That InfoNCE raises the rank, which the paper calls
+# universal: {verdict}`v2-expands`. Its numbers for DINOv2 can be judged on the profile `cifar100-dinov2`
 # only.
 #
 # ## Accuracy under noise
@@ -97,9 +97,9 @@ for_readers(chapter.noise_table(generality))
 # Losses in points need care. A model that begins with a low accuracy has less to lose, and near guessing nothing more
 # can be lost. With a hundred classes guessing is 1 %, so there is more to lose than with ten.
 #
-# On the profile's own images the ledger judges, at $\sigma = 0.1$: that S is more accurate than L,
-# {verdict}`v2-brittle-0.1`; that S loses less than L, {verdict}`v2-low-pass-0.1`; that S loses no more than the
-# teacher, {verdict}`v2-immunity-0.1`.
+# On the profile's own images the ledger judges, at $\sigma = 0.1$: that with InfoNCE S is more accurate than L,
+# {verdict}`v2-brittle-0.1`, and loses less, {verdict}`v2-low-pass-0.1`; that S recovers the teacher's immunity,
+# {verdict}`v2-immunity-0.1` without InfoNCE and {verdict}`v2-immunity-infonce-0.1` with it.
 #
 # ## Is there a limit?
 #

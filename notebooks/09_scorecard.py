@@ -13,13 +13,14 @@
 # numbers and in words. Which of them does a run of this repository bear out?
 #
 # **How to read this page.** Each claim has a row: the claim in our words, the paper's number, the number measured here
-# with its 95 % interval over seeds, a verdict, and the reason for the verdict with the numbers behind it. The claims
-# are kept as data in the ledger, the file `claims.toml` of the package; no verdict is written by hand.
+# with its 95 % interval, the range that is claimed, a verdict, and the reason for the verdict with the numbers behind
+# it. The claims are kept as data in the ledger, the file `claims.toml` of the package; no verdict is written by hand.
 
 # %% tags=["parameters"]
 profile = "embedded"
 overrides = {}
 runs_dir = None
+recorded = "results"
 
 # %%
 # %matplotlib inline
@@ -27,11 +28,14 @@ from IPython.display import HTML, Markdown
 from myst_nb import glue
 
 from asymdistill.builder import prose
+from asymdistill.builder.recordings import gather
 from asymdistill.claims import evaluate, summary
-from asymdistill.plots import scorecard
-from asymdistill.study import Study
+from asymdistill.claims.power import power
+from asymdistill.plots import recordings, scorecard
+from asymdistill.study import Evidence, Study
 
 study = Study.open(profile, overrides, runs_dir)
+evidence = Evidence(study, recorded)
 Markdown(study.description())
 
 # %%
@@ -44,27 +48,25 @@ Markdown(reading["scorecard_summary"])
 # %% [markdown]
 # ## How a verdict is made
 #
-# There are three verdicts: `reproduced`, `not reproduced`, and `not testable here`. The measured value of a model is
-# the mean over its seeds, with a confidence interval from Student's t. If a claim is about several models, the least
-# favourable one decides. Each claim uses one of these tests:
+# A claim has a claimed range, and what was measured has a 95 % interval over seeds. There are four verdicts:
+# `supported` if the interval lies within the range, `contradicted` if it lies outside, `undecided` if it does neither,
+# and `not testable here` if the run lacks what the claim needs. The rule is the same for and against.
 #
-# | test | the claim holds where |
-# | :--- | :--- |
-# | `equal` | the measured value is within the tolerance of the paper's |
-# | `count` | the same, for numbers that are counted rather than measured over seeds |
-# | `at_least`, `at_most` | the measured value is on the claimed side of a limit |
-# | `same` | the two models that are furthest apart are within the tolerance of each other |
-# | `order` | each model is above the one before it, and the 95 % interval of last minus first excludes 0 |
+# | test | the claimed range | the interval |
+# | :--- | :--- | :--- |
+# | `equal` | the paper's value ± the margin | of the difference to the paper's, with the spread of both |
+# | `at_least`, `at_most` | one side of a limit | of the mean |
+# | `same` | 0 ± the margin | of the difference between any two of the models |
+# | `order` | above 0, and each mean above the one before | of the difference between last and first |
 #
-# Differences between models are paired by seed. The tolerance is twice the spread that the paper gives, or 5 % of its
-# value if it gives none; an entry with another tolerance says why in the ledger. Only `order` uses the interval to
-# decide. A value near a limit gets a verdict as well, and its reason says if the interval reaches beyond the limit.
-# Nothing is decided about a difference between trained models on a single seed.
+# If a claim is about several models, each has to be in the range, and one wholly outside contradicts it. Differences
+# between models are paired by seed. A margin is a share of the effect that the paper claims, never of the value; the
+# table gives the reason of each. With a single seed nothing is decided. [Methods](../book/methods.md) says more.
 #
-# There are three kinds of evidence. `static` needs no run: parameters are counted, and the papers' own numbers are
-# compared with each other. `same setting` is a run with the paper's images, teacher and training. `another setting` is
-# any other run: absolute values are not judged there, but orderings, ratios and limits are, as evidence from other
-# data.
+# There are three kinds of evidence, counted apart. A `check of the text` needs no run: parameters are counted, and the
+# papers' own numbers are compared with each other and with the released notebook. `the paper's own setting` is a run
+# with the paper's images, resolution, training and teacher. `another setting` is any other run: absolute numbers are
+# not judged there, but directions, orders and limits that the paper states in general are.
 
 # %% [markdown]
 # ## At a glance
@@ -73,27 +75,51 @@ Markdown(reading["scorecard_summary"])
 HTML(scorecard.in_words(summary.counts(ledger)))
 
 # %% [markdown]
+# **By chance.** {glue:text}`claims_by_seeds:d` claims are judged here by an interval over seeds. If nothing were there
+# to be found, at most {glue:text}`claims_by_chance:s` of them would be expected to come out `supported` all the same,
+# and as many `contradicted`. So it takes more than a few verdicts of one kind to say anything about the papers as a
+# whole.
+
+# %% [markdown]
 # ## Every claim
 #
 # The filters narrow the table; `words` finds the rows that contain all the words typed. The small name below a claim
-# is its link; other chapters refer to it.
+# is its link; other chapters refer to it. Where a [recorded run](10_recorded.ipynb) can judge a claim, its verdict
+# stands below the one of this run.
 
 # %%
-HTML(scorecard.table(ledger))
+others = recordings.ledgers(gather(evidence)[1:])
+HTML(scorecard.table(ledger, others))
 
 # %% [markdown]
 # ## The paper's values and the measured ones
 #
-# All claims for which the paper gives a number and this run measured one. Each panel has one quantity and one unit. A
-# claim about a difference between models is in a panel of differences; for an order, positive is as claimed. Open
-# diamonds are the paper's values; a grey band is the tolerance around them. The shape and colour of a filled mark give
-# the verdict, and a line is the 95 % interval over seeds. Pale marks with dashed lines were measured in another setting
-# than the paper's: their distance from the diamond is not an error.
+# All claims for which the paper gives a number and this run measured one, but for the checks of the text. Each panel
+# has one quantity and one unit. A claim about a difference between models is in a panel of differences; for an order,
+# positive is as claimed. Open diamonds are the paper's values; a grey band is the claimed range. The shape and colour
+# of a filled mark give the verdict, and a line is the 95 % interval. Pale marks with dashed lines were measured in
+# another setting than the paper's: their distance from the diamond is not an error.
 
 # %% mystnb={"image": {"alt": "Forest plot: the paper's value beside the measured interval, as in the table above"}}
 _ = scorecard.forest(ledger)
 
 # %% [markdown]
+# ## How much a verdict can tell
+#
+# With three seeds, `undecided` is the likely outcome even for some claims that are true. The table shows what the
+# rules do to a simulated perfect replication of the paper, which has the paper's means and spreads (and this run's
+# spreads where the paper gives none), and to a true opposite: an order reversed, a value off by twice its margin.
+# Numbers are percentages of simulated replications. Claims of which the paper gives no size are left out.
+
+# %%
+HTML(scorecard.in_words(summary.power_table(ledger, power(study))))
+
+# %% [markdown]
+# **How to read it.** A column `contradicted` above 5 % would mean that a rule is unfair to the paper. A low number
+# under `supported` means that the claim could hardly have earned that verdict with so many seeds: then `undecided`
+# says nothing against it. Some values stay low at any number of seeds: there, the paper's own three seeds are too few
+# to say what its number is.
+#
 # ## What needs no run
 #
 # These claims are judged from the papers, the released notebook and its figures, and the networks themselves, so
@@ -102,13 +128,13 @@ _ = scorecard.forest(ledger)
 # %%
 for key, value in prose.text_and_code().items():
     glue(key, value, display=False)
-HTML(scorecard.static(ledger))
+HTML(scorecard.checks(ledger))
 
 # %% [markdown]
 # ## What this run cannot judge
 #
-# An absolute value can be judged only on the paper's own images and teacher, and a comparison only if the models that
-# it is about were trained on more than one seed. The reasons below name the profile that is needed. With its images and
+# An absolute number can be judged only in the paper's own setting, and a comparison only if the models that it is
+# about were trained on more than one seed. The reasons below name the profile that is needed. With its images and
 # weights available ([run it yourself](../book/rerun.md)), `asymdistill book --profile cifar10-clip` fills the rows of
 # the first version, and the profiles `cifar10-clip-infonce` and `cifar100-dinov2` those of the second. The second
 # version publishes neither the weight nor the temperature of its InfoNCE term, so those rows are judged with
@@ -119,6 +145,6 @@ HTML(scorecard.untested(ledger))
 
 # %% [markdown]
 # **How sure are we?** A verdict is about a number, not about an explanation. A value that comes out as the paper says
-# does not make the paper's interpretation right; [the controls](08_controls.ipynb) test that. With this many claims,
-# some verdicts are favourable or unfavourable by chance. The tolerance is our choice; the reasons give the numbers, so
-# that readers can apply another.
+# does not make the paper's interpretation right; [the controls](08_controls.ipynb) test that. Intervals over seeds
+# cover initial weights and the order of images, not the choice of images, teacher or training. The margins are our
+# choice; the reasons give the numbers, so that readers can apply others.

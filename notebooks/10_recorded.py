@@ -97,8 +97,8 @@ glue("fig_recorded_ranks", figure, display=False)
 #
 # Each run is judged in the same way as this one on [the scorecard](09_scorecard.ipynb). Claims that need no run are
 # left out, since their verdicts are the same everywhere. First the number of claims with each verdict; then every claim
-# that at least one run can judge, with the measured value and its 95 % interval over seeds: ● is `reproduced`, ✕ is
-# `not reproduced`, and a dash means that the run cannot judge the claim.
+# that at least one run can judge, with the measured value and its 95 % interval over seeds: ● is `supported`, ✕ is
+# `contradicted`, ▲ is `undecided`, and a dash means that the run cannot judge the claim.
 
 # %%
 ledgers = recordings.ledgers(runs)

@@ -16,10 +16,14 @@ DEFAULTS = {
     "measured": 12.3456,
     "low": 11.5,
     "high": 13.25,
+    "claimed_low": 11.0,
+    "claimed_high": 14.0,
+    "margin": 1.5,
+    "margin_reason": "A share <of> the effect.",
     "seeds": 3,
-    "verdict": "reproduced",
-    "evidence": "same setting",
-    "reason": "It is within the tolerance.",
+    "verdict": "supported",
+    "evidence": "the paper's own setting",
+    "reason": "It is within the margin.",
 }
 
 
@@ -28,9 +32,11 @@ def ledger(*rows: dict[str, object]) -> pd.DataFrame:
     return pd.DataFrame([{"id": f"v1-claim-{number}", **DEFAULTS, **row} for number, row in enumerate(rows)])
 
 
+POINT = {"low": NAN, "high": NAN}
+UNMEASURED = {"measured": NAN, "claimed_low": NAN, "claimed_high": NAN, **POINT}
 MIXED = ledger(
-    {"verdict": "not reproduced", "evidence": "another setting"},
-    {"verdict": "not testable here", "evidence": "another setting", "measured": NAN, "low": NAN, "high": NAN},
+    {"verdict": "contradicted", "evidence": "another setting"},
+    {"verdict": "not testable here", "evidence": "another setting", "seeds": 0, **UNMEASURED},
     {"paper": "v2", "id": "v2-in-words", "paper_value": NAN, "statement": "A <b> & a 'c'.", "source": "abstract"},
-    {"source": "abstract", "evidence": "static", "quantity": "parameters", "low": NAN, "high": NAN},
+    {"source": "abstract", "evidence": "check of the text", "quantity": "parameters", "seeds": 0, **POINT},
 )

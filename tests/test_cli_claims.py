@@ -10,22 +10,21 @@ from fresh_process import imported_by
 
 from asymdistill import cli
 from asymdistill.claims import evaluate, summary
+from asymdistill.claims.rules import VERDICTS
 from asymdistill.store import files
 from asymdistill.study.study import Study
-
-VERDICTS = ("reproduced", "not reproduced", "not testable here")
 
 
 def test_every_claim_is_listed_with_its_verdict_and_the_counts(
     small_study: Study, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "400")
+    monkeypatch.setenv("COLUMNS", "600")
     assert cli.main(["claims", str(small_study.folder)]) == 0
     out, err = capsys.readouterr()
     assert err == ""
     ledger = evaluate.evaluate(small_study)
     lines = [[cell.strip() for cell in line.split("│")[1:-1]] for line in out.splitlines() if line.startswith("│")]
-    assert [(name, verdict, evidence, reason) for name, verdict, _, _, evidence, reason in lines] == list(
+    assert [(name, verdict, evidence, reason) for name, verdict, _, _, _, evidence, reason in lines] == list(
         ledger[["id", "verdict", "evidence", "reason"]].itertuples(index=False, name=None)
     )
     assert out.splitlines()[-1] == summary.summarise(ledger)["scorecard_summary"]
@@ -34,11 +33,26 @@ def test_every_claim_is_listed_with_its_verdict_and_the_counts(
 def test_a_measured_value_stands_beside_the_papers(
     small_study: Study, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "400")
+    monkeypatch.setenv("COLUMNS", "600")
     assert cli.main(["claims", str(small_study.folder)]) == 0
-    (line,) = [line for line in capsys.readouterr().out.splitlines() if " v1-size-s " in line]
-    assert "500,000" in line
-    assert "811,264" in line
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if " v1-size-teacher " in line]
+    assert [cell.strip() for cell in line.split("│")[3:6]] == [
+        *("500,000,000", "151,277,313", "450,000,000 to 550,000,000"),
+    ]
+
+
+def test_the_power_of_claims_is_simulated_on_request(
+    small_study: Study, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "600")
+    assert cli.main(["claims", str(small_study.folder), "--power"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    (line,) = [line for line in out.splitlines() if "(v1-inversion-0.1)" in line]
+    supported, contradicted, opposite = (float(cell) for cell in line.split("│")[2:5])
+    assert 15 < supported < 35
+    assert contradicted < 5
+    assert 15 < opposite < 35
 
 
 def test_json_is_a_list_of_objects_and_nothing_else(small_study: Study, capsys: pytest.CaptureFixture[str]) -> None:
@@ -53,9 +67,10 @@ def test_json_is_a_list_of_objects_and_nothing_else(small_study: Study, capsys: 
     ledger = evaluate.evaluate(small_study)
     assert [claim["id"] for claim in found] == ledger["id"].tolist()
     for claim, row in zip(found, ledger.to_dict("records"), strict=True):
-        assert list(claim) == list(evaluate.EVALUATED)
+        assert list(claim) == [*evaluate.EVALUATED, "power"]
+        assert claim["evidence"] in evaluate.KINDS
         assert claim["verdict"] in VERDICTS
-        for name in ("paper_value", "measured", "low", "high"):
+        for name in ("paper_value", "measured", "low", "high", "claimed_low", "claimed_high", "margin"):
             expected = None if row[name] != row[name] else pytest.approx(row[name], abs=1e-9)
             assert claim[name] == expected
 

@@ -19,8 +19,8 @@ docutils = pytest.importorskip("sphinx.util.docutils")
 
 ROOT = Path(__file__).parent.parent
 LEDGER = {
-    "v1-inversion-0.1": {"verdict": "not reproduced", "reason": 'The interval holds "0" & more.'},
-    "v1-rank-s": {"verdict": "reproduced", "reason": "Within the tolerance."},
+    "v1-inversion-0.1": {"verdict": "contradicted", "reason": 'The interval holds "0" & more.'},
+    "v1-rank-s": {"verdict": "supported", "reason": "Within the margin."},
 }
 SCORECARD = {"notebooks/09_scorecard.md": "# Scorecard\n"}
 
@@ -54,7 +54,7 @@ def extension(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_role_shows_this_runs_verdict_with_its_reason_and_leads_to_the_scorecard(tmp_path: Path) -> None:
-    text = "# Page\n\nThe inversion is {verdict}`v1-inversion-0.1` and the rank {verdict}`v1-rank-s = reproduced`.\n"
+    text = "# Page\n\nThe inversion is {verdict}`v1-inversion-0.1` and the rank {verdict}`v1-rank-s = supported`.\n"
     html, warnings = built(tmp_path, {**SCORECARD, "book/page.md": text, "notebooks/one.ipynb": notebook(text)})
     assert warnings == ""
     for page, link in (
@@ -65,8 +65,8 @@ def test_the_role_shows_this_runs_verdict_with_its_reason_and_leads_to_the_score
             r'<a class="verdict[^"]*" href="([^"]*)"><abbr title="([^"]*)">([^<]*)</abbr></a>', html[page]
         )
         assert found == [
-            (f"{link}#claim-v1-inversion-0.1", "The interval holds &quot;0&quot; &amp; more.", "not reproduced"),
-            (f"{link}#claim-v1-rank-s", "Within the tolerance.", "reproduced"),
+            (f"{link}#claim-v1-inversion-0.1", "The interval holds &quot;0&quot; &amp; more.", "contradicted"),
+            (f"{link}#claim-v1-rank-s", "Within the margin.", "supported"),
         ]
 
 
@@ -75,11 +75,11 @@ def test_the_role_shows_this_runs_verdict_with_its_reason_and_leads_to_the_score
     ("role", "warning"),
     [
         (
-            "v1-inversion-0.1 = reproduced",
-            "claim 'v1-inversion-0.1' is 'not reproduced' in this run, and the prose says 'reproduced'",
+            "v1-inversion-0.1 = supported",
+            "claim 'v1-inversion-0.1' is 'contradicted' in this run, and the prose says 'supported'",
         ),
         ("v1-inversion-1", "the ledger has no claim 'v1-inversion-1'; allowed: v1-inversion-0.1"),
-        ("nonsense = reproduced", "the ledger has no claim 'nonsense'; allowed: one of 2"),
+        ("nonsense = supported", "the ledger has no claim 'nonsense'; allowed: one of 2"),
     ],
 )
 def test_a_wrong_verdict_and_an_unknown_claim_are_warned_of(name: str, role: str, warning: str, tmp_path: Path) -> None:
@@ -108,13 +108,13 @@ def source(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("The collapse was reproduced.", "reproduced"),
-        ("A claim **not**\nReproduced by us.", "not reproduced"),
+        ("The collapse was supported.", "supported"),
+        ("A claim is **Contradicted** by us.", "contradicted"),
         ("| claim | verdict |\n| - | - |\n| `a` | not testable\there |", "not testable here"),
-        (":::{note}\nIt is [reproduced](x.md).\n:::", "reproduced"),
-        ("```{admonition} Result\nIt is reproduced.\n```", "reproduced"),
-        ("<p>reproduced</p>", "reproduced"),
-        ("- {verdict}`a = reproduced`, so the rest is reproduced too", "reproduced"),
+        (":::{note}\nIt is [supported](x.md).\n:::", "supported"),
+        ("```{admonition} Result\nIt is undecided.\n```", "undecided"),
+        ("<p>supported</p>", "supported"),
+        ("- {verdict}`a = supported`, so the rest is supported too", "supported"),
     ],
 )
 def test_prose_that_names_a_verdict_by_itself_is_refused(page: str, words: str, said: str, source: Path) -> None:
@@ -129,17 +129,17 @@ def test_prose_that_names_a_verdict_by_itself_is_refused(page: str, words: str, 
 @pytest.mark.parametrize(
     "words",
     [
-        "It is {verdict}`a = not reproduced`, which `reproduced` and ``not testable here`` would not be.",
-        "```python\nprint('reproduced')\n```\n\n    not reproduced\n",
-        "```{code-block} toml\nverdict = 'reproduced'\n```",
+        "It is {verdict}`a = contradicted`, which `supported` and ``not testable here`` would not be.",
+        "```python\nprint('supported')\n```\n\n    contradicted\n",
+        "```{code-block} toml\nverdict = 'supported'\n```",
         "Anyone can reproduce this: it is reproducible, and a reproduction is testable here.",
-        "See [the code](https://example.org/reproduced).",
+        "See [the code](https://example.org/supported).",
     ],
 )
 def test_words_in_code_and_other_words_are_free(words: str, source: Path) -> None:
     (source / "book" / "page.md").write_text(PAGE.format(words), "utf-8")
     code = nbformat.v4.new_code_cell(
-        "print('not reproduced')", outputs=[nbformat.v4.new_output("stream", text="reproduced")]
+        "print('contradicted')", outputs=[nbformat.v4.new_output("stream", text="supported")]
     )
     cells = [nbformat.v4.new_markdown_cell(PAGE.format(words)), code]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), source / "notebooks" / "one.ipynb")
@@ -168,14 +168,12 @@ def test_a_book_is_refused_before_anything_runs_and_when_the_ledger_says_otherwi
         folders = {"runs_dir": source / "runs", "source": source, "out": source / "out"}
         return build.build("smoke", provenance={}, verdicts=LEDGER, **folders)
 
-    page.write_text("# Front\n\nThe rank is {verdict}`v1-rank-s = reproduced`.\n", "utf-8")
-    assert "Within the tolerance." in (book() / "book" / "index.html").read_text("utf-8")
-    page.write_text("# Front\n\nThe rank is {verdict}`v1-rank-s = not reproduced`.\n", "utf-8")
-    with pytest.raises(
-        InputError, match=r"does not build: book/index\.md:3: .*'v1-rank-s' is 'reproduced' in this run"
-    ):
+    page.write_text("# Front\n\nThe rank is {verdict}`v1-rank-s = supported`.\n", "utf-8")
+    assert "Within the margin." in (book() / "book" / "index.html").read_text("utf-8")
+    page.write_text("# Front\n\nThe rank is {verdict}`v1-rank-s = contradicted`.\n", "utf-8")
+    with pytest.raises(InputError, match=r"does not build: book/index\.md:3: .*'v1-rank-s' is 'supported' in this run"):
         book()
-    page.write_text("# Front\n\nThe rank is reproduced.\n", "utf-8")
+    page.write_text("# Front\n\nThe rank is supported.\n", "utf-8")
     with pytest.raises(InputError, match=r"^index\.md states a verdict"):
         build.check(source)
 

@@ -15,7 +15,7 @@ from asymdistill.runtime.errors import InputError
 
 CLASSES = 10  # of CIFAR-10
 SIGMA = 0.1  # the noise level in the first paper's text
-_VERDICT = re.compile(r"\b(not\s+)?reproduced\b|\bnot\s+testable\s+here\b", re.IGNORECASE)
+_VERDICT = re.compile(r"\b(?:supported|contradicted|undecided|not\s+testable\s+here)\b", re.IGNORECASE)
 
 
 def text_and_code() -> dict[str, str]:
@@ -51,6 +51,10 @@ def text_and_code() -> dict[str, str]:
         "augmented_low": f"{paper['v1-augmented-l-0.1']:.2f}",
         "augmented_high": f"{paper['v1-augmented-l-0.2']:.2f}",
         "plain_low": f"{paper['v1-accuracy-l-0.1']:.2f} ± {spread['v1-accuracy-l-0.1']:.2f}",
+        "undefined_names": f"{paper['v1-notebook-undefined']:.0f}",
+        "second_pass": "{:.2f}, {:.2f} and {:.2f}".format(*(paper[f"v1-second-pass-{m}-0.1"] for m in "sml")),
+        "rank_m_text": f"{paper['v1-rank-m']:.2f}",
+        "rank_m_notebook": f"{paper['v1-notebook-rank-m']:.6f}",
         "plain_high": f"{paper['v1-accuracy-l-0.2']:.2f}",
         "welch": welch.how,
         "welch_p": f"{welch.value:.2f}",
@@ -71,7 +75,7 @@ def check(source: Path) -> None:
     """Refuse verdicts that are written by hand in the prose, where no run can correct them.
 
     Checked are the pages in ``book/`` and the Markdown cells in ``notebooks/``. Inline code is exempt: the build checks
-    the role ``{verdict}``, and ``reproduced`` in code is the word, not a verdict.
+    the role ``{verdict}``, and ``supported`` in code is the word, not a verdict.
 
     Args:
         source: the folder with ``book/`` and ``notebooks/``.

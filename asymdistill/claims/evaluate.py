@@ -1,11 +1,12 @@
 """Judge the ledger: each claim of the papers on a run.
 
-``load`` and ``published`` give the claims as the papers make them, ``evaluate`` judges them. A claim is judged without
-a run (``static``), on any run, or, if it is an absolute value, only on a run in the setting of the claim. A verdict
-from a run in another setting than the paper's is evidence from another setting, and its reason says which. The decision
-rules are in ``rules``.
+``load`` and ``published`` give the claims as the papers make them, ``evaluate`` judges them. There are three kinds of
+evidence. *Checks of the text* need no run. Claims that the paper states in general are judged on any run; whether that
+run has *the paper's own setting* or *another setting* is said beside the verdict. Absolute numbers are judged in the
+paper's own setting only. The decision rules are in ``rules``.
 """
 
+import math
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -13,21 +14,28 @@ from typing import Any
 
 import pandas as pd
 
-from asymdistill.claims.estimates import NotMeasured, difference, require_two_seeds, without_seed
+from asymdistill.claims.estimates import NotMeasured, difference, without_seed
 from asymdistill.claims.facts import FACTS, Ledger, published_value
-from asymdistill.claims.ledger import ANY_RUN, COLUMNS, STATIC, Claim, load, paper_claims, parse, published
-from asymdistill.claims.quantities import QUANTITIES, Results, Rows, Subject, measure
-from asymdistill.claims.rules import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, Judgement, Wording, judge
+from asymdistill.claims.ledger import ANY_RUN, COLUMNS, NUMBER, TEXT, Claim, load, paper_claims, parse, published
+from asymdistill.claims.quantities import (
+    QUANTITIES,
+    Results,
+    Rows,
+    Subject,
+    measure,
+    require_noise_that_costs,
+)
+from asymdistill.claims.rules import NOT_TESTABLE, Judgement, Wording, judge
 from asymdistill.config.names import EVERY_STUDENT, INFONCE, TEACHER
 from asymdistill.config.profiles import load_settings, profile_names
 from asymdistill.config.settings import Settings
 
-__all__ = ["COLUMNS", "EVALUATED", "OTHER_SETTING", "SAME_SETTING", "STATIC", "evaluate", "load", "published"]
+__all__ = ["CHECK", "COLUMNS", "EVALUATED", "KINDS", "OTHER_SETTING", "OWN_SETTING", "evaluate", "load", "published"]
 EVALUATED = (
     *("id", "paper", "source", "statement", "quantity", "test", "paper_value", "paper_spread", "measured", "low"),
-    *("high", "seeds", "verdict", "evidence", "reason"),
+    *("high", "claimed_low", "claimed_high", "margin", "margin_reason", "seeds", "verdict", "evidence", "reason"),
 )
-SAME_SETTING, OTHER_SETTING = "same setting", "another setting"
+KINDS = CHECK, OWN_SETTING, OTHER_SETTING = "check of the text", "the paper's own setting", "another setting"
 # The settings that define the paper's setting. Widths, seeds and noise levels only decide what can be judged.
 SETTING = (
     *("dataset", "teacher", "train_limit", "test_limit", "resolution", "epochs", "batch_size", "learning_rate"),
@@ -42,42 +50,51 @@ def evaluate(results: Results | None, ledger: pd.DataFrame | None = None) -> pd.
 
     Args:
         results: a study or a recorded run; None: only claims that need no run are judged.
-        ledger: claims as ``load`` returns them, perhaps edited; None: those of the papers.
+        ledger: the ledger as ``load`` returns it, perhaps edited; None: that of the papers.
 
     Returns:
         One row per claim, with columns id, paper, source, statement, quantity and test; paper_value and paper_spread,
         the paper's number, or the difference between its numbers if the claim is about a difference; measured, with
-        low and high, its 95 % confidence interval over seeds, and seeds, their number (0 for what has no seed);
-        verdict, ``reproduced``, ``not reproduced`` or ``not testable here``; evidence, ``static``, ``same setting`` or
-        ``another setting`` (also without a run); and reason, in sentences. NaN where there is nothing.
+        low and high, the ends of the 95 % interval that decides; claimed_low and claimed_high, the ends of the claimed
+        range (NaN: it has none there); margin and margin_reason; seeds, the number of seeds (0 for what has none);
+        verdict, one of ``rules.VERDICTS``; evidence, one of ``KINDS`` (without a run, too); and reason, in sentences.
+        NaN where there is nothing.
 
     Raises:
         InputError: a row of the ledger is not a valid claim.
     """
     claims = paper_claims() if ledger is None else parse(ledger)
     run = None if results is None else Rows(results)
-    rows = [_row(claim, run, claims) for claim in claims]
-    return pd.DataFrame(rows, columns=list(EVALUATED))
+    rows = [_row(claim, run, claims) for claim in claims if claim.judged != NUMBER]
+    return pd.DataFrame(rows, columns=list(EVALUATED)).astype(_NUMBERS)
+
+
+_NUMBERS = dict.fromkeys(("paper_value", "paper_spread", "measured", "low", "high", "margin"), float)
+_NUMBERS |= dict.fromkeys(("claimed_low", "claimed_high"), float)
 
 
 def _row(claim: Claim, run: Rows | None, ledger: Ledger) -> dict[str, Any]:
-    same_setting = run is not None and not _differences(run.settings, claim, claim.paper_profile)
+    own_setting = run is not None and not _differences(run.settings, claim, claim.paper_profile)
     row = {name: getattr(claim, name) for name in ("id", "paper", "source", "statement", "quantity", "test")}
     row |= {"paper_value": _paper_value(claim, ledger), "paper_spread": claim.spread}
-    row["evidence"] = STATIC if claim.judged == STATIC else SAME_SETTING if same_setting else OTHER_SETTING
+    row |= {"margin": claim.margin, "margin_reason": claim.margin_reason}
+    row["evidence"] = CHECK if claim.judged == TEXT else OWN_SETTING if own_setting else OTHER_SETTING
     try:
-        judgement = _static(claim, ledger) if claim.judged == STATIC else _on_run(claim, run)
+        judgement = _on_text(claim, ledger) if claim.judged == TEXT else _on_run(claim, run)
     except NotMeasured as missing:
         return row | {"seeds": 0, "verdict": NOT_TESTABLE, "reason": _sentence(str(missing))}
     found, reason = judgement.estimate, _sentence(judgement.sentence)
     if row["evidence"] == OTHER_SETTING and run is not None:
         reason += f" Evidence from {_described(run.settings, claim, claim.paper_profile)}."
     row |= {"measured": found.mean, "low": found.low, "high": found.high, "seeds": found.seeds}
-    return row | {"verdict": REPRODUCED if judgement.holds else NOT_REPRODUCED, "reason": reason}
+    low, high = (None if math.isinf(end) else end for end in judgement.claimed)
+    return row | {"claimed_low": low, "claimed_high": high, "verdict": judgement.verdict, "reason": reason}
 
 
-def _static(claim: Claim, ledger: Ledger) -> Judgement:
+def _on_text(claim: Claim, ledger: Ledger) -> Judgement:
     """Judge a claim that needs no run."""
+    if claim.untestable is not None:
+        raise NotMeasured(claim.untestable)
     if claim.quantity not in FACTS:
         raise NotMeasured(f"nothing here computes {claim.quantity}")
     quantity = FACTS[claim.quantity]
@@ -97,20 +114,31 @@ def _on_run(claim: Claim, run: Rows | None) -> Judgement:
         raise NotMeasured("no run was given to judge it on")
     if claim.judged != ANY_RUN and _differences(run.settings, claim, claim.judged):
         where = _described(run.settings, claim, claim.judged)
-        raise NotMeasured(f"it needs the setting of profile {claim.judged}, and this run has {where}")
-    if claim.quantity not in QUANTITIES:
-        raise NotMeasured(f"nothing here computes {claim.quantity}")
+        raise NotMeasured(f"an absolute number needs the setting of profile {claim.judged}, and this run has {where}")
+    values = claim_values(claim, run)
     quantity = QUANTITIES[claim.quantity]
+    judgement = judge(claim, values, Wording(quantity.words + _where(claim), quantity.digits))
+    if claim.robustness:
+        labels = claim.labels if claim.minus is None else (*claim.labels, claim.minus)
+        require_noise_that_costs(run, [Subject.parse(label, claim.sigma) for label in labels])
+    return judgement
+
+
+def claim_values(claim: Claim, run: Rows) -> dict[str, pd.Series]:
+    """What a run measures of a claim: values by seed for each of its models, by the model's name in words.
+
+    Raises:
+        NotMeasured: the run lacks what the quantity needs.
+    """
     values = {}
     for label in claim.labels:
-        own, name = measure(claim.quantity, run, Subject.parse(label, claim.sigma, claim.seed)), _named(label)
+        own = measure(claim.quantity, run, Subject.parse(label, claim.sigma, claim.estimator))
+        name = _named(label)
         if claim.minus is not None:
-            other = measure(claim.quantity, run, Subject.parse(claim.minus, claim.sigma, claim.seed))
+            other = measure(claim.quantity, run, Subject.parse(claim.minus, claim.sigma, claim.estimator))
             own, name = difference(own, other), f"{name} minus that of {_named(claim.minus)}"
-        if claim.minus is not None or quantity.compares:
-            require_two_seeds(own)
         values[name] = own
-    return judge(claim, values, Wording(quantity.words + _where(claim), quantity.digits))
+    return values
 
 
 def _paper_value(claim: Claim, ledger: Ledger) -> float | None:
@@ -143,7 +171,7 @@ def _differences(settings: Settings, claim: Claim, profile: str) -> dict[str, An
     theirs, own = _setting(profile), {name: getattr(settings, name) for name in names}
     differences = {name: value for name, value in own.items() if theirs is None or getattr(theirs, name) != value}
     if settings.teacher_weights is not None:
-        # Only what the teacher's library publishes is known to be the paper's teacher: a file may hold anything.
+        # Only weights that are fetched by their published name are known to be the paper's: a file may hold anything.
         differences["teacher_weights"] = settings.teacher_weights.name
     return differences
 
@@ -169,11 +197,10 @@ def _named(label: str) -> str:
 
 
 def _where(claim: Claim) -> str:
-    """The seed and the noise level of a claim, if it names them."""
-    seed = "" if claim.seed is None else f" of seed {claim.seed}"
+    """The noise level of a claim, if it names one."""
     if claim.sigma is None:
-        return seed
-    return f"{seed} at sigma = {claim.sigma:g}" if claim.sigma else f"{seed} on clean images"
+        return ""
+    return f" at sigma = {claim.sigma:g}" if claim.sigma else " on clean images"
 
 
 def _sentence(text: str) -> str:

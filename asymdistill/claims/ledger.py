@@ -1,5 +1,8 @@
 """The ledger: the papers' claims as data, read from ``claims.toml`` and validated.
 
+Beside the claims it has published numbers that nobody claims anything with by themselves, such as the accuracy of one
+seed: claims and tables are made from them, and they get no verdict.
+
 A claim is about one quantity of one or more models. A label names a model and, if it was not trained as in the first
 paper, its treatment: ``teacher``, ``S``, ``students`` (all students of a run, averaged over widths), ``L augmented``,
 ``students infonce``, ``S labels``, ``teacher top 16``.
@@ -17,8 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from asymdistill.config.names import AUGMENTED, STUDENTS
 from asymdistill.runtime.errors import InputError
 
-Test = Literal["equal", "count", "at_least", "at_most", "same", "order"]
-ANY_RUN, STATIC = "any", "static"
+Test = Literal["equal", "at_least", "at_most", "same", "order"]
+ANY_RUN, TEXT, NUMBER = "any", "text", "number"
 V1_PROFILE = "cifar10-clip"
 
 
@@ -32,6 +35,9 @@ class Claim(BaseModel):
     source: str = Field(description="Where the paper makes it: abstract, section, table, figure or notebook.")
     statement: str = Field(description="The claim in our words.")
     quantity: str = Field(description="A key of `quantities.QUANTITIES` or, if it needs no run, of `facts.FACTS`.")
+    estimator: Literal["mean spectrum"] | None = Field(
+        None, description="`mean spectrum`: of the singular values averaged over seeds; none: of each seed."
+    )
     model: str | None = Field(None, description="The model that the paper's number belongs to, if it is one model.")
     augmented: bool = Field(False, description="Whether that model was trained with augmentation.")
     sigma: float | None = Field(None, description="Standard deviation of the noise; none: clean images.")
@@ -41,24 +47,35 @@ class Claim(BaseModel):
     seed: int | None = Field(None, description="The seed of a number that comes from a single seed.")
     models: tuple[str, ...] | None = Field(None, description="Labels of the models, if the claim is not one number.")
     minus: str | None = Field(None, description="Label of a model whose value is subtracted, seed by seed.")
-    test: Test = Field(description="How the claim is judged; see `rules`.")
-    tolerance: float | None = Field(None, gt=0, description="Tolerance, where the default of `rules` does not fit.")
+    test: Test | None = Field(None, description="How the claim is judged; see `rules`. A mere number has none.")
+    margin: float | None = Field(None, gt=0, description="Distance that counts as the same, or is allowed at a limit.")
+    margin_reason: str | None = Field(None, description="Why this margin, or why this limit if the paper names none.")
+    robustness: bool = Field(
+        False, description="Whether models are compared by what noise costs them: nothing follows where it costs none."
+    )
     limit: float | None = Field(None, description="Limit of `at_least` and `at_most`, if the paper gives no value.")
     judged: str = Field(
-        description="Where the claim can be judged: `static`, without a run; `any`, on any run; or the name of the "
-        "profile whose setting a run must have."
+        description="Where the claim can be judged: `text`, without a run; `any`, on any run, because the paper states "
+        "it in general; or the name of the profile whose setting a run must have, because it is an absolute number. "
+        "`number`: a published number that is no claim by itself."
     )
     setting: str | None = Field(None, description="Profile of the paper's setting, where `judged` is not a profile.")
-    untestable: str | None = Field(None, description="Why no run can judge the claim.")
+    untestable: str | None = Field(None, description="Why nothing here can judge the claim.")
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
+        if (self.judged == NUMBER) != (self.test is None):
+            raise ValueError("a claim needs a test, and a number has none")
+        if self.judged == NUMBER and self.value is None:
+            raise ValueError("a number needs a value")
         if self.test in ("at_least", "at_most") and (self.limit is None) == (self.value is None):
             raise ValueError(f"the test {self.test} needs a limit or a value")
-        if self.test in ("equal", "count") and self.value is None:
-            raise ValueError(f"the test {self.test} needs a value")
-        if self.test == "same" and self.allowed is None:
-            raise ValueError("the test same needs a tolerance, spread or value")
+        if self.test == "equal" and self.value is None:
+            raise ValueError("the test equal needs a value")
+        if self.test in ("equal", "same") and self.margin is None:
+            raise ValueError(f"the test {self.test} needs a margin")
+        if (self.margin is None and self.limit is None) != (self.margin_reason is None):
+            raise ValueError("a margin or a limit needs a margin_reason, and nothing else has one")
         if self.test in ("same", "order") and len(self.labels) < 2:
             raise ValueError(f"the test {self.test} needs several models")
         return self
@@ -78,18 +95,15 @@ class Claim(BaseModel):
         return self.models is None and self.seed is None
 
     @property
-    def allowed(self) -> float | None:
-        """Allowed distance from the paper's value: the tolerance, else twice the spread, else 5 % of the value."""
-        if self.tolerance is not None:
-            return self.tolerance
-        if self.spread is not None:
-            return 2 * self.spread
-        return None if self.value is None else 0.05 * abs(self.value)
+    def rounding(self) -> float:
+        """By how much the number can differ from what was rounded to it: half a unit of its last decimal."""
+        decimals = len(f"{self.value:.6f}".rstrip("0").partition(".")[2])
+        return 0.5 * 10.0**-decimals
 
     @property
     def paper_profile(self) -> str:
         """The profile with the paper's own setting."""
-        return self.setting or (V1_PROFILE if self.judged in (ANY_RUN, STATIC) else self.judged)
+        return self.setting or (V1_PROFILE if self.judged in (ANY_RUN, TEXT, NUMBER) else self.judged)
 
 
 COLUMNS = tuple(Claim.model_fields)
@@ -97,13 +111,13 @@ COLUMNS = tuple(Claim.model_fields)
 
 @cache
 def paper_claims() -> tuple[Claim, ...]:
-    """The claims of the papers."""
+    """The claims of the papers, with the numbers that are no claims by themselves."""
     text = (resources.files("asymdistill.claims") / "claims.toml").read_text("utf-8")
     return tuple(_claim(entry) for entry in tomllib.loads(text)["claim"])
 
 
 def load() -> pd.DataFrame:
-    """The claims of the papers as a table: one row per claim, one column per field of ``Claim``."""
+    """The ledger as a table: one row per claim or number, one column per field of ``Claim``."""
     return pd.DataFrame([claim.model_dump() for claim in paper_claims()], columns=list(COLUMNS))
 
 

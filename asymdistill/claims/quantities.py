@@ -4,21 +4,23 @@ Values are Series indexed by seed, as in ``estimates``. Where a run lacks what a
 what is missing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 import pandas as pd
 
-from asymdistill.claims.estimates import NotMeasured, difference, require_two_seeds, without_seed
-from asymdistill.config.names import AUGMENTED, COSINE, EVERY_STUDENT, INFONCE, OBJECTIVES, TEACHER
+from asymdistill.claims.estimates import Estimate, NotMeasured, difference, require_two_seeds, without_seed
+from asymdistill.config.names import AUGMENTED, CLASSES, COSINE, EVERY_STUDENT, GAINS, INFONCE, OBJECTIVES, TEACHER
 from asymdistill.config.settings import Settings
 
 LEADING = 20  # components that Figure 1 of the first paper is about
 SHAPE = 0.99  # share of the teacher's variance within which spectra are compared; the rest is a tail of rounding errors
 TINY = 1e-12  # stands for a component without variance, so that its logarithm is finite
+MEAN_SPECTRUM = "mean spectrum"
 RANK = {"quantity": "effective_rank", "estimator": "per seed"}
 NOISE_SPACE = "normalised"  # where the paper adds noise
 
@@ -46,19 +48,19 @@ class Subject:
         model: ``teacher``, a student's label, or ``students``: all of them, averaged over widths.
         treatment: ``augmented``, ``infonce`` or the variant of a control; empty: trained as in the first paper.
         sigma: standard deviation of the noise, in the normalised space.
-        seed: one seed; None: every seed.
+        estimator: ``mean spectrum`` for a rank of averaged singular values; empty: of each seed.
     """
 
     model: str
     treatment: str = ""
     sigma: float = 0.0
-    seed: int | None = None
+    estimator: str = ""
 
     @classmethod
-    def parse(cls, label: str, sigma: float | None = None, seed: int | None = None) -> Self:
+    def parse(cls, label: str, sigma: float | None = None, estimator: str | None = None) -> Self:
         """Read a label such as ``L augmented``."""
         model, _, treatment = label.partition(" ")
-        return cls(model, treatment, sigma or 0.0, seed)
+        return cls(model, treatment, sigma or 0.0, estimator or "")
 
     @property
     def training(self) -> str:
@@ -112,13 +114,11 @@ class Quantity(NamedTuple):
         measure: reads it from a run, one value per seed.
         words: the quantity in words, with braces in place of the model.
         digits: decimals to show.
-        compares: whether it compares trained models with each other, which needs two seeds.
     """
 
     measure: Measure
     words: str
     digits: int = 2
-    compares: bool = False
 
 
 def measure(name: str, run: Rows, subject: Subject) -> pd.Series:
@@ -136,13 +136,11 @@ def measure(name: str, run: Rows, subject: Subject) -> pd.Series:
 
 
 def _narrow(table: pd.DataFrame, chosen: np.ndarray, subject: Subject, wanted: dict[str, Any]) -> pd.DataFrame:
-    """Those of the chosen rows that have the subject's model and seed, and the wanted value in each column."""
+    """Those of the chosen rows that have the subject's model, and the wanted value in each column."""
     own = table["width"].notna() if subject.model == EVERY_STUDENT else table["model"] == subject.model
     chosen = chosen & _mask(own)
     if not chosen.any():
         raise NotMeasured(f"this run has no {'teacher' if subject.model == TEACHER else f'student {subject.model}'}")
-    if subject.seed is not None:
-        wanted = {"seed": subject.seed, **wanted}
     for column, value in wanted.items():
         chosen &= _mask(table[column] == value)
         if not chosen.any():
@@ -166,18 +164,53 @@ def _named(table: str, quantity: str, **wanted: Any) -> Measure:
 def _effective_rank(run: Rows, subject: Subject) -> pd.Series:
     if subject.treatment == AUGMENTED:
         return _by_seed(run.select("augmentation", subject), "effective_rank")
+    if subject.estimator == MEAN_SPECTRUM:
+        return _jackknife(run, subject, effective_rank)
     return _by_seed(run.select("spectrum", subject, **RANK))
+
+
+def _dims_for_90(run: Rows, subject: Subject) -> pd.Series:
+    if subject.estimator == MEAN_SPECTRUM:
+        return _jackknife(run, subject, dims_for_90)
+    return _by_seed(run.select("spectrum", subject, quantity="dims_for_90", estimator="per seed"))
+
+
+def effective_rank(singular_values: np.ndarray) -> float:
+    """Effective rank of the variances, as the paper's equation (2) and its notebook have it."""
+    p = singular_values**2 / np.sum(singular_values**2)
+    return float(np.exp(-np.sum(p * np.log(p + 1e-10))))
+
+
+def dims_for_90(singular_values: np.ndarray) -> float:
+    """Number of leading components that hold 90 % of the variance."""
+    shares = np.cumsum(singular_values**2) / np.sum(singular_values**2)
+    return float(np.searchsorted(shares, 0.9) + 1)
+
+
+def _jackknife(run: Rows, subject: Subject, function: Callable[[np.ndarray], float]) -> pd.Series:
+    """A function of the singular values averaged over seeds: pseudo-values by seed, whose mean is its value.
+
+    Leaving one seed out at a time gives pseudo-values whose spread over seeds is the function's own: the jackknife.
+    """
+    rows = run.select("singular_values", subject)
+    spectra = rows.pivot_table(index=rows["seed"].astype("Int64"), columns="component", values="value", dropna=False)
+    values, seeds = spectra.to_numpy(float), spectra.index
+    whole = function(values.mean(axis=0))
+    if len(seeds) < 2:
+        return pd.Series([whole], index=seeds)
+    without = np.array([function(np.delete(values, one, axis=0).mean(axis=0)) for one in range(len(seeds))])
+    return pd.Series(whole + (len(seeds) - 1) * (without.mean() - without), index=seeds)
 
 
 def _rank_reduction(run: Rows, subject: Subject) -> pd.Series:
     """By how many percent a model's effective rank is below the teacher's."""
-    teacher = float(_effective_rank(run, Subject(TEACHER)).iloc[0])
+    teacher = float(_effective_rank(run, Subject(TEACHER, estimator=subject.estimator)).iloc[0])
     return 100 * (1 - _effective_rank(run, subject) / teacher)
 
 
 def _estimator_gap(run: Rows, subject: Subject) -> pd.Series:
     """Distance between the rank of the averaged singular values and the average of the ranks."""
-    averaged = run.select("spectrum", subject, **{**RANK, "estimator": "mean spectrum"})["value"]
+    averaged = run.select("spectrum", subject, **{**RANK, "estimator": MEAN_SPECTRUM})["value"]
     ranks = _effective_rank(run, subject)
     require_two_seeds(ranks)  # with one seed, both are the same number
     return without_seed(abs(float(averaged.mean() - ranks.mean())))
@@ -217,12 +250,6 @@ def _share_within(run: Rows, subject: Subject) -> pd.Series:
     return _by_seed(run.select("alignment", subject, component=LEADING), "share")
 
 
-def _components_for_90(run: Rows, subject: Subject) -> pd.Series:
-    """Number of the teacher's leading components that hold 90 % of a model's variance."""
-    rows = run.select("alignment", subject)
-    return rows[rows["share"] >= 0.9].groupby("seed", dropna=False)["component"].min()
-
-
 def _alignment_gap(run: Rows, subject: Subject) -> pd.Series:
     """Greatest distance between a model's alignment curve and that of student S."""
     own, reference = (
@@ -243,9 +270,38 @@ def _accuracy(run: Rows, subject: Subject) -> pd.Series:
     return _by_seed(run.select(table, subject, **wanted), "accuracy")
 
 
-def _accuracy_drop(run: Rows, subject: Subject) -> pd.Series:
-    """Points of accuracy that the noise costs."""
-    return difference(_accuracy(run, replace(subject, sigma=0.0)), _accuracy(run, subject))
+def _loss(run: Rows, subject: Subject) -> pd.Series:
+    """Share of the accuracy above chance that the noise costs, in percent.
+
+    Points would reward a low accuracy, which has less to lose.
+    """
+    noisy, clean = _accuracy(run, subject), _accuracy(run, replace(subject, sigma=0.0))
+    above = clean - 100 / _classes(run)
+    if (above <= 0).any():
+        raise NotMeasured(
+            f"the accuracy of {subject.model} on clean images is not above chance, so that it can lose none"
+        )
+    return 100 * difference(clean, noisy) / above
+
+
+def _classes(run: Rows) -> int:
+    name = Path(run.settings.dataset).stem
+    if name not in CLASSES:
+        raise NotMeasured(f"the number of classes of {name}, and with it the accuracy by chance, is not known")
+    return CLASSES[name]
+
+
+def require_noise_that_costs(run: Rows, subjects: Sequence[Subject]) -> None:
+    """Refuse to compare models under noise that costs none of them anything.
+
+    Raises:
+        NotMeasured: of no model does the 95 % interval of its loss of accuracy lie above 0.
+    """
+    for subject in subjects:
+        cost = Estimate.of(difference(_accuracy(run, replace(subject, sigma=0.0)), _accuracy(run, subject)))
+        if (cost.mean if cost.seeds == 0 else cost.low) > 0:
+            return
+    raise NotMeasured(f"noise of sigma = {subjects[0].sigma:g} measurably costs none of these models any accuracy here")
 
 
 def _restored(run: Rows, subject: Subject) -> pd.Series:
@@ -258,9 +314,18 @@ def _restored(run: Rows, subject: Subject) -> pd.Series:
     return 100 * closed / gap
 
 
-def _more_seeds_accuracy(run: Rows, subject: Subject) -> pd.Series:
-    """Accuracy over the further seeds of the control ``statistics``."""
-    return _by_seed(run.control("statistics", subject, objective=COSINE, quantity="accuracy", sigma=subject.sigma))
+def _overfitting(run: Rows, subject: Subject) -> pd.Series:
+    """Distance to the teacher on test images minus the loss of the last epoch on training images."""
+    test = _by_seed(run.select("expansion", subject, comparison=GAINS, quantity="distance"))
+    losses = run.select("training", subject)
+    return difference(test, _by_seed(losses[losses["epoch"] == losses["epoch"].max()], "loss"))
+
+
+def _sampled_rank(run: Rows, subject: Subject) -> pd.Series:
+    """Effective rank from all test images by one of the estimators of a control: ``not centred``."""
+    wanted = {"quantity": "rank_by_sample", "variant": f"variance, {subject.treatment}"}
+    rows = run.control("estimators", subject, **wanted)
+    return without_seed(float(rows.loc[rows["x"] == rows["x"].max(), "value"].mean()))
 
 
 def _later_rank_gain(run: Rows, subject: Subject) -> pd.Series:
@@ -280,28 +345,27 @@ def _objective_rank(run: Rows, subject: Subject) -> pd.Series:
 
 QUANTITIES: dict[str, Quantity] = {
     "effective_rank": Quantity(_effective_rank, "the effective rank of {}"),
-    "dims_for_90": Quantity(
-        _named("spectrum", "dims_for_90", estimator="per seed"),
-        "the number of dimensions for 90 % of the variance of {}",
-        1,
-    ),
+    "dims_for_90": Quantity(_dims_for_90, "the number of dimensions for 90 % of the variance of {}", 1),
     "rank_reduction": Quantity(_rank_reduction, "the percentage of effective dimensions lost by {}", 1),
     "estimator_gap": Quantity(_estimator_gap, "the distance between the two estimates of the rank of {}", 4),
-    "expansion": Quantity(_expansion, "the factor by which InfoNCE raises the rank of {}", compares=True),
+    "expansion": Quantity(_expansion, "the factor by which InfoNCE raises the rank of {}"),
     "spectrum_distance": Quantity(_spectrum_distance, "the distance from the teacher's spectrum to that of {}", 3),
     "share_20": Quantity(_share_within, "the share of variance within the teacher's leading 20 components of {}", 3),
-    "components_for_90": Quantity(
-        _components_for_90, "the number of the teacher's components for 90 % of the variance of {}", 1
-    ),
     "alignment_gap": Quantity(
-        _alignment_gap, "the greatest distance from student S's alignment curve to that of {}", 3, True
+        _alignment_gap, "the greatest distance from student S's alignment curve to that of {}", 3
     ),
     "info_nce": Quantity(_named("information", "info_nce"), "the InfoNCE loss of {}", 4),
     "uniformity": Quantity(_named("information", "uniformity"), "the uniformity loss of {}", 4),
     "accuracy": Quantity(_accuracy, "the accuracy of {}"),
-    "fall": Quantity(_accuracy_drop, "the drop in accuracy from clean images of {}"),
-    "restored": Quantity(_restored, "the percentage of the gap to the teacher closed by {}", 1, True),
-    "more_seeds_accuracy": Quantity(_more_seeds_accuracy, "the accuracy over further seeds of {}"),
+    "loss": Quantity(_loss, "the percentage of accuracy above chance lost by {}"),
+    "restored": Quantity(_restored, "the percentage of the gap to the teacher closed by {}", 1),
+    "overfitting": Quantity(_overfitting, "the gap between test and training distance to the teacher of {}", 4),
+    "neighbour_overlap": Quantity(
+        _named("expansion", "neighbour_overlap", comparison=GAINS),
+        "the share of the teacher's nearest neighbours kept by {}",
+        3,
+    ),
+    "sampled_rank": Quantity(_sampled_rank, "the effective rank of {}"),
     "later_rank_gain": Quantity(_later_rank_gain, "the gain in effective rank from longer training of {}"),
     "objective_rank": Quantity(_objective_rank, "the effective rank of {}"),
 }

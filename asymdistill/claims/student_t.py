@@ -5,11 +5,13 @@ digits once φ is replaced by a multiple of s⁴, which smooths it at 0.
 """
 
 import math
+from functools import cache
 
 import numpy as np
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(64)
 _S, _DS = (1 + _NODES) / 2, _WEIGHTS / 2  # for integrals from 0 to 1
+_MOST = 100  # degrees of freedom
 
 
 def two_sided_p(t: float, freedom: float) -> float:
@@ -24,6 +26,7 @@ def two_sided_p(t: float, freedom: float) -> float:
     return float(2 * _peak(freedom) * math.sqrt(freedom) * integral)
 
 
+@cache
 def critical_value(p: float, freedom: float) -> float:
     """The t whose two-sided p-value is ``p``, by Newton's method.
 
@@ -38,6 +41,19 @@ def critical_value(p: float, freedom: float) -> float:
         step = (two_sided_p(t, freedom) - p) / (2 * density)
         t += step
     return t
+
+
+def critical_values(p: float, freedom: np.ndarray) -> np.ndarray:
+    """``critical_value`` of many degrees of freedom, from 1 to a hundred, interpolated to about four digits."""
+    grid, values = _table(p)
+    return np.asarray(np.interp(1 / np.clip(freedom, 1, _MOST), grid, values))
+
+
+@cache
+def _table(p: float) -> tuple[np.ndarray, np.ndarray]:
+    """Critical values over 1 / ν, in which they are nearly straight."""
+    grid = np.linspace(1 / _MOST, 1, 200)
+    return grid, np.array([critical_value(p, 1 / inverse) for inverse in grid])
 
 
 def _peak(freedom: float) -> float:

@@ -144,9 +144,9 @@ def ranks(runs: Sequence[ShownRun]) -> pd.DataFrame:
 
 
 def ledgers(runs: Sequence[ShownRun]) -> dict[str, pd.DataFrame]:
-    """Every claim judged on every run, by the name of the run; claims that need no run are left out."""
+    """Every claim judged on every run, by the name of the run; checks of the text are left out."""
     judged = {run.name: evaluate.evaluate(run.results) for run in runs}
-    return {name: ledger[ledger["evidence"] != evaluate.STATIC] for name, ledger in judged.items()}
+    return {name: ledger[ledger["evidence"] != evaluate.CHECK] for name, ledger in judged.items()}
 
 
 def verdict_counts(judged: Ledgers) -> pd.DataFrame:

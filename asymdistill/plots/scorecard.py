@@ -2,7 +2,7 @@
 
 import math
 import re
-from functools import cache
+from collections.abc import Mapping
 from html import escape
 from importlib import resources
 from string import Template
@@ -18,38 +18,37 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, FormatStrFormatter, LogLocator, NullFormatter
 
-from asymdistill.claims.evaluate import OTHER_SETTING, STATIC
-from asymdistill.claims.facts import FACTS
-from asymdistill.claims.ledger import Claim, paper_claims
+from asymdistill.claims.evaluate import CHECK, OTHER_SETTING, OWN_SETTING
 from asymdistill.claims.quantities import QUANTITIES
-from asymdistill.claims.rules import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED
-from asymdistill.claims.summary import values
+from asymdistill.claims.rules import CONTRADICTED, NOT_TESTABLE, SUPPORTED, UNDECIDED
+from asymdistill.claims.summary import claimed, values
 from asymdistill.plots import style
 
 Row = dict[str, Any]  # a judged claim
 _PALETTE = sns.color_palette("colorblind")
 # Colour, marker and sign of each verdict: the shapes differ too, for readers and printers without colours.
 LOOKS = {
-    REPRODUCED: (_PALETTE[2], "o", "●"),
-    NOT_REPRODUCED: (_PALETTE[3], "X", "✕"),
+    SUPPORTED: (_PALETTE[2], "o", "●"),
+    CONTRADICTED: (_PALETTE[3], "X", "✕"),
+    UNDECIDED: (_PALETTE[0], "^", "▲"),
     NOT_TESTABLE: (_PALETTE[7], "s", "□"),
 }
 DIFFERENCE = "difference in"
-UNITS = {"accuracy": "%", "fall": "points", "info_nce": "nats", "uniformity": "log of a mean"}
-_TOLERANCE = "0.85"
-_OPEN: Any = {**style.PUBLISHED, "markerfacecolor": "none", "markersize": 8}
+UNITS = {"accuracy": "%", "info_nce": "nats", "uniformity": "log of a mean"}
+_CLAIMED = "0.85"
+_OPEN: Any = {**style.PUBLISHED, "markerfacecolor": "none", "markersize": 10}
 ROWS = 8  # claims per figure, so that it fits a screen
 
 
-def static(ledger: pd.DataFrame) -> str:
-    """HTML of the claims that need no run: the paper's value, the computed one, and the verdict.
+def checks(ledger: pd.DataFrame) -> str:
+    """HTML of the checks of the text, which need no run: the claimed range, the computed value, and the verdict.
 
     Args:
         ledger: claims as ``claims.evaluate.evaluate`` returns them; so in all functions here.
     """
-    own = ledger[ledger["evidence"] == STATIC].to_dict("records")
-    rows = [[row["statement"], *values(row), row["verdict"]] for row in own]
-    return in_words(pd.DataFrame(rows, columns=["claim", "paper", "computed", "verdict"]))
+    own = ledger[ledger["evidence"] == CHECK].to_dict("records")
+    rows = [[row["statement"], claimed(row), values(row)[1], row["verdict"]] for row in own]
+    return in_words(pd.DataFrame(rows, columns=["claim", "claimed", "computed", "verdict"]))
 
 
 def untested(ledger: pd.DataFrame) -> str:
@@ -66,20 +65,26 @@ def in_words(rows: pd.DataFrame) -> str:
     return f'<div class="words">{wrap}{rows.to_html(index=False, border=0)}</div>'
 
 
-def table(ledger: pd.DataFrame) -> str:
+def table(ledger: pd.DataFrame, others: Mapping[str, pd.DataFrame] | None = None) -> str:
     """HTML of a table with one row per claim, which a short script filters by paper, verdict, evidence and words.
 
     It is self-contained, so that it works offline, in the book and in a notebook. Each row is a link target,
     ``#claim-<id>``. Without scripts the whole table is shown, and in a narrow column each row becomes a card.
+
+    Args:
+        ledger: claims as ``claims.evaluate.evaluate`` returns them.
+        others: the same claims judged on other runs, by the runs' names; where one of them can judge a claim, its
+            verdict stands beside this one.
     """
+    beside = {name: {row["id"]: row for row in own.to_dict("records")} for name, own in (others or {}).items()}
     template = Template((resources.files("asymdistill.plots") / "scorecard.html").read_text("utf-8"))
-    names = ("claim", "paper", "measured", "verdict", "evidence", "why")
+    names = ("claim", "paper", "measured", "claimed", "verdict", "evidence", "why")
     facets = ("paper", "verdict", "evidence")
     return template.substitute(
         filters="\n".join(_filter(facet, list(dict.fromkeys(ledger[facet]))) for facet in facets),
         count=len(ledger),
-        header="".join(f'<th role="columnheader" scope="col" data-name="{name}">{name}</th>' for name in names),
-        rows="\n".join(_row(row, facets) for row in ordered(ledger).to_dict("records")),
+        header="".join(f'<th role="columnheader" scope="col" data-name="{cell}">{cell}</th>' for cell in names),
+        rows="\n".join(_row(row, facets, beside) for row in ordered(ledger).to_dict("records")),
     )
 
 
@@ -94,10 +99,11 @@ def forest(ledger: pd.DataFrame) -> list[Figure]:
     """Forest plot: the paper's value of each claim as an open diamond, and the measured one with its 95 % interval.
 
     One panel per quantity, so that an axis has one unit, and as many figures as needed for each to fit a screen. Pale
-    marks and dashed intervals are measurements in another setting than the paper's. Claims without a value of the
-    paper or without a measured one are left out.
+    marks and dashed intervals are measurements in another setting than the paper's. Checks of the text are left out,
+    and claims without a value of the paper or without a measured one.
     """
-    shown = ledger[ledger["paper_value"].notna() & ledger["measured"].notna()]
+    judged = ledger[ledger["evidence"] != CHECK]
+    shown = judged[judged["paper_value"].notna() & judged["measured"].notna()]
     shown = shown.assign(axis=[_axis(row) for row in shown.to_dict("records")])
     panels = [
         (str(label), own.iloc[start : start + ROWS])
@@ -115,19 +121,13 @@ def forest(ledger: pd.DataFrame) -> list[Figure]:
 
 def _axis(row: Row) -> str:
     """The label of an axis: the quantity with its unit, with values and differences on separate axes."""
-    quantity = QUANTITIES.get(row["quantity"]) or FACTS.get(row["quantity"])
+    quantity = QUANTITIES.get(row["quantity"])
     words = quantity.words if quantity else row["quantity"]
     name = re.sub(r" (by|of|to)( that of)? \{\}$", "", words).removeprefix("the ")
     unit = f" ({UNITS[row['quantity']]})" if row["quantity"] in UNITS else ""
-    claim = _claims().get(row["id"])
-    if row["test"] in ("order", "same") or (claim is not None and claim.minus is not None):
+    if row["test"] in ("order", "same"):
         return f"{DIFFERENCE} {name}{unit.replace('%', 'points')}"
     return f"{name}{unit}"
-
-
-@cache
-def _claims() -> dict[str, Claim]:
-    return {claim.id: claim for claim in paper_claims()}
 
 
 def _forest(panels: list[tuple[str, pd.DataFrame]]) -> Figure:
@@ -155,13 +155,12 @@ def _forest(panels: list[tuple[str, pd.DataFrame]]) -> Figure:
 
 
 def _interval(axis: Axes, y: float, row: Row) -> None:
-    """The tolerance as a grey band, with the measured value and its interval and then the paper's value on top."""
+    """The claimed range as a grey band, with the measured value and its interval and then the paper's value on top."""
     colour, marker, _ = LOOKS[row["verdict"]]
     elsewhere = row["evidence"] == OTHER_SETTING
-    claim = _claims().get(row["id"])
-    if claim is not None and claim.allowed is not None and row["test"] in ("equal", "count"):
-        ends = row["paper_value"] - claim.allowed, row["paper_value"] + claim.allowed
-        axis.plot(ends, [y, y], color=_TOLERANCE, linewidth=11, solid_capstyle="butt")
+    if not (math.isnan(row["claimed_low"]) or math.isnan(row["claimed_high"])):
+        ends = row["claimed_low"], row["claimed_high"]
+        axis.plot(ends, [y, y], color=_CLAIMED, linewidth=11, solid_capstyle="butt")
     if not math.isnan(row["low"]):
         axis.plot([row["low"], row["high"]], [y, y], color=colour, linewidth=2.5, linestyle=_dashes(elsewhere))
     filling = sns.light_palette(colour, 3)[1] if elsewhere else colour
@@ -185,10 +184,10 @@ def _dashes(elsewhere: bool) -> Any:
 
 def _legend() -> list[Any]:
     handles = [style.handle("0.1", "D", "the paper's value", hollow=True)]
-    handles += [Line2D([], [], color=_TOLERANCE, linewidth=11, label="tolerance around it")]
+    handles += [Line2D([], [], color=_CLAIMED, linewidth=11, label="the claimed range")]
     handles += [style.handle(colour, marker, verdict) for verdict, (colour, marker, _) in LOOKS.items()]
     line: Any = {"color": "0.3", "marker": "o", "markersize": 8, "linewidth": 2.5}
-    own = Line2D([], [], **line, label="the paper's setting, or no run")
+    own = Line2D([], [], **line, label=OWN_SETTING)
     other = Line2D([], [], **line, markerfacecolor="0.85", linestyle=_dashes(True), label=OTHER_SETTING)
     return [*handles, own, other]
 
@@ -198,19 +197,31 @@ def _filter(name: str, values: list[str]) -> str:
     return f'<label>{name} <select name="{name}"><option value="">all</option>{options}</select></label>'
 
 
-def _row(row: Row, facets: tuple[str, ...]) -> str:
+def _row(row: Row, facets: tuple[str, ...], beside: Mapping[str, Mapping[str, Row]]) -> str:
     data = " ".join(f'data-{facet}="{escape(row[facet])}"' for facet in facets)
     name = escape(row["id"])
     where = f'<small>{escape(row["paper"])}, {escape(row["source"])} · <a href="#claim-{name}">{name}</a></small>'
     paper, measured = values(row)
-    colour, _, sign = LOOKS[row["verdict"]]
+    margin = "" if pd.isna(row["margin_reason"]) else f"<small>{escape(row['margin_reason'])}</small>"
+    others = [(run, found[row["id"]]) for run, found in beside.items() if row["id"] in found]
+    elsewhere = "".join(
+        f"<small>{escape(run)}: {_verdict(other)}, {values(other)[1]}</small>"
+        for run, other in others
+        if other["verdict"] != NOT_TESTABLE
+    )
     cells = {
         "paper": paper,
         "measured": measured,
-        "verdict": f'<b aria-hidden="true" style="color: {to_hex(colour)}">{sign}</b> {row["verdict"]}',
+        "claimed": claimed(row) + margin,
+        "verdict": _verdict(row) + elsewhere,
         "evidence": row["evidence"],
         "why": escape(row["reason"]),
     }
-    others = "".join(f'<td role="cell" data-name="{column}">{shown}</td>' for column, shown in cells.items())
+    rest = "".join(f'<td role="cell" data-name="{column}">{shown}</td>' for column, shown in cells.items())
     first = f'<th role="rowheader" scope="row">{escape(row["statement"])} {where}</th>'
-    return f'<tr role="row" id="claim-{name}" {data}>{first}{others}</tr>'
+    return f'<tr role="row" id="claim-{name}" {data}>{first}{rest}</tr>'
+
+
+def _verdict(row: Row) -> str:
+    colour, _, sign = LOOKS[row["verdict"]]
+    return f'<b aria-hidden="true" style="color: {to_hex(colour)}">{sign}</b> {row["verdict"]}'

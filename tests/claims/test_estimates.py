@@ -14,6 +14,8 @@ from asymdistill.claims.estimates import (
     NotMeasured,
     difference,
     has_no_seed,
+    interval_of_difference,
+    interval_of_mean,
     require_two_seeds,
     without_seed,
 )
@@ -33,6 +35,29 @@ def test_the_interval_is_that_of_a_t_test(values: list[float]) -> None:
     if np.std(values) > 1e-6:
         low, high = scipy.stats.ttest_1samp(values, 0).confidence_interval(0.95)
         assert (found.low, found.high) == (pytest.approx(low), pytest.approx(high))
+
+
+@given(st.lists(st.floats(-50, 50), min_size=2, max_size=9), st.floats(0.5, 20), st.integers(2, 9))
+def test_the_interval_beside_a_published_mean_is_welchs(values: list[float], spread: float, seeds: int) -> None:
+    """Seeds with the published mean and spread (ddof = 0) stand for the paper's, and SciPy compares the values."""
+    ours, shape = np.array([*values, max(values) + 1.0]), np.arange(seeds, dtype=float)
+    theirs = 3.0 + spread * (shape - shape.mean()) / shape.std()
+    expected = scipy.stats.ttest_ind(ours, theirs, equal_var=False).confidence_interval(0.95)
+    found = interval_of_difference(ours, 3.0, spread, seeds)
+    half = (expected.high - expected.low) / 2
+    assert float(found.mean) == pytest.approx(ours.mean() - 3.0)
+    assert [float(found.low), float(found.high)] == pytest.approx(list(expected), abs=1e-4 * half)
+
+
+def test_many_intervals_at_once_are_those_of_each() -> None:
+    values = np.random.default_rng(0).normal(size=(50, 4))
+    for spread in (None, 2.0):
+        whole = interval_of_difference(values, 1.0, spread, 3)
+        singly = [interval_of_difference(own, 1.0, spread, 3) for own in values]
+        assert [tuple(map(float, one)) for one in singly] == [
+            tuple(map(float, one)) for one in zip(*whole, strict=True)
+        ]
+    assert interval_of_mean(values).low.tolist() == [float(interval_of_mean(own).low) for own in values]
 
 
 def test_equal_values_have_an_interval_of_no_width() -> None:

@@ -7,15 +7,25 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from made_runs import accuracies, control, of_components, ranks, run, table
 
-from asymdistill.claims.quantities import QUANTITIES, NotMeasured, Rows, Subject, measure
+from asymdistill.claims import quantities
+from asymdistill.claims.quantities import (
+    QUANTITIES,
+    NotMeasured,
+    Rows,
+    Subject,
+    measure,
+    require_noise_that_costs,
+)
 from asymdistill.metrics import spectrum
 from asymdistill.study.study import Study
 
 
-def measured(name: str, results: object, label: str, sigma: float | None = None, seed: int | None = None) -> dict:
-    values = measure(name, Rows(results), Subject.parse(label, sigma, seed))  # type: ignore[arg-type]
+def measured(name: str, results: object, label: str, sigma: float | None = None, estimator: str | None = None) -> dict:
+    values = measure(name, Rows(results), Subject.parse(label, sigma, estimator))  # type: ignore[arg-type]
     return {None if pd.isna(key) else key: value for key, value in values.items()}
 
 
@@ -29,7 +39,7 @@ def refuses(message: str, name: str, results: object, label: str, sigma: float |
 
 def test_a_label_is_a_model_and_what_was_done_to_it() -> None:
     assert Subject.parse("L") == Subject("L")
-    assert Subject.parse("L augmented", 0.1, 42) == Subject("L", "augmented", 0.1, 42)
+    assert Subject.parse("L augmented", 0.1, "mean spectrum") == Subject("L", "augmented", 0.1, "mean spectrum")
     assert Subject.parse("teacher top 16") == Subject("teacher", "top 16")
 
 
@@ -49,13 +59,6 @@ def test_all_students_are_averaged_over_widths_and_kept_by_seed() -> None:
 def test_rows_are_selected_once() -> None:
     rows = Rows(run(spectrum=ranks({"S": [10.0, 12.0]})))
     assert rows.select("spectrum", Subject("S")) is rows.select("spectrum", Subject("S"))
-
-
-def test_one_seed_can_be_asked_for() -> None:
-    made = run(spectrum=ranks({"S": [10.0, 12.0]}))
-    assert measured("effective_rank", made, "S", seed=123) == {123: 12.0}
-    with pytest.raises(NotMeasured, match="this run has no seed 9"):
-        measured("effective_rank", made, "S", seed=9)
 
 
 def test_what_is_missing_is_said() -> None:
@@ -92,6 +95,33 @@ def test_the_papers_estimator_is_kept_apart_from_ranks_by_seed() -> None:
     assert measured("estimator_gap", run(spectrum=both), "S") == {None: pytest.approx(0.3)}
     single = pd.concat([ranks({"S": [10.0]}), ranks({"S": [10.0]}, estimator="mean spectrum")])
     refuses("with one seed", "estimator_gap", run(spectrum=single), "S")
+
+
+SPECTRA = np.array([[4.0, 2.0, 1.0, 0.5], [5.0, 2.0, 0.5, 0.1], [3.0, 3.0, 1.0, 0.2]])
+
+
+def test_the_rank_of_averaged_singular_values_is_one_value_with_a_jackknife_over_seeds() -> None:
+    curves = {"S": SPECTRA.tolist(), "L": [[1.0] * 4] * 3, "teacher": [1.0, 1.0, 0.0, 0.0]}
+    made = run(singular_values=of_components(curves, "value"))
+    found = measured("effective_rank", made, "S", estimator="mean spectrum")
+    own = np.array(list(found.values()))
+    assert list(found) == [42, 123, 456]
+    assert own.mean() == pytest.approx(quantities.effective_rank(SPECTRA.mean(axis=0)))
+    without = [quantities.effective_rank(np.delete(SPECTRA, seed, axis=0).mean(axis=0)) for seed in range(3)]
+    error = np.sqrt(2 / 3 * np.sum((without - np.mean(without)) ** 2))  # the textbook's standard error of a jackknife
+    assert own.std(ddof=1) / np.sqrt(3) == pytest.approx(error)
+    assert measured("effective_rank", made, "teacher", estimator="mean spectrum") == {None: pytest.approx(2.0)}
+    assert list(measured("dims_for_90", made, "L", estimator="mean spectrum").values()) == [4.0] * 3
+    reduction = measured("rank_reduction", made, "L", estimator="mean spectrum")
+    assert list(reduction.values()) == pytest.approx([-100.0] * 3)
+
+
+@given(st.lists(st.floats(0.01, 100), min_size=2, max_size=30))
+def test_spectra_have_the_rank_and_dimensions_of_the_metrics(values: list[float]) -> None:
+    ordered = sorted(values, reverse=True)
+    own, theirs = np.array(ordered), torch.tensor(ordered, dtype=torch.float64)
+    assert quantities.effective_rank(own) == pytest.approx(float(spectrum.effective_rank_of(theirs)), rel=1e-6)
+    assert quantities.dims_for_90(own) == spectrum.dims_for_variance_of(theirs, 0.9)
 
 
 def test_dimensions_are_read_under_their_name() -> None:
@@ -166,11 +196,9 @@ def test_a_run_without_the_first_papers_objective_says_nothing_of_it() -> None:
     """Its controls are of the students that it has, which are none of those that the papers speak of."""
     longer = [control("underfitting", {"S infonce": [v]}, "epoch_rank", variant="constant", x=x)
               for x, v in ((5.0, 16.0), (40.0, 18.0))]  # fmt: skip
-    more = control("statistics", {"S infonce": [50.0, 51.0]}, "accuracy", sigma=0.1)
-    made = run(spectrum=ranks({"S infonce": [38.0]}), controls=pd.concat([*longer, more]))
+    made = run(spectrum=ranks({"S infonce": [38.0]}), controls=pd.concat(longer))
     refuses("no student of this run was trained on cosine alone", "effective_rank", made, "S")
     refuses("this run has no objective cosine", "later_rank_gain", made, "S")
-    refuses("this run has no objective cosine", "more_seeds_accuracy", made, "S", 0.1)
     assert measured("effective_rank", made, "S infonce") == {42: 38.0}
 
 
@@ -187,7 +215,6 @@ def test_the_share_is_that_of_twenty_components() -> None:
     curves = {"S": [[k / 40 for k in range(1, 41)], [min(1.0, k / 25) for k in range(1, 41)]]}
     made = run(alignment=of_components(curves, "share"))
     assert measured("share_20", made, "S") == {42: 0.5, 123: 0.8}
-    assert measured("components_for_90", made, "S") == {42: 36.0, 123: 23.0}
     refuses("this run has no component 20", "share_20", run(alignment=of_components({"S": [[1.0]]}, "share")), "S")
 
 
@@ -219,10 +246,31 @@ def test_accuracy_is_that_in_the_papers_noise_space() -> None:
     assert measured("accuracy", made, "S") == measured("accuracy", made, "S", 0.0) == {42: 70.0, 123: 72.0}
 
 
-def test_a_fall_is_from_clean_images_seed_by_seed() -> None:
+def test_a_loss_is_a_share_of_what_is_above_chance_on_clean_images_seed_by_seed() -> None:
     made = run(robustness=accuracies(LEVELS))
-    assert measured("fall", made, "S", 0.1) == {42: 20.0, 123: 14.0}
-    assert measured("fall", made, "teacher", 0.1) == {None: 5.0}
+    expected = {42: 100 * 20 / 60, 123: 100 * 14 / 62}
+    assert measured("loss", made, "S", 0.1) == pytest.approx(expected)
+    assert measured("loss", made, "teacher", 0.1) == {None: 100 * 5 / 80}
+    hundred = run(overrides={"dataset": "cifar100"}, robustness=accuracies(LEVELS))
+    assert measured("loss", hundred, "teacher", 0.1) == {None: pytest.approx(100 * 5 / 89)}
+
+
+def test_what_is_at_chance_has_nothing_to_lose() -> None:
+    made = run(robustness=accuracies({0.0: {"S": [10.0, 70.0]}, 0.1: {"S": [9.0, 60.0]}}))
+    refuses("the accuracy of S on clean images is not above chance", "loss", made, "S", 0.1)
+    own = run(overrides={"dataset": "birds.npz"}, robustness=accuracies(LEVELS))
+    refuses("the number of classes of birds", "loss", own, "S", 0.1)
+
+
+def test_noise_costs_something_if_the_interval_of_one_models_loss_is_above_0() -> None:
+    levels = {0.0: {"teacher": 90.0, "S": [70.0, 72.0], "L": [75.0, 77.0]}, 0.1: {"teacher": 90.0, "S": [70.0, 58.0]}}
+    levels[0.1]["L"] = [70.0, 72.1]
+    rows = Rows(run(robustness=accuracies(levels)))
+    small, large, teacher = (Subject(model, sigma=0.1) for model in ("S", "L", "teacher"))
+    require_noise_that_costs(rows, [small, large])
+    for kept in ([small], [teacher], [small, teacher]):
+        with pytest.raises(NotMeasured, match=r"sigma = 0\.1 measurably costs none of these models"):
+            require_noise_that_costs(rows, kept)
 
 
 def test_what_augmentation_restores_is_a_part_of_the_way_to_the_teacher() -> None:
@@ -250,18 +298,35 @@ def test_a_cut_teacher_is_the_control_s_with_its_leading_components() -> None:
     ranks_too = control("truncation", {"teacher": 99.0}, "effective_rank", variant="top", x=16.0, sigma=0.0)
     results = run(controls=pd.concat([*made, ranks_too]))
     assert measured("accuracy", results, "teacher top 16", 0.1) == {None: 3.0}
-    assert measured("fall", results, "teacher top 16", 0.1) == {None: -1.0}
     refuses("this run has no x 4.0", "accuracy", results, "teacher top 4", 0.1)
 
 
 # Controls
 
 
-def test_more_seeds_are_those_of_the_control_of_statistics() -> None:
-    made = {0.0: [70.0] * 5, 0.1: [50.0, 51.0, 52.0, 53.0, 54.0]}
-    rows = [control("statistics", {"S": values}, "accuracy", sigma=sigma) for sigma, values in made.items()]
-    found = measured("more_seeds_accuracy", run(controls=pd.concat(rows)), "S", 0.1)
-    assert found == {42: 50.0, 123: 51.0, 456: 52.0, 7: 53.0, 8: 54.0}
+def test_overfitting_is_the_distance_on_test_images_beyond_the_last_training_loss() -> None:
+    losses = [table({"S": values}, "loss", epoch=epoch) for epoch, values in ((1, [0.9, 0.9]), (2, [0.3, 0.2]))]
+    gains = table({"S": [0.4, 0.5], "S infonce": [9.0, 9.0]}, quantity="distance", comparison="gains")
+    sweep = table({"S": [7.0, 7.0]}, quantity="distance", comparison="weight")
+    made = run(training=pd.concat(losses), expansion=pd.concat([gains, sweep]))
+    assert measured("overfitting", made, "S") == pytest.approx({42: 0.1, 123: 0.3})
+
+
+def test_neighbours_are_those_of_the_comparison_of_objectives() -> None:
+    parts = [table({"S": [value, value]}, quantity=quantity, comparison="gains")
+             for quantity, value in (("neighbour_overlap", 0.2), ("neighbour_accuracy", 60.0))]  # fmt: skip
+    assert measured("neighbour_overlap", run(expansion=pd.concat(parts)), "S") == {42: 0.2, 123: 0.2}
+
+
+def test_an_estimators_rank_is_that_of_all_images() -> None:
+    cells = itertools.product(("centred", "not centred"), (100.0, 200.0), range(2))
+    rows = [
+        control("estimators", {"teacher": float(index)}, "rank_by_sample", variant=f"variance, {name}", x=x)
+        for index, (name, x, _) in enumerate(cells)
+    ]
+    made = run(controls=pd.concat(rows))
+    assert measured("sampled_rank", made, "teacher centred") == {None: 2.5}
+    assert measured("sampled_rank", made, "teacher not centred") == {None: 6.5}
 
 
 def test_longer_training_is_measured_from_the_experiments_own_length() -> None:

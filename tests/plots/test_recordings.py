@@ -96,7 +96,7 @@ def test_the_summary_has_one_row_per_run(runs: list[ShownRun]) -> None:
 def test_each_run_is_judged_by_itself(runs: list[ShownRun]) -> None:
     judged = recordings.ledgers(runs)
     for one in runs:
-        expected = evaluate.evaluate(one.results).query("evidence != 'static'")
+        expected = evaluate.evaluate(one.results).query("evidence != 'check of the text'")
         pd.testing.assert_frame_equal(judged[one.name], expected)
         counted = recordings.verdict_counts(judged).set_index("run").loc[one.name]
         assert counted.to_dict() == expected["verdict"].value_counts().reindex(counted.index, fill_value=0).to_dict()
@@ -107,8 +107,8 @@ def test_claims_that_at_least_one_run_can_judge_are_listed(runs: list[ShownRun])
     found = recordings.verdicts(judged)
     testable = [ledger["verdict"].ne("not testable here").to_numpy() for ledger in judged.values()]
     assert len(found) == (testable[0] | testable[1]).sum() > 0
-    row = found[found["claim"].str.endswith("(v2-expansion)")].iloc[0]
-    verdict = judged["this run"].set_index("id").loc["v2-expansion", "verdict"]
+    row = found[found["claim"].str.endswith("(v2-expands)")].iloc[0]
+    verdict = judged["this run"].set_index("id").loc["v2-expands", "verdict"]
     sign = scorecard.LOOKS[verdict][2]
     assert row["this run"].startswith(f"{sign} 2.25")
     assert row["recorded: A"] == "–"

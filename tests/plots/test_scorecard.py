@@ -52,9 +52,18 @@ def test_the_table_has_every_claim_as_a_row_that_can_be_linked_to() -> None:
     html = scorecard.table(MIXED)
     cells = Cells(html)
     assert set(cells.rows) == {f"claim-{name}" for name in MIXED["id"]}
-    assert list(cells.rows["claim-v1-claim-0"]) == ["claim", "paper", "measured", "verdict", "evidence", "why"]
+    assert list(cells.rows["claim-v1-claim-0"]) == [
+        "claim",
+        "paper",
+        "measured",
+        "claimed",
+        "verdict",
+        "evidence",
+        "why",
+    ]
     assert cells.rows["claim-v2-in-words"]["claim"].startswith("A <b> & a 'c'. v2, abstract · v2-in-words")
-    assert cells.rows["claim-v1-claim-0"]["verdict"] == "✕ not reproduced"
+    assert cells.rows["claim-v1-claim-0"]["verdict"] == "✕ contradicted"
+    assert cells.rows["claim-v1-claim-0"]["claimed"] == "11 to 14A share <of> the effect."
     assert cells.rows["claim-v1-claim-1"]["measured"] == "–"
     assert '<p role="status" aria-live="polite">4 of 4 claims</p>' in html
 
@@ -62,7 +71,7 @@ def test_the_table_has_every_claim_as_a_row_that_can_be_linked_to() -> None:
 def test_the_table_of_the_papers_claims_leaves_none_out() -> None:
     evaluated = evaluate.evaluate(None)
     rows = Cells(scorecard.table(evaluated)).rows
-    assert set(rows) == {f"claim-{name}" for name in evaluate.load()["id"]}
+    assert set(rows) == {f"claim-{name}" for name in evaluate.load().query("judged != 'number'")["id"]}
     assert all(claim["verdict"] in rows[f"claim-{claim['id']}"]["verdict"] for claim in evaluated.to_dict("records"))
 
 
@@ -87,8 +96,8 @@ def test_each_filter_offers_what_is_there_and_finds_it_in_the_rows() -> None:
     cells = Cells(scorecard.table(MIXED))
     assert cells.options == {
         "paper": ["all", "v1", "v2"],
-        "verdict": ["all", "not reproduced", "not testable here", "reproduced"],
-        "evidence": ["all", "another setting", "same setting", "static"],
+        "verdict": ["all", "contradicted", "not testable here", "supported"],
+        "evidence": ["all", "another setting", "the paper's own setting", "check of the text"],
     }
     for name, row in zip(MIXED["id"], MIXED.to_dict("records"), strict=True):
         assert cells.data[f"claim-{name}"] == {facet: row[facet] for facet in cells.options}
@@ -102,18 +111,28 @@ def test_every_control_of_the_table_has_a_label() -> None:
 
 def test_the_table_is_small_and_takes_nothing_from_elsewhere() -> None:
     html = scorecard.table(MIXED)
-    assert len(html) < 6000 + 1000 * len(MIXED)
+    assert len(html) < 6000 + 1200 * len(MIXED)
     assert not re.search(r"https?:|\bsrc=|@import|url\(|fetch\(", html)
 
 
 def test_what_needs_no_run_and_what_cannot_be_tested_have_tables() -> None:
-    static = scorecard.static(MIXED)
-    assert re.findall(r"<td>(.*)</td>", static) == ["A number is what it is.", "16.62", "12.35", "reproduced"]
+    checks = scorecard.checks(MIXED)
+    assert re.findall(r"<td>(.*)</td>", checks) == ["A number is what it is.", "11 to 14", "12.35", "supported"]
     twice = pd.concat([MIXED, MIXED.assign(verdict="not testable here", reason="No <seeds>.")])
     assert re.findall(r"<td>(.*)</td>", scorecard.untested(twice)) == [
         *("4", "No &lt;seeds&gt;."),
-        *("1", "It is within the tolerance."),
+        *("1", "It is within the margin."),
     ]
+
+
+def test_the_verdicts_of_other_runs_stand_beside_this_ones_where_they_can_judge() -> None:
+    other = MIXED.assign(verdict=["supported", "undecided", "not testable here", "contradicted"], measured=7.0)
+    cells = Cells(scorecard.table(MIXED, {"photo<graphs>": other, "nothing": other.iloc[:0]}))
+    shown = [cells.rows[f"claim-{name}"]["verdict"] for name in MIXED["id"]]
+    assert shown[0] == "✕ contradictedphoto<graphs>: ● supported, 7.00 [11.50, 13.25]"
+    assert shown[1].startswith("□ not testable herephoto<graphs>: ▲ undecided, 7.00")
+    assert shown[2] == "● supported"
+    assert cells.data["claim-v1-claim-0"]["verdict"] == "contradicted"  # the filter goes by this run
 
 
 def lines(figure: Figure) -> list[Line2D]:
@@ -146,17 +165,17 @@ def test_the_forest_plot_has_each_claim_with_both_values_once_in_the_look_of_its
         colour, marker, _ = scorecard.LOOKS[str(row["verdict"])]
         expected.append((row["paper_value"], row["measured"], marker, to_hex(colour)))
     assert sorted(marks(drawn)) == sorted(expected)
-    assert all(len({look[part] for look in scorecard.LOOKS.values()}) == 3 for part in (0, 1, 2))
+    assert all(len({look[part] for look in scorecard.LOOKS.values()}) == 4 for part in (0, 1, 2))
 
 
 def test_an_interval_is_drawn_from_low_to_high_and_other_settings_are_dashed_and_pale() -> None:
-    rows = [{"evidence": name} for name in ("same setting", "another setting")]
-    (figure,) = scorecard.forest(ledger(*rows, {"evidence": "static", "low": NAN, "high": NAN}))
-    intervals = [line for line in lines(figure) if len(line.get_xdata()) == 2]
+    rows = [{"evidence": name} for name in ("the paper's own setting", "another setting")]
+    (figure,) = scorecard.forest(ledger(*rows, {"evidence": "check of the text"}))
+    intervals = [line for line in lines(figure) if len(line.get_xdata()) == 2 and line.get_linewidth() < 5]
     assert [list(line.get_xdata()) for line in intervals] == [[11.5, 13.25]] * 2
     assert [line.is_dashed() for line in intervals] == [False, True]
-    own, other, static = [line.get_markerfacecolor() for line in lines(figure) if line.get_marker() == "o"]
-    assert own == static == scorecard.LOOKS["reproduced"][0]
+    own, other = [line.get_markerfacecolor() for line in lines(figure) if line.get_marker() == "o"]
+    assert own == scorecard.LOOKS["supported"][0]
     assert sum(other[:3]) > sum(own)
 
 
@@ -168,21 +187,19 @@ def test_differences_are_set_against_zero() -> None:
     assert [0, 0] not in [list(line.get_xdata()) for line in values]
 
 
-def test_a_tolerance_is_a_band_around_the_papers_value() -> None:
-    size = {"id": "v1-size-s", "quantity": "parameters", "test": "count", "paper_value": 500000.0, "measured": 811264.0}
-    (figure,) = scorecard.forest(ledger({**size, "evidence": "static", "low": NAN, "high": NAN}))
+def test_a_claimed_range_with_two_ends_is_a_band() -> None:
+    (figure,) = scorecard.forest(ledger({"low": NAN, "high": NAN}, {"claimed_high": NAN, "low": NAN, "high": NAN}))
     (band,) = [line for line in lines(figure) if len(line.get_xdata()) == 2]
-    assert list(band.get_xdata()) == [475000.0, 525000.0]
+    assert list(band.get_xdata()) == [11.0, 14.0]
     assert band.get_zorder() <= min(line.get_zorder() for line in lines(figure))
 
 
 def test_one_axis_has_one_quantity_and_one_figure_fits_a_screen() -> None:
     rows = [{"quantity": name} for name, count in (("accuracy", 18), ("info_nce", 3)) for _ in range(count)]
     orders = [{"quantity": "accuracy", "test": test} for test in ("order", "same")]
-    gain = {"quantity": "accuracy", "test": "at_most", "id": "v1-augmentation-gain-0.1"}
-    drawn = scorecard.forest(ledger(*rows, *orders, gain, {"quantity": "invented"}))
+    drawn = scorecard.forest(ledger(*rows, *orders, {"quantity": "invented"}))
     panels = [[len(axis.texts) for axis in figure.axes] for figure in drawn]
-    assert sum(map(sum, panels)) == 25
+    assert sum(map(sum, panels)) == 24
     assert all(sum(rows) <= scorecard.ROWS for rows in panels)
     assert all(figure.get_figheight() < 9 for figure in drawn)
     labels = [axis.get_xlabel() for figure in drawn for axis in figure.axes]

@@ -86,7 +86,7 @@ def test_a_crossing_is_recorded_with_the_study_that_made_it(expanded_study: Stud
 def test_the_second_papers_claims_are_judged_as_on_the_study(expanded_study: Study) -> None:
     recorded, whole = evaluate.evaluate(Recorded(expanded_study.folder)), evaluate.evaluate(expanded_study)
     assert recorded.equals(whole)
-    expansion = whole.set_index("id").loc["v2-expansion"]
+    expansion = whole.set_index("id").loc["v2-expands"]
     ranks = expanded_study.spectrum().query("quantity == 'effective_rank' and estimator == 'per seed'")
     by_seed = ranks.pivot_table(index="seed", columns="objective", values="value")
     assert expansion["measured"] == pytest.approx((by_seed["infonce"] / by_seed["cosine"]).mean())
