@@ -29,16 +29,30 @@ recorded = "results"
 
 # %%
 # %matplotlib inline
-from IPython.display import Markdown
+from IPython.display import HTML, Markdown
 from myst_nb import glue
 
+from asymdistill.builder.answers import judge
 from asymdistill.config.names import THIS_COPY
-from asymdistill.plots import collapse, tables
+from asymdistill.plots import collapse, scorecard, tables
 from asymdistill.study import Evidence, Study
 
 study = Study.open(profile, overrides, runs_dir)
 evidence = Evidence(study, recorded)
 Markdown(evidence.description("spectrum"))
+
+# %% [markdown]
+# ## The claims of this chapter
+#
+# What the paper says of each, and the verdict here with the measured value and its 95 % interval over seeds. An
+# absolute number can be judged only in the paper's own setting. {doc}`The scorecard <09_scorecard>` has the reasons.
+
+# %%
+answers = judge(evidence, ["v1-rank-16", "v1-reduction", "v1-rank-same", "v1-rank-average"])
+HTML(scorecard.answers(answers))
+
+# %% tags=["nbval-check-output", "remove-cell"]
+print(scorecard.lines(answers))
 
 # %% [markdown]
 # ## The images and the models
@@ -52,8 +66,7 @@ _ = collapse.gallery(study.images("test"))
 # The teacher is frozen. A student has three convolutional blocks and a two-layer head; its width scales the number of
 # channels. The sizes below are counted from the networks, not taken from the paper.
 
-# %%
-# NBVAL_CHECK_OUTPUT
+# %% tags=["nbval-check-output"]
 tables.for_readers(study.models()[["model", "width", "parameters", "embedding_dim"]])
 
 # %% [markdown]

@@ -25,16 +25,30 @@ recorded = "results"
 
 # %%
 # %matplotlib inline
-from IPython.display import Markdown
+from IPython.display import HTML, Markdown
 from myst_nb import glue
 
+from asymdistill.builder.answers import judge
 from asymdistill.config.names import THIS_COPY
-from asymdistill.plots import alignment, tables
+from asymdistill.plots import alignment, scorecard, tables
 from asymdistill.study import Evidence, Study
 
 study = Study.open(profile, overrides, runs_dir)
 evidence = Evidence(study, recorded)
 Markdown(evidence.description("alignment"))
+
+# %% [markdown]
+# ## The claims of this chapter
+#
+# What the paper says of each, and the verdict here with the measured value and its 95 % interval over seeds. An
+# absolute number can be judged only in the paper's own setting. {doc}`The scorecard <09_scorecard>` has the reasons.
+
+# %%
+answers = judge(evidence, ["v1-share20", "v1-alignment-same", "v1-truncation"])
+HTML(scorecard.answers(answers))
+
+# %% tags=["nbval-check-output", "remove-cell"]
+print(scorecard.lines(answers))
 
 # %% [markdown]
 # ## The curves

@@ -25,16 +25,40 @@ recorded = "results"
 
 # %%
 # %matplotlib inline
-from IPython.display import Markdown
+from IPython.display import HTML, Markdown
 from myst_nb import glue
 
+from asymdistill.builder.answers import judge
 from asymdistill.config.names import THIS_COPY
-from asymdistill.plots import robustness, tables
+from asymdistill.plots import robustness, scorecard, tables
 from asymdistill.study import Evidence, Study
 
 study = Study.open(profile, overrides, runs_dir)
 evidence = Evidence(study, recorded)
 Markdown(evidence.description("robustness"))
+
+# %% [markdown]
+# ## The claims of this chapter
+#
+# What the paper says of each, and the verdict here with the measured value and its 95 % interval over seeds. An
+# absolute number can be judged only in the paper's own setting. {doc}`The scorecard <09_scorecard>` has the reasons.
+
+# %%
+answers = judge(
+    evidence,
+    [
+        "v1-teacher-marginal-0.1",
+        "v1-students-lose-0.1",
+        "v1-inversion-0.1",
+        "v1-inversion-0.2",
+        "v1-inverse-scaling-0.1",
+        "v1-low-pass-0.1",
+    ],
+)
+HTML(scorecard.answers(answers))
+
+# %% tags=["nbval-check-output", "remove-cell"]
+print(scorecard.lines(answers))
 
 # %% [markdown]
 # ## What the noise looks like
@@ -89,8 +113,7 @@ table
 # **How sure are we?** The order of two students at one noise level is a statement about a few seeds. From the paper's
 # own means and spreads, Welch's test for S against L at $\sigma = 0.1$ gives:
 
-# %%
-# NBVAL_CHECK_OUTPUT
+# %% tags=["nbval-check-output"]
 tables.for_readers(robustness.welch("S", "L", sigma=0.1))
 
 # %% [markdown]

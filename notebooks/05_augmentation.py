@@ -25,15 +25,37 @@ recorded = "results"
 
 # %%
 # %matplotlib inline
-from IPython.display import Markdown
+from IPython.display import HTML, Markdown
 from myst_nb import glue
 
-from asymdistill.plots import augmentation, tables
+from asymdistill.builder.answers import judge
+from asymdistill.plots import augmentation, scorecard, tables
 from asymdistill.study import Evidence, Study
 
 study = Study.open(profile, overrides, runs_dir)
 evidence = Evidence(study, recorded)
 Markdown(evidence.description("augmentation"))
+
+# %% [markdown]
+# ## The claims of this chapter
+#
+# What the paper says of each, and the verdict here with the measured value and its 95 % interval over seeds. An
+# absolute number can be judged only in the paper's own setting. {doc}`The scorecard <09_scorecard>` has the reasons.
+
+# %%
+answers = judge(
+    evidence,
+    [
+        "v1-augmentation-clean",
+        "v1-augmentation-same-0.2",
+        "v1-augmentation-restored-0.1",
+        "v1-augmentation-restored-0.2",
+    ],
+)
+HTML(scorecard.answers(answers))
+
+# %% tags=["nbval-check-output", "remove-cell"]
+print(scorecard.lines(answers))
 
 # %% [markdown]
 # ## The control

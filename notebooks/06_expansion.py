@@ -31,18 +31,36 @@ recorded = "results"
 
 # %%
 # %matplotlib inline
-from IPython.display import Markdown
+from IPython.display import HTML, Markdown
 from myst_nb import glue
 
+from asymdistill.builder.answers import judge
 from asymdistill.claims import ledger
 from asymdistill.config.names import THIS_COPY
 from asymdistill.plots import expansion as chapter
+from asymdistill.plots import scorecard
 from asymdistill.plots.tables import for_readers
 from asymdistill.study import Evidence, Study
 
 study = Study.open(profile, overrides, runs_dir)
 evidence = Evidence(study, recorded)
 Markdown(evidence.description("expansion"))
+
+# %% [markdown]
+# ## The claims of this chapter
+#
+# What the paper says of each, and the verdict here with the measured value and its 95 % interval over seeds. An
+# absolute number can be judged only in the paper's own setting. {doc}`The scorecard <09_scorecard>` has the reasons.
+
+# %%
+answers = judge(
+    evidence,
+    ["v2-infonce-rank", "v2-expansion", "v2-expands", "v2-spectrum-follows", "v1-infonce-decouples-0.1"],
+)
+HTML(scorecard.answers(answers))
+
+# %% tags=["nbval-check-output", "remove-cell"]
+print(scorecard.lines(answers))
 
 # %%
 expansion = evidence.table("expansion")

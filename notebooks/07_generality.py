@@ -34,16 +34,42 @@ recorded = "results"
 
 # %%
 # %matplotlib inline
-from IPython.display import Markdown
+from IPython.display import HTML, Markdown
 from myst_nb import glue
 
+from asymdistill.builder.answers import judge
 from asymdistill.plots import generality as chapter
+from asymdistill.plots import scorecard
 from asymdistill.plots.tables import for_readers
 from asymdistill.study import Evidence, Study
 
 study = Study.open(profile, overrides, runs_dir)
 evidence = Evidence(study, recorded)
 Markdown(evidence.description("generality"))
+
+# %% [markdown]
+# ## The claims of this chapter
+#
+# What the paper says of each, and the verdict here with the measured value and its 95 % interval over seeds. An
+# absolute number can be judged only in the paper's own setting. {doc}`The scorecard <09_scorecard>` has the reasons.
+
+# %%
+answers = judge(
+    evidence,
+    [
+        "v2-dinov2-baseline-rank",
+        "v2-dinov2-infonce-rank",
+        "v2-dinov2-gains",
+        "v2-limit",
+        "v2-brittle-0.1",
+        "v2-low-pass-0.1",
+        "v2-immunity-0.1",
+    ],
+)
+HTML(scorecard.answers(answers))
+
+# %% tags=["nbval-check-output", "remove-cell"]
+print(scorecard.lines(answers))
 
 # %%
 generality = evidence.generality()

@@ -35,19 +35,46 @@ recorded = "results"
 
 # %%
 # %matplotlib inline
-from IPython.display import Markdown
+from IPython.display import HTML, Markdown
 from myst_nb import glue
 
+from asymdistill.builder.answers import judge
 from asymdistill.claims import ledger
 from asymdistill.plots import control_tables as tables
 from asymdistill.plots import controls as figures
 from asymdistill.plots import generality as crossed
+from asymdistill.plots import scorecard
 from asymdistill.plots.tables import for_readers
 from asymdistill.study import Evidence, Study
 
 study = Study.open(profile, overrides, runs_dir)
 evidence = Evidence(study, recorded)
 Markdown(evidence.description("controls"))
+
+# %% [markdown]
+# ## The claims of this chapter
+#
+# What the paper says of each, and the verdict here with the measured value and its 95 % interval over seeds. An
+# absolute number can be judged only in the paper's own setting. {doc}`The scorecard <09_scorecard>` has the reasons.
+
+# %%
+answers = judge(
+    evidence,
+    [
+        "v1-bottleneck-absolute",
+        "v1-rank-causes-robustness-0.1",
+        "v1-overfitting",
+        "v1-neighbours",
+        "v1-centring",
+        "v2-cause-objective",
+        "v2-architecture",
+        "v2-anisotropy",
+    ],
+)
+HTML(scorecard.answers(answers))
+
+# %% tags=["nbval-check-output", "remove-cell"]
+print(scorecard.lines(answers))
 
 # %%
 controls = evidence.table("controls")

@@ -7,6 +7,7 @@ paper's own setting only. The decision rules are in ``rules``.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -29,6 +30,7 @@ from asymdistill.claims.rules import NOT_TESTABLE, Judgement, Wording, judge
 from asymdistill.config.names import EVERY_STUDENT, INFONCE, TEACHER
 from asymdistill.config.profiles import load_settings, profile_names
 from asymdistill.config.settings import Settings
+from asymdistill.runtime.errors import check_option
 
 __all__ = ["CHECK", "COLUMNS", "EVALUATED", "KINDS", "OTHER_SETTING", "OWN_SETTING", "evaluate", "load", "published"]
 EVALUATED = (
@@ -45,12 +47,16 @@ SETTING = (
 INFONCE_SETTING = ("infonce_weight", "infonce_temperature", "infonce_symmetric")
 
 
-def evaluate(results: Results | None, ledger: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Judge every claim.
+def evaluate(
+    results: Results | None, ledger: pd.DataFrame | None = None, *, only: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """Judge every claim, or some.
 
     Args:
         results: a study or a recorded run; None: only claims that need no run are judged.
         ledger: the ledger as ``load`` returns it, perhaps edited; None: that of the papers.
+        only: the ids of the claims to judge, in the order of the result; None: all. Only tables that they need are
+            asked for.
 
     Returns:
         One row per claim, with columns id, paper, source, statement, quantity and test; paper_value and paper_spread,
@@ -61,11 +67,14 @@ def evaluate(results: Results | None, ledger: pd.DataFrame | None = None) -> pd.
         NaN where there is nothing.
 
     Raises:
-        InputError: a row of the ledger is not a valid claim.
+        InputError: a row of the ledger is not a valid claim, or an id is that of none.
     """
     claims = paper_claims() if ledger is None else parse(ledger)
     run = None if results is None else Rows(results)
-    rows = [_row(claim, run, claims) for claim in claims if claim.judged != NUMBER]
+    judged = {claim.id: claim for claim in claims if claim.judged != NUMBER}
+    for name in only or ():
+        check_option("claim", name, judged)
+    rows = [_row(judged[name], run, claims) for name in (judged if only is None else only)]
     return pd.DataFrame(rows, columns=list(EVALUATED)).astype(_NUMBERS)
 
 

@@ -22,6 +22,7 @@ from asymdistill.claims.evaluate import CHECK, OTHER_SETTING, OWN_SETTING
 from asymdistill.claims.quantities import QUANTITIES
 from asymdistill.claims.rules import CONTRADICTED, NOT_TESTABLE, SUPPORTED, UNDECIDED
 from asymdistill.claims.summary import claimed, values
+from asymdistill.config.names import THIS_COPY
 from asymdistill.plots import style
 
 Row = dict[str, Any]  # a judged claim
@@ -57,12 +58,12 @@ def untested(ledger: pd.DataFrame) -> str:
     return in_words(pd.DataFrame({"claims": reasons.to_numpy(), "why": reasons.index}))
 
 
-def in_words(rows: pd.DataFrame) -> str:
-    """HTML of a table whose cells wrap, for sentences and for narrow screens."""
+def in_words(rows: pd.DataFrame, *, escape: bool = True) -> str:
+    """HTML of a table whose cells wrap, for sentences and for narrow screens; cells are text unless they are HTML."""
     cell = "font: inherit; font-size: 0.92em; padding: 0.3rem 0.25rem; text-align: left; vertical-align: top"
     rules = f"{{ {cell}; white-space: normal }} .words td:first-child {{ min-width: 8.5rem }}"
     wrap = f"<style>.words table.dataframe :is(th, td) {rules}</style>"
-    return f'<div class="words">{wrap}{rows.to_html(index=False, border=0)}</div>'
+    return f'<div class="words">{wrap}{rows.to_html(index=False, border=0, escape=escape)}</div>'
 
 
 def table(ledger: pd.DataFrame, others: Mapping[str, pd.DataFrame] | None = None) -> str:
@@ -86,6 +87,30 @@ def table(ledger: pd.DataFrame, others: Mapping[str, pd.DataFrame] | None = None
         header="".join(f'<th role="columnheader" scope="col" data-name="{cell}">{cell}</th>' for cell in names),
         rows="\n".join(_row(row, facets, beside) for row in ordered(ledger).to_dict("records")),
     )
+
+
+def answers(judged: Mapping[str, pd.DataFrame]) -> str:
+    """HTML of a chapter's claims: what each says, the paper's value, and for each run the verdict and what it measured.
+
+    Args:
+        judged: the same claims judged on each run, by the run's name.
+    """
+    tables = {name: {row["id"]: row for row in own.to_dict("records")} for name, own in judged.items()}
+    rows = []
+    for name, claim in next(iter(tables.values())).items():
+        cells = {run: f"{_verdict(found[name])}{_measured(found[name])}" for run, found in tables.items()}
+        rows.append({"claim": escape(claim["statement"]), "paper": values(claim)[0], **cells})
+    return in_words(pd.DataFrame(rows), escape=False)
+
+
+def lines(judged: Mapping[str, pd.DataFrame]) -> str:
+    """The claims as judged on recorded runs, as plain text that is the same on every machine: one line per claim."""
+    rows = [row for name, own in judged.items() if name != THIS_COPY for row in own.to_dict("records")]
+    return "\n".join(f"{row['id']}: {row['verdict']}{_measured(row).replace('<br>', ', ')}" for row in rows)
+
+
+def _measured(row: Row) -> str:
+    return "" if row["verdict"] == NOT_TESTABLE else f"<br>{values(row)[1]}"
 
 
 def ordered(ledger: pd.DataFrame) -> pd.DataFrame:

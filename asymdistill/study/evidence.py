@@ -19,6 +19,11 @@ class Evidence:
         study: the book's own.
         recorded: a recorded run or a folder of them, as ``recorded_runs`` takes it; None: the study alone.
 
+    Attributes:
+        study: the book's own.
+        recorded: all recorded runs, those with the most training images first.
+        on_photographs: those of them whose images were not generated.
+
     Raises:
         InputError: ``recorded`` is no such folder.
     """
@@ -26,11 +31,11 @@ class Evidence:
     def __init__(self, study: Study, recorded: str | Path | None = RESULTS) -> None:
         self.study = study
         self.recorded = [] if recorded is None else recorded_runs(recorded)
-        self._photographs = [run for run in self.recorded if image_source(run.settings.dataset) != "generated"]
+        self.on_photographs = [run for run in self.recorded if image_source(run.settings.dataset) != "generated"]
 
     def photographs(self, name: str) -> Recorded | None:
         """The recorded run whose table of that name is shown: of those that have any row of it, the largest."""
-        found = ((run, run.table(name)) for run in self._photographs)
+        found = ((run, run.table(name)) for run in self.on_photographs)
         return next((run for run, table in found if table is not None and not table.empty), None)
 
     def table(self, name: str) -> dict[str, pd.DataFrame]:
@@ -47,7 +52,7 @@ class Evidence:
 
     def generality(self) -> dict[str, pd.DataFrame]:
         """The table of generality of all recorded runs on photographs, and that of this copy."""
-        tables = [table for run in self._photographs if (table := run.table("generality")) is not None]
+        tables = [table for run in self.on_photographs if (table := run.table("generality")) is not None]
         recorded = {PHOTOGRAPHS: pd.concat(tables, ignore_index=True)} if tables else {}
         return recorded | {THIS_COPY: self.study.generality()}
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from html import escape
 from html.parser import HTMLParser
 
 import matplotlib.pyplot as plt
@@ -237,3 +238,16 @@ def test_with_nothing_to_compare_the_forest_plot_says_so() -> None:
 def close_figures() -> Iterator[None]:
     yield
     plt.close("all")
+
+
+def test_answers_have_a_verdict_and_a_value_for_each_run_and_lines_those_of_recorded_runs() -> None:
+    own = MIXED.iloc[:3]
+    other = own.assign(statement="<b>", verdict=scorecard.NOT_TESTABLE)
+    shown = scorecard.answers({"photographs": own, "this copy": other})
+    for row in own.to_dict("records"):
+        assert escape(row["statement"]) in shown
+        assert row["verdict"] in shown
+    assert shown.count(scorecard.NOT_TESTABLE) >= 3
+    assert "&lt;b&gt;" in scorecard.answers({"this copy": other})
+    lines = scorecard.lines({"photographs": own, "this copy": other}).splitlines()
+    assert [line.partition(":")[0] for line in lines] == own["id"].tolist()
