@@ -9,13 +9,14 @@
 # %% [markdown]
 # # Do all students collapse to the same rank?
 #
-# **The question.** A large vision transformer spreads its embeddings over many directions. When a small convolutional
-# network learns to imitate it, over how many directions do the student's embeddings spread, and does a wider student
-# spread them further?
+# **The question.** A large vision transformer spreads its {term}`embeddings <embedding>` over many directions. When a
+# small convolutional network learns to imitate it, over how many directions do the student's embeddings spread, and
+# does a wider student spread them further?
 #
-# **What the paper says** {cite:p}`thayani2026v1`. The teacher has an effective rank of 88.68 *(paper)*, needing 152
-# dimensions for 90 % of its variance *(paper)*. Students of three sizes all end near 16 *(paper)*: 15.91, 16.62 and
-# 16.66. It calls this a capacity-agnostic collapse and concludes that the objective imposes an absolute bottleneck.
+# **What the paper says** {cite:p}`thayani2026v1`. The {term}`teacher` has an {term}`effective rank` of 88.68 *(paper)*,
+# needing 152 dimensions for 90 % of its variance *(paper)*. Students of three sizes all end near 16 *(paper)*: 15.91,
+# 16.62 and 16.66. It calls this a capacity-agnostic {term}`collapse` and concludes that the objective imposes an
+# absolute bottleneck.
 #
 # The effective rank counts directions, weighted by how much of the variance lies in each: it is 1 when all embeddings
 # lie on a line, and equals the dimension when all directions carry the same. {doc}`Methods <../book/methods>` has the
@@ -72,9 +73,9 @@ tables.for_readers(study.models()[["model", "width", "parameters", "embedding_di
 # %% [markdown]
 # ## Did the students learn?
 #
-# A rank means little if training failed. With the cosine objective, the training loss is the mean cosine distance
-# between student and teacher: 0 is a perfect imitation, 1 is no relation at all. Any other objective adds its term.
-# Lines are means over the seeds; bands reach from the smallest to the largest value.
+# A rank means little if training failed. With the cosine objective, the training loss is the mean {term}`cosine
+# distance` between student and teacher: 0 is a perfect imitation, 1 is no relation at all. Any other objective adds its
+# term. Lines are means over the seeds; bands reach from the smallest to the largest value.
 
 # %% mystnb={"image": {"alt": "Training loss of each student against the epoch"}}
 _ = collapse.losses(study.baseline("training"))
@@ -83,10 +84,10 @@ _ = collapse.losses(study.baseline("training"))
 # ## The ranks: the paper's, on photographs, and in this copy
 #
 # *paper* is what the paper reports for CIFAR-10 and CLIP ViT-B/32. *photographs* is the recorded run named at the top,
-# and *this copy* the run behind this copy of the book; both are the mean over their students, one per seed, ± the
-# standard deviation (ddof = 0, as in the paper). Where there are several widths, the last row is the widest student
-# minus the narrowest, paired by seed. Teachers and images differ, so compare the columns by what students keep of
-# their own teacher's rank and by how they are ordered, not number by number.
+# and *this copy* the run behind this copy of the book; both are the mean over their students, one per {term}`seed`, ±
+# the standard deviation (ddof = 0, as in the paper). Where there are several widths, the last row is the widest student
+# minus the narrowest, paired by seed. Teachers and images differ, so compare the columns by what students keep of their
+# own teacher's rank and by how they are ordered, not number by number.
 
 # %%
 spectrum = evidence.baseline("spectrum")
@@ -103,8 +104,8 @@ glue("fig_ranks", figure, display=False)
 # %% [markdown]
 # ## The spectra behind the ranks
 #
-# A rank is one number for a whole curve. Here is the curve: the share of the variance in each principal component,
-# from the largest to the smallest.
+# A rank is one number for a whole curve. Here is the curve: the share of the variance in each {term}`principal
+# component`, from the largest to the smallest.
 
 # %% mystnb={"image": {"alt": "Share of the variance in each principal component, teacher and students"}}
 figure = collapse.spectra(evidence.baseline("singular_values"))

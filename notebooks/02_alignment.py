@@ -12,8 +12,8 @@
 # **The question.** If a student spreads over fewer directions than its teacher, are those the teacher's strongest
 # ones? And do students of different widths keep the same ones?
 #
-# **What the paper says** {cite:p}`thayani2026v1`. The alignment curves of the three students cannot be told apart,
-# and the teacher's top 20 components hold over 90 % of a student's variance *(paper)*; distillation acts like a
+# **What the paper says** {cite:p}`thayani2026v1`. The {term}`alignment` curves of the three students cannot be told
+# apart, and the teacher's top 20 components hold over 90 % of a student's variance *(paper)*; distillation acts like a
 # truncated principal component analysis. The released figure itself reads about 0.87 at 20 components *(read off the
 # paper's figure)*.
 

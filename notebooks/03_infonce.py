@@ -11,10 +11,11 @@
 #
 # **The question.** If all students span equally many directions, what does a wider one gain?
 #
-# **What the paper says** {cite:p}`thayani2026v1`. Two measures improve a little with every step in width. The InfoNCE
-# loss, which asks how well a student's embedding picks the teacher's embedding of the same image out of a batch, falls
-# from 3.3117 to 3.2738 *(paper)*. The uniformity loss, which asks how evenly embeddings cover the sphere, falls from
-# −0.4061 to −0.4285 *(paper)*. Both rest on one seed. In this chapter, InfoNCE is only a measure;
+# **What the paper says** {cite:p}`thayani2026v1`. Two measures improve a little with every step in width. The
+# {term}`InfoNCE` loss, which asks how well a student's embedding picks the teacher's embedding of the same image out of
+# a batch, falls from 3.3117 to 3.2738 *(paper)*. The {term}`uniformity` loss, which asks how evenly embeddings cover
+# the sphere, falls from −0.4061 to −0.4285 *(paper)*. Both rest on one seed. In this chapter, InfoNCE is only a
+# measure;
 # {doc}`chapter 6 <06_expansion>` trains with it.
 
 # %% tags=["parameters"]

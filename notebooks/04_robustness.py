@@ -9,8 +9,8 @@
 # %% [markdown]
 # # Does a low rank cost robustness to noise?
 #
-# **The question.** A linear probe is fitted on clean embeddings. What is left of its accuracy when the images are
-# noisy, and does a wider student suffer more?
+# **The question.** A {term}`linear probe` is fitted on clean embeddings. What is left of its accuracy when the images
+# are noisy, and does a wider student suffer more?
 #
 # **What the paper says** {cite:p}`thayani2026v1`. The teacher's probe goes from 94.31 % to 89.35 % at $\sigma = 0.1$
 # *(paper)*. The students fall much further, and their order is reversed: at $\sigma = 0.1$ the smallest keeps 54.84 ±
@@ -63,12 +63,12 @@ print(scorecard.lines(answers))
 # %% [markdown]
 # ## What the noise looks like
 #
-# The paper adds its noise to the *normalised* tensor, where $\sigma = 0.1$ is about 0.027 of the range of a pixel with
-# CLIP's constants, and draws it anew for each pixel of the resized image. With other constants it is another share,
-# which the figure names. A noisy photograph is another thing: `pixel` noise is added to the original image, which is
-# then clipped and rounded. Where teacher and students see different resolutions, noise on their inputs is not the same
-# disturbance for both; noise on the picture is, so it is the fairer comparison. Here, the noise is drawn from a seed
-# and is the same for all models that take the same input.
+# The paper adds its noise to the {term}`normalised tensor`, where $\sigma = 0.1$ is about 0.027 of the range of a pixel
+# with CLIP's constants, and draws it anew for each pixel of the resized image. With other constants it is another
+# share, which the figure names. A noisy photograph is another thing: `pixel` noise is added to the original image,
+# which is then clipped and rounded. Where teacher and students see different resolutions, noise on their inputs is not
+# the same disturbance for both; noise on the picture is, so it is the fairer comparison. Here, the noise is drawn from
+# a seed and is the same for all models that take the same input.
 
 # %% mystnb={"image": {"alt": "The same test images under increasing noise in each noise space"}}
 _ = robustness.noisy_gallery(study.images("test"), study.settings)

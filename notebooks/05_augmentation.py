@@ -12,9 +12,9 @@
 # **The question.** Perhaps the largest student is fragile only because it saw every training image in one position.
 # Train it again on randomly shifted and mirrored images: does it withstand noise better?
 #
-# **What the paper says** {cite:p}`thayani2026v1`. No: augmentation fails to restore robustness, which proves that
-# the fragility is geometric. The notebook's numbers for the largest student, one seed, are 69.34 % on clean images and
-# 49.49 % at $\sigma = 0.1$ *(paper's notebook)*, against 72.94 ± 0.43 % and 43.76 ± 6.10 % without augmentation
+# **What the paper says** {cite:p}`thayani2026v1`. No: {term}`augmentation` fails to restore robustness, which proves
+# that the fragility is geometric. The notebook's numbers for the largest student, one seed, are 69.34 % on clean images
+# and 49.49 % at $\sigma = 0.1$ *(paper's notebook)*, against 72.94 ± 0.43 % and 43.76 ± 6.10 % without augmentation
 # *(paper)*. At that noise level the augmented student is ahead.
 
 # %% tags=["parameters"]
