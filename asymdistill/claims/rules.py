@@ -1,8 +1,8 @@
 """How claims are judged: one rule for and against, five tests.
 
 A claim has a claimed range, and what was measured has a 95 % interval. The claim is *supported* if the interval lies
-within the range, *contradicted* if it lies outside, and *undecided* if it does neither. Without an interval on both
-sides of the question, with a single seed for instance, nothing is decided.
+within the range, *contradicted* if it lies outside, and *undecided* if it does neither. With a single seed there is no
+interval, and nothing is decided.
 
 - ``equal``: the claimed range is the paper's value ± the claim's margin. The interval is that of the difference between
   ours and the paper's, which covers the spread of both (Welch); it is shown around our mean.
@@ -16,7 +16,7 @@ every one must be in the range, and one wholly outside contradicts it. What has 
 with the rounding of the paper's number; in checks of the text, the margin covers the rounding.
 
 A margin is a share of the effect that is claimed, never of the value. ``power`` simulates what the rules do to a
-perfect replication, and was run before any run was judged. Within half the difference between S and L, a clean
+perfect replication: that, and not how a run came out, set the margins. Within half the difference between S and L, a clean
 accuracy would be supported in 9 % of perfect replications with three seeds and in 31 % with ten: values whose
 difference is small beside their spread have the whole (66 and 84 %), accuracies at sigma = 0.1 and 0.2 half. Within 1,
 the ranks of S, M and L would be the same in 2 and 39 % (spread 0.25 over seeds): they have 1.5 (31 and 100 %). The
@@ -100,7 +100,7 @@ def comparisons(
     *,
     minus: Callable[[Any, Any], Any],
     interval: Callable[[Any], Interval],
-    beside_paper: Callable[[Any], Interval],
+    beside_paper: Callable[[str, Any], Interval],
 ) -> list[Comparison]:
     """The intervals that decide a claim, of one run or of many.
 
@@ -109,12 +109,12 @@ def comparisons(
         values: the values of each of its models, in the order of the claim.
         minus: the difference between two models' values.
         interval: the interval of the mean of values.
-        beside_paper: the interval of the difference between a model's mean and the paper's value.
+        beside_paper: the interval of the mean of values, of a model by its name, minus the paper's value.
     """
     margin, value = claim.margin or 0.0, claim.value
     if claim.test == "equal":
         assert value is not None
-        found = {model: beside_paper(own) for model, own in values.items()}
+        found = {model: beside_paper(model, own) for model, own in values.items()}
         shown = {model: Interval(*(part + value for part in own)) for model, own in found.items()}
         return [Comparison((model,), own, (value - margin, value + margin)) for model, own in shown.items()]
     if claim.test in ("at_least", "at_most"):
@@ -197,7 +197,7 @@ def judge(claim: Claim, values: Mapping[str, pd.Series], wording: Wording) -> Ju
         values,
         minus=difference,
         interval=_interval,
-        beside_paper=lambda own: _beside_paper(claim, own),
+        beside_paper=lambda _, own: _beside_paper(claim, own),
     )
     ranks = (CONTRADICTED, UNDECIDED, SUPPORTED)
     worst = min(found, key=lambda one: (ranks.index(one.verdict), one.room))
