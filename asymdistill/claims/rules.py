@@ -16,8 +16,8 @@ every one must be in the range, and one wholly outside contradicts it. What has 
 with the rounding of the paper's number; in checks of the text, the margin covers the rounding.
 
 A margin is a share of the effect that is claimed, never of the value. ``power`` simulates what the rules do to a
-perfect replication: that, and not how a run came out, set the margins. Within half the difference between S and L, a clean
-accuracy would be supported in 9 % of perfect replications with three seeds and in 31 % with ten: values whose
+perfect replication: that, and not how a run came out, set the margins. Within half the difference between S and L, a
+clean accuracy would be supported in 9 % of perfect replications with three seeds and in 31 % with ten: values whose
 difference is small beside their spread have the whole (66 and 84 %), accuracies at sigma = 0.1 and 0.2 half. Within 1,
 the ranks of S, M and L would be the same in 2 and 39 % (spread 0.25 over seeds): they have 1.5 (31 and 100 %). The
 difference of 11 points at sigma = 0.1 is supported in 25 and 95 %.
