@@ -61,7 +61,7 @@ def test_every_claim_has_a_verdict_and_a_reason(without_run: pd.DataFrame, on_sm
         assert not plain.str.contains(r"\bnan\b|None|_|\.\.").any()
         tested = ledger["verdict"] != NOT_TESTABLE
         assert (ledger["measured"].notna() == tested).all()
-        assert ((ledger["claimed_low"].notna() | ledger["claimed_high"].notna()) == tested).all()
+        assert (ledger["claimed_low"].notna() | ledger["claimed_high"].notna()).all()
         assert (ledger["low"].isna() == (ledger["seeds"] < 2)).all()
         assert not (ledger["low"] > ledger["measured"]).any()
         assert not (ledger["high"] < ledger["measured"]).any()
