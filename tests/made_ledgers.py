@@ -33,7 +33,7 @@ def ledger(*rows: dict[str, object]) -> pd.DataFrame:
 
 
 POINT = {"low": NAN, "high": NAN}
-UNMEASURED = {"measured": NAN, "claimed_low": NAN, "claimed_high": NAN, **POINT}
+UNMEASURED = {"measured": NAN, **POINT}
 MIXED = ledger(
     {"verdict": "contradicted", "evidence": "another setting"},
     {"verdict": "not testable here", "evidence": "another setting", "seeds": 0, **UNMEASURED},

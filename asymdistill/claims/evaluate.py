@@ -26,7 +26,7 @@ from asymdistill.claims.quantities import (
     measure,
     require_noise_that_costs,
 )
-from asymdistill.claims.rules import NOT_TESTABLE, Judgement, Wording, judge
+from asymdistill.claims.rules import NOT_TESTABLE, Judgement, Wording, claimed_range, judge
 from asymdistill.config.names import EVERY_STUDENT, INFONCE, TEACHER
 from asymdistill.config.profiles import load_settings, profile_names
 from asymdistill.config.settings import Settings
@@ -86,7 +86,8 @@ def _row(claim: Claim, run: Rows | None, ledger: Ledger) -> dict[str, Any]:
     own_setting = run is not None and not _differences(run.settings, claim, claim.paper_profile)
     row = {name: getattr(claim, name) for name in ("id", "paper", "source", "statement", "quantity", "test")}
     row |= {"paper_value": _paper_value(claim, ledger), "paper_spread": claim.spread}
-    row |= {"margin": claim.margin, "margin_reason": claim.margin_reason}
+    low, high = (None if math.isinf(end) else end for end in claimed_range(claim))
+    row |= {"claimed_low": low, "claimed_high": high, "margin": claim.margin, "margin_reason": claim.margin_reason}
     row["evidence"] = CHECK if claim.judged == TEXT else OWN_SETTING if own_setting else OTHER_SETTING
     try:
         judgement = _on_text(claim, ledger) if claim.judged == TEXT else _on_run(claim, run)
@@ -96,8 +97,7 @@ def _row(claim: Claim, run: Rows | None, ledger: Ledger) -> dict[str, Any]:
     if row["evidence"] == OTHER_SETTING and run is not None:
         reason += f" Evidence from {_described(run.settings, claim, claim.paper_profile)}."
     row |= {"measured": found.mean, "low": found.low, "high": found.high, "seeds": found.seeds}
-    low, high = (None if math.isinf(end) else end for end in judgement.claimed)
-    return row | {"claimed_low": low, "claimed_high": high, "verdict": judgement.verdict, "reason": reason}
+    return row | {"verdict": judgement.verdict, "reason": reason}
 
 
 def _on_text(claim: Claim, ledger: Ledger) -> Judgement:

@@ -85,11 +85,12 @@ class _Draws:
             gap = self.of("accuracy", Subject(TEACHER, sigma=subject.sigma)) - plain
             return np.asarray(100 * (self.of("accuracy", subject) - plain) / gap)
         if quantity == "rank_reduction":
-            ranks = (self.of("effective_rank", who) for who in (subject, replace(subject, model=TEACHER)))
-            return np.asarray(100 * (1 - operator.truediv(*ranks)))
+            teacher = self.of("effective_rank", Subject(TEACHER))
+            return np.asarray(100 * (1 - self.of("effective_rank", subject) / teacher))
         key = quantity, subject
         if key not in self._drawn:
-            self._drawn[key] = self._normal(*self._published(quantity, subject), self._shape)
+            mean, spread = self._published(quantity, subject)
+            self._drawn[key] = mean + spread * self._rng.standard_normal(self._shape)
         return self._drawn[key]
 
     def paper(self, quantity: str, subject: Subject, seeds: int) -> np.ndarray:
@@ -100,12 +101,9 @@ class _Draws:
     def spread_is_published(self, quantity: str, subject: Subject) -> bool:
         """Whether the paper gives a spread."""
         try:
-            return not np.isnan(published_value(self._ledger, quantity, replace(subject, estimator="")).spread)
+            return not np.isnan(published_value(self._ledger, quantity, subject).spread)
         except NotMeasured:
             return False
-
-    def _normal(self, mean: float, spread: float, shape: tuple[int, int]) -> np.ndarray:
-        return np.asarray(mean + spread * self._rng.standard_normal(shape))
 
     def _published(self, quantity: str, subject: Subject) -> tuple[float, float]:
         """Mean and standard deviation (ddof = 1) over seeds."""
@@ -132,7 +130,7 @@ class _Draws:
         """The spread of a run or, where that has too few seeds, the paper's of the untreated model."""
         if self._run is not None:
             try:
-                found = measure(quantity, self._run, replace(subject, estimator=""))
+                found = measure(quantity, self._run, subject)
             except NotMeasured:
                 found = pd.Series(dtype=float)
             if len(found) > 1:
@@ -165,10 +163,8 @@ def _share(decided: Any) -> float:
 def _decide(
     claim: Claim, values: dict[str, np.ndarray], subjects: dict[str, Subject], draws: _Draws
 ) -> list[Comparison]:
-    names = {id(own): label for label, own in values.items()}
-
-    def beside_paper(own: np.ndarray) -> Interval:
-        subject, seeds = subjects[names[id(own)]], claim.seeds or 1
+    def beside_paper(label: str, own: np.ndarray) -> Interval:
+        subject, seeds = subjects[label], claim.seeds or 1
         theirs = draws.paper(claim.quantity, subject, seeds)
         published = draws.spread_is_published(claim.quantity, subject)
         spread = theirs.std(axis=-1) if published and seeds > 1 else None

@@ -21,6 +21,7 @@ LEADING = 20  # components that Figure 1 of the first paper is about
 SHAPE = 0.99  # share of the teacher's variance within which spectra are compared; the rest is a tail of rounding errors
 TINY = 1e-12  # stands for a component without variance, so that its logarithm is finite
 MEAN_SPECTRUM = "mean spectrum"
+OTHER_ARCHITECTURE = "other architecture"
 RANK = {"quantity": "effective_rank", "estimator": "per seed"}
 NOISE_SPACE = "normalised"  # where the paper adds noise
 
@@ -162,6 +163,8 @@ def _named(table: str, quantity: str, **wanted: Any) -> Measure:
 
 
 def _effective_rank(run: Rows, subject: Subject) -> pd.Series:
+    if subject.treatment == OTHER_ARCHITECTURE:
+        return _by_seed(run.control("capacity", subject, quantity="effective_rank", variant="architecture"))
     if subject.treatment == AUGMENTED:
         return _by_seed(run.select("augmentation", subject), "effective_rank")
     if subject.estimator == MEAN_SPECTRUM:

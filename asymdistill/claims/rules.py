@@ -1,8 +1,8 @@
 """How claims are judged: one rule for and against, five tests.
 
 A claim has a claimed range, and what was measured has a 95 % interval. The claim is *supported* if the interval lies
-within the range, *contradicted* if it lies outside, and *undecided* if it does neither. Without an interval on both
-sides of the question, with a single seed for instance, nothing is decided.
+within the range, *contradicted* if it lies outside, and *undecided* if it does neither. With a single seed there is no
+interval, and nothing is decided.
 
 - ``equal``: the claimed range is the paper's value ± the claim's margin. The interval is that of the difference between
   ours and the paper's, which covers the spread of both (Welch); it is shown around our mean.
@@ -100,7 +100,7 @@ def comparisons(
     *,
     minus: Callable[[Any, Any], Any],
     interval: Callable[[Any], Interval],
-    beside_paper: Callable[[Any], Interval],
+    beside_paper: Callable[[str, Any], Interval],
 ) -> list[Comparison]:
     """The intervals that decide a claim, of one run or of many.
 
@@ -109,27 +109,37 @@ def comparisons(
         values: the values of each of its models, in the order of the claim.
         minus: the difference between two models' values.
         interval: the interval of the mean of values.
-        beside_paper: the interval of the difference between a model's mean and the paper's value.
+        beside_paper: the interval of the mean of values, of a model by its name, minus the paper's value.
     """
-    margin, value = claim.margin or 0.0, claim.value
+    claimed = claimed_range(claim)
     if claim.test == "equal":
-        assert value is not None
-        found = {model: beside_paper(own) for model, own in values.items()}
-        shown = {model: Interval(*(part + value for part in own)) for model, own in found.items()}
-        return [Comparison((model,), own, (value - margin, value + margin)) for model, own in shown.items()]
+        found = {model: beside_paper(model, own) for model, own in values.items()}
+        shown = {model: Interval(*(part + claim.value for part in own)) for model, own in found.items()}
+        return [Comparison((model,), own, claimed) for model, own in shown.items()]
     if claim.test in ("at_least", "at_most"):
-        limit = claim.limit if value is None else value
-        assert limit is not None
-        claimed = (limit - margin, math.inf) if claim.test == "at_least" else (-math.inf, limit + margin)
         return [Comparison((model,), interval(own), claimed) for model, own in values.items()]
     if claim.test == "same":
         pairs = combinations(values, 2)
         apart = {(high, low): interval(minus(values[high], values[low])) for low, high in pairs}
-        return [Comparison(pair, own, (-margin, margin)) for pair, own in apart.items()]
+        return [Comparison(pair, own, claimed) for pair, own in apart.items()]
     lowest, *_, highest = values
     steps = [interval(minus(values[upper], values[lower])).mean > 0 for lower, upper in pairwise(values)]
     whole = interval(minus(values[highest], values[lowest]))
-    return [Comparison((highest, lowest), whole, (0.0, math.inf), True, np.logical_and.reduce(steps))]
+    return [Comparison((highest, lowest), whole, claimed, True, np.logical_and.reduce(steps))]
+
+
+def claimed_range(claim: Claim) -> Range:
+    """The range that a claim says its interval lies in, with infinite ends where it names none."""
+    margin, centre = claim.margin or 0.0, claim.value if claim.limit is None else claim.limit
+    if claim.test == "order":
+        return 0.0, math.inf
+    if claim.test == "same":
+        return -margin, margin
+    assert centre is not None
+    return (
+        -math.inf if claim.test == "at_most" else centre - margin,
+        math.inf if claim.test == "at_least" else centre + margin,
+    )
 
 
 @dataclass(frozen=True)
@@ -140,14 +150,12 @@ class Judgement:
         verdict: one of ``VERDICTS``.
         model: the model whose value decides, in words.
         estimate: what was measured, with the interval that decides.
-        claimed: the claimed range.
         sentence: what was measured, with the numbers.
     """
 
     verdict: str
     model: str
     estimate: Estimate
-    claimed: Range
     sentence: str
 
 
@@ -197,7 +205,7 @@ def judge(claim: Claim, values: Mapping[str, pd.Series], wording: Wording) -> Ju
         values,
         minus=difference,
         interval=_interval,
-        beside_paper=lambda own: _beside_paper(claim, own),
+        beside_paper=lambda _, own: _beside_paper(claim, own),
     )
     ranks = (CONTRADICTED, UNDECIDED, SUPPORTED)
     worst = min(found, key=lambda one: (ranks.index(one.verdict), one.room))
@@ -211,7 +219,7 @@ def judge(claim: Claim, values: Mapping[str, pd.Series], wording: Wording) -> Ju
     signed = claim.test == "order"
     text = f"{start}{wording.of(worst.models)} is {wording.estimate(estimate, sign=signed)}"
     clause = "; ".join(_clauses(claim, worst, values, wording))
-    return Judgement(worst.verdict, worst.models[0], estimate, worst.claimed, f"{text}, {clause}")
+    return Judgement(worst.verdict, worst.models[0], estimate, f"{text}, {clause}")
 
 
 def _seeds(values: Mapping[str, pd.Series], found: Comparison) -> int:

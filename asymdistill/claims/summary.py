@@ -87,10 +87,8 @@ def values(claim: dict[str, Any]) -> tuple[str, str]:
 
 
 def claimed(claim: dict[str, Any]) -> str:
-    """The claimed range as text: ``14.5 to 17.5``, ``at least 0.9``, ``above 0``; a dash for none."""
+    """The claimed range as text: ``14.5 to 17.5``, ``at least 0.9``, ``above 0``."""
     low, high = claim["claimed_low"], claim["claimed_high"]
-    if pd.isna(low) and pd.isna(high):
-        return "–"
     low_text, high_text = (_number(end, min(_decimals(end), 6)) for end in (low, high))
     if claim["test"] == "order":
         return f"above {low_text}"

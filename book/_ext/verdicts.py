@@ -1,7 +1,7 @@
 """The role ``verdict``: what the ledger says of a claim for this very run.
 
 ``{verdict}`v1-inversion-0.1` `` shows the verdict, its reason as a tooltip, and leads to the claim in the scorecard.
-``{verdict}`v1-inversion-0.1 = not reproduced` `` says as well what the sentence around it relies on: where the ledger
+``{verdict}`v1-inversion-0.1 = contradicted` `` says as well what the sentence around it relies on: where the ledger
 gives another verdict, or has no such claim, a warning fails the strict build.
 """
 

@@ -61,7 +61,7 @@ def test_every_claim_has_a_verdict_and_a_reason(without_run: pd.DataFrame, on_sm
         assert not plain.str.contains(r"\bnan\b|None|_|\.\.").any()
         tested = ledger["verdict"] != NOT_TESTABLE
         assert (ledger["measured"].notna() == tested).all()
-        assert ((ledger["claimed_low"].notna() | ledger["claimed_high"].notna()) == tested).all()
+        assert (ledger["claimed_low"].notna() | ledger["claimed_high"].notna()).all()
         assert (ledger["low"].isna() == (ledger["seeds"] < 2)).all()
         assert not (ledger["low"] > ledger["measured"]).any()
         assert not (ledger["high"] < ledger["measured"]).any()
@@ -101,7 +101,7 @@ def test_what_the_small_study_lacks_is_said(on_small: pd.DataFrame) -> None:
     assert reason["v2-expands"] == "No student of this run was trained on cosine with InfoNCE."
     assert reason["v1-bottleneck-absolute"] == "This run has no control underfitting."
     assert "profile cifar10-clip, and this run has data set scenes" in reason["v1-rank-s"]
-    assert "family of networks" in reason["v2-architecture"]
+    assert reason["v2-architecture"] == "This run has no control capacity."
 
 
 # Settings

@@ -340,6 +340,17 @@ def test_longer_training_is_measured_from_the_experiments_own_length() -> None:
         refuses(f"trained for longer than {epochs} epochs", "later_rank_gain", short, "S")
 
 
+def test_a_student_of_another_architecture_is_that_of_the_control_of_capacity() -> None:
+    rows = [
+        control("capacity", {"S": values}, "effective_rank", variant=name)
+        for name, values in {"width": [30.0, 30.0], "architecture": [5.0, 10.0]}.items()
+    ]
+    results = run(spectrum=ranks({"teacher": 50.0, "S": [30.0, 30.0]}), controls=pd.concat(rows))
+    assert measured("rank_reduction", results, "S other architecture") == {42: 90.0, 123: 80.0}
+    without = run(spectrum=ranks({"teacher": 50.0}), controls=rows[0])
+    refuses("this run has no variant architecture", "rank_reduction", without, "S other architecture")
+
+
 def test_a_network_trained_for_something_else_is_a_variant_of_the_objective() -> None:
     made = {"cosine": [16.0, 17.0], "labels": [9.0, 8.0], "random": [5.0, 5.0]}
     rows = [control("objective", {"S": v}, "effective_rank", variant=name) for name, v in made.items()]

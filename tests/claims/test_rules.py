@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from asymdistill.claims.estimates import NotMeasured, without_seed
 from asymdistill.claims.ledger import Claim
-from asymdistill.claims.rules import CONTRADICTED, SUPPORTED, UNDECIDED, Judgement, Wording, judge
+from asymdistill.claims.rules import CONTRADICTED, SUPPORTED, UNDECIDED, Judgement, Wording, claimed_range, judge
 
 WORDING = Wording("the rank of {}", 2)
 HALF = 4.302653 / math.sqrt(3)  # of the interval of three seeds whose standard deviation is 1
@@ -58,7 +58,7 @@ def test_a_value_is_compared_by_the_spread_of_both_sides() -> None:
     seen = found({"S": around(101.0)}, test="equal", value=100.0, spread=math.sqrt(2 / 3), seeds=3, margin=5.0)
     assert seen.estimate.low == pytest.approx(101 - half, rel=1e-5)
     assert seen.estimate.high == pytest.approx(101 + half, rel=1e-5)
-    assert (seen.verdict, seen.claimed) == (SUPPORTED, (95.0, 105.0))
+    assert seen.verdict == SUPPORTED
     assert (
         seen.sentence
         == "the rank of S is 101.00 (95 % interval 98.73 to 103.27, 3 seeds), all of it within 5.00 of 100.00"
@@ -129,7 +129,23 @@ def test_every_model_keeps_to_the_limit() -> None:
     assert (low.verdict, low.model) == (CONTRADICTED, "M")
     assert low.sentence == "At worst, the rank of M is 1.00, below 2.00"
     high = found({"S": 3.0, "M": 1.0}, test="at_most", limit=2.0)
-    assert (high.verdict, high.model, high.claimed) == (CONTRADICTED, "S", (-math.inf, 2.0))
+    assert (high.verdict, high.model) == (CONTRADICTED, "S")
+
+
+@pytest.mark.parametrize(
+    ("more", "claimed"),
+    [
+        ({"test": "equal", "value": 100.0, "margin": 5.0}, (95.0, 105.0)),
+        ({"test": "at_least", "limit": 2.0}, (2.0, math.inf)),
+        ({"test": "at_most", "value": 82.0, "margin": 7.0}, (-math.inf, 89.0)),
+        ({"test": "same", "margin": 1.5, "models": ("S", "L")}, (-1.5, 1.5)),
+        ({"test": "order", "models": ("S", "L")}, (0.0, math.inf)),
+    ],
+)
+def test_the_claimed_range_follows_from_the_claim_alone(more: dict[str, object], claimed: tuple[float, float]) -> None:
+    entry = {"id": "x", "paper": "v1", "source": "here", "statement": "So.", "quantity": "rank", "judged": "any"}
+    entry |= {"margin_reason": "Because."} if {"margin", "limit"} & more.keys() else {}
+    assert claimed_range(Claim.model_validate(entry | more)) == claimed
 
 
 # same

@@ -61,7 +61,6 @@ def test_chance_supports_one_in_forty_of_what_seeds_decide() -> None:
         ({"test": "at_least", "claimed_low": 0.9, "claimed_high": NAN}, "at least 0.9"),
         ({"test": "at_most", "claimed_low": NAN, "claimed_high": -1.0}, "at most −1"),
         ({"test": "order", "claimed_low": 0.0, "claimed_high": NAN}, "above 0"),
-        ({"claimed_low": NAN, "claimed_high": NAN}, "–"),
     ],
 )
 def test_the_claimed_range_is_told_in_words(row: dict[str, object], words: str) -> None:
