@@ -17,6 +17,7 @@ from asymdistill.plots.style import (
     GREY,
     HOLLOW,
     PUBLISHED,
+    SMALL,
     band,
     handle,
     legend_above,
@@ -144,7 +145,7 @@ def capacity(rows: pd.DataFrame) -> Figure:
                 points = own[own["model"] == model]
                 axis.plot(points["x"], points["value"], marker, color=colour, alpha=0.75, label=title(model))
             axis.set_xscale("log")
-            axis.set_xlabel(label if row == "l" else "", fontsize=10.5)
+            axis.set_xlabel(label if row == "l" else "")
             axis.tick_params(labelleft=column == 0, labelbottom=row == "l")
             axis.minorticks_off()
             axis.set_xlim(own["x"].min() / 1.3, own["x"].max() * 1.3)
@@ -238,12 +239,12 @@ def estimators(rows: pd.DataFrame) -> Figure:
         for name in "tf":
             say(axes[name], "the images' factors\nare not known")
     else:
-        axes["t"].legend(fontsize=9)
+        axes["t"].legend(fontsize=SMALL)
         order = teacher_of(shares).sort_values("value", ascending=False)["variant"].tolist()
         for row, factor in enumerate(order):
             own = pick(shares, variant=factor)
             row_of_dots(axes["f"], own.assign(value=100 * own["value"]), row, markersize=5)
-        name_rows(axes["f"], order, fontsize=9)
+        name_rows(axes["f"], order, fontsize=SMALL)
         axes["f"].set(xlabel="share of variance (%)")
     legend_above(figure, model_handles(rows.dropna(subset="model")))
     return figure
@@ -267,7 +268,7 @@ def crossmodal(rows: pd.DataFrame) -> Figure:
         axes[name].set_ylim(0, 103)
     chance = pick(rows, "chance")
     axes["z"].axhline(chance["value"].mean(), color=GREY, linestyle=":", linewidth=1.5)
-    axes["z"].set_title(f"texts of {', '.join(chance['variant'])}", loc="left", fontsize=10)
+    axes["z"].set_title(f"texts of {', '.join(chance['variant'])}", loc="left", fontsize=SMALL)
     gap = pick(rows, "modality_gap")
     names = {"full": "teacher", cut: f"its {cut}", "student": "students"}
     for row, variant in enumerate(names):

@@ -253,7 +253,7 @@ def of_two_objectives(draw: Draw) -> Draw:
             enough = bool(table)
         if not enough:
             return placeholder("students were trained for one objective only")
-        with plt.rc_context({**STYLE, "axes.titlesize": 12, "legend.fontsize": 11}):
+        with plt.rc_context(STYLE):
             return draw(table, *more, **options)
 
     return drawn

@@ -26,7 +26,7 @@ def losses(information: Runs) -> Figure:
                 axis = axes[f"{name} {quantity}"]
                 dots(axis, pick(table, quantity), **(HOLLOW if name == PAPER else {}))
                 axis.xaxis.set_major_locator(MaxNLocator(4))
-            axes[f"{name} info_nce"].set_title(name, loc="left", fontsize=12)
+            axes[f"{name} info_nce"].set_title(name, loc="left")
             axes[f"{name} uniformity"].tick_params(labelleft=False)
         for quantity, label in LABELS.items():
             axes[f"{name} {quantity}"].set_xlabel(label)

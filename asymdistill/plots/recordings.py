@@ -22,7 +22,7 @@ from asymdistill.plots.style import STYLE, dots, stacked
 from asymdistill.plots.tables import pick, ratios, shown, span, students_of, teacher_of, two
 
 IMAGES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "scenes": "Scenes", "scenes100": "Scenes100"}
-TITLE_WIDTH = 66  # characters per line of a panel's title
+TITLE_WIDTH = 56  # characters per line of a panel's title
 Ledgers = Mapping[str, pd.DataFrame]
 
 
