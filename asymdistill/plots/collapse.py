@@ -9,13 +9,23 @@ from matplotlib.ticker import MaxNLocator
 
 from asymdistill.claims.ledger import published
 from asymdistill.config.names import PAPER
-from asymdistill.plots.style import HOLLOW, SMALL, STYLE, WIDTH, dots, lines, panels, plain_log_ticks, stacked
+from asymdistill.plots.style import (
+    HOLLOW,
+    SHARE_FLOOR,
+    SMALL,
+    STYLE,
+    WIDTH,
+    dots,
+    lines,
+    panels,
+    plain_log_ticks,
+    spectrum_axes,
+    stacked,
+)
 from asymdistill.plots.tables import Runs, beside_paper, merge_measures, number, pick, students_of, teacher_of, wide
 
 if TYPE_CHECKING:
     from asymdistill.data.datasets import ImageSet
-
-FLOOR = 1e-6  # shares of the variance below it are rounding errors
 
 
 def gallery(images: "ImageSet", *, each: int = 4) -> Figure:
@@ -74,8 +84,8 @@ def spectra(singular_values: Runs) -> Figure:
             squared = table["value"] ** 2
             keys = [table["model"], table["seed"].astype("float")]
             own = table.assign(share=squared / squared.groupby(keys, dropna=False).transform("sum"))
-            lines(axes[name], own[own["share"] > FLOOR], "component", "share")
-            axes[name].set(xscale="log", yscale="log", ylabel="share of the variance")
+            lines(axes[name], own[own["share"] > SHARE_FLOOR], "component", "share")
+            spectrum_axes(axes[name])
             axes[name].legend()
         axes[name].set_xlabel("component (number)")
         plain_log_ticks(axes[name])

@@ -31,6 +31,7 @@ from asymdistill.plots.style import (
     placeholder,
     plain_log_ticks,
     row_of_dots,
+    spectrum_axes,
     stacked,
     style,
 )
@@ -67,7 +68,6 @@ MEASURES = {
     "aligned_share": "variance in the teacher's components (%)",
     "distance": "cosine distance to the teacher",
 }
-SHARE_FLOOR = 1e-7  # shares of the variance below it are rounding errors
 _SHARES = ("neighbour_overlap", "aligned_share")
 Draw = Callable[..., Figure]
 
@@ -302,7 +302,7 @@ def spectra(singular_values: Runs) -> Figure:
             for model, (colour, _) in style(students["model"]).items():
                 rows = students[students["model"] == model]
                 band(axes[name], rows, "component", "value", colour, linestyle=dashes)
-        axes[name].set(xscale="log", yscale="log", ylabel="share of the variance", ylim=(SHARE_FLOOR, 1))
+        spectrum_axes(axes[name])
     axes[name].set_xlabel("component (number)")
     plain_log_ticks(axes[name])
     both = pd.concat(singular_values.values())

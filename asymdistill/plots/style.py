@@ -24,6 +24,7 @@ from asymdistill.config.names import TEACHER
 from asymdistill.plots.tables import Runs, options_of, pick
 
 WIDTH = 4.8  # inches
+SHARE_FLOOR = 1e-6  # of the variance: shares below it are rounding errors
 SMALL = 10.8  # points: 11 pixels where a figure is 350 wide; no letter is smaller
 Colour = tuple[float, float, float]
 BLACK: Colour = (0.1, 0.1, 0.1)
@@ -141,6 +142,12 @@ def plain_log_ticks(axis: Axes, subs: tuple[int, ...] = (1, 2, 5)) -> None:
     axis.xaxis.set_major_locator(LogLocator(subs=subs))
     axis.xaxis.set_major_formatter(FormatStrFormatter("%g"))
     axis.xaxis.set_minor_formatter(NullFormatter())
+
+
+def spectrum_axes(axis: Axes) -> None:
+    """The axes of every spectrum: share of the variance over the component, both logarithmic."""
+    axis.set(xscale="log", yscale="log", ylabel="share of the variance", ylim=(SHARE_FLOOR, 1))
+    axis.yaxis.set_major_formatter(FormatStrFormatter("%g"))
 
 
 def panels(layout: list[Any], height: float, **options: Any) -> tuple[Figure, dict[str, Axes]]:
