@@ -171,22 +171,8 @@ def subspace_alignment(student: Tensor, teacher: Tensor) -> Tensor:
             one's embeddings are all equal.
     """
     check_pair(student, teacher)
-    return subspace_alignment_of(gram_matrix(student), gram_matrix(teacher))
-
-
-def subspace_alignment_of(student_gram: Tensor, teacher_gram: Tensor) -> Tensor:
-    """Return the ``subspace_alignment`` of embeddings of which only the centred Gram matrices are known.
-
-    Args:
-        student_gram: float64, d x d.
-        teacher_gram: float64, d x d.
-
-    Returns:
-        float64, d values that rise to 1.
-
-    Raises:
-        InputError: if either one's embeddings are all equal.
-    """
+    student_gram = gram_matrix(student)
+    teacher_gram = gram_matrix(teacher)
     for name, gram in (("student", student_gram), ("teacher", teacher_gram)):
         if not gram.any():
             raise InputError(f"{name} embeddings are all equal: they have no directions to align")

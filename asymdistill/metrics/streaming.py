@@ -58,12 +58,13 @@ class EffectiveRank(Metric):
         Raises:
             InputError: if they are of another shape or type, or contain NaN or infinite values.
         """
-        if isinstance(embeddings, np.ndarray) and embeddings.dtype.kind == "f":
-            embeddings = torch.tensor(embeddings.astype(embeddings.dtype.newbyteorder("="), copy=False))
-        check_embeddings("embeddings", embeddings, min_rows=1)
-        if embeddings.shape[1] != self.embedding_dim:
-            raise InputError(f"embeddings must have shape N x {self.embedding_dim}, not {tuple(embeddings.shape)}")
-        batch = moments(embeddings.detach().to(self.moments.device))
+        rows: Any = embeddings
+        if isinstance(rows, np.ndarray) and rows.dtype.kind == "f":
+            rows = torch.tensor(rows.astype(rows.dtype.newbyteorder("="), copy=False))
+        check_embeddings("embeddings", rows, min_rows=1)
+        if rows.shape[1] != self.embedding_dim:
+            raise InputError(f"embeddings must have shape N x {self.embedding_dim}, not {tuple(rows.shape)}")
+        batch = moments(rows.detach().to(self.moments.device))
         self.moments = merge(torch.stack([self.moments, batch]))
 
     def compute(self) -> Tensor:
