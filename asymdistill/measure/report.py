@@ -1,11 +1,12 @@
 """What a user is told about a set of embeddings: quantities with intervals, and the spectrum."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -52,6 +53,11 @@ class Quantity:
     low: float | None = None
     high: float | None = None
 
+    def shown(self) -> str:
+        """The value, and in brackets its interval if it has one."""
+        value = f"{self.value:.4g}"
+        return value if self.low is None else f"{value} ({self.low:.4g} to {self.high:.4g})"
+
 
 @dataclass(frozen=True)
 class Report:
@@ -92,6 +98,12 @@ class Report:
         ]
         blocks = f"delete-a-block jackknife, {self.blocks} blocks of consecutive rows"
         return [*said, f"intervals: 95 %, {blocks}" if self.blocks > 1 else "intervals: none, for want of rows"]
+
+
+def table(reports: Mapping[str, Report]) -> pd.DataFrame:
+    """Several reports side by side: one row per quantity, its column ``quantity`` first, then one per set."""
+    columns = {name: {TITLES[own.name]: own.shown() for own in report.quantities} for name, report in reports.items()}
+    return pd.DataFrame(columns).rename_axis("quantity").reset_index()
 
 
 def measure(
