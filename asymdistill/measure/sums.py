@@ -22,7 +22,7 @@ from asymdistill.runtime.progress import Progress
 
 SAMPLED = 2048  # rows whose pairs the uniformity is taken over
 _NUMBERS = 2**22  # that one thread reads at a time
-_ROWS = 1024  # that fit into a core's cache
+_CACHED = 2**18  # numbers that stay in a core's cache
 
 
 @dataclass(frozen=True)
@@ -202,7 +202,7 @@ def row_cosines(files: Sequence[EmbeddingFile], others: Sequence[EmbeddingFile],
 def _all_rows(files: Sequence[EmbeddingFile]) -> Iterator[Tensor]:
     for file in files:
         for rows in file.read(0, file.rows, _rows_at_a_time(file.dim)):
-            yield from torch.split(rows, _ROWS)
+            yield from torch.split(rows, max(_CACHED // file.dim, 1))
 
 
 def _in_step(left: Iterator[Tensor], right: Iterator[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
@@ -223,7 +223,7 @@ def _rows_at_a_time(dim: int) -> int:
 def _lengths_and_directions(rows: Tensor, path: Path, first: int) -> tuple[Tensor, Tensor]:
     """Return the sum of the rows' lengths and the sum of the rows divided by them."""
     total, direction = torch.zeros((), dtype=torch.float64), torch.zeros(rows.shape[1], dtype=torch.float64)
-    for part in torch.split(rows, _ROWS):
+    for part in torch.split(rows, max(_CACHED // rows.shape[1], 1)):
         values = part.double()
         lengths = torch.linalg.vector_norm(values, dim=1)
         usable = (lengths > 0) & torch.isfinite(lengths)
