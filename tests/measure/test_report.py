@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from asymdistill.measure import sums
-from asymdistill.measure.report import Report, measure
+from asymdistill.measure.report import TITLES, Report, measure, table
 from asymdistill.metrics import spectrum
 from asymdistill.metrics.contrastive import uniformity
 from asymdistill.runtime.errors import InputError
@@ -148,21 +148,10 @@ def test_what_cannot_be_measured_is_refused(tmp_path: Path) -> None:
         measure([equal], blocks=1)
 
 
-def test_rankme_and_lightly_agree_where_definitions_do(tmp_path: Path) -> None:
-    rankme = pytest.importorskip("lightly.utils.debug")
-    x = sample(300, mean=0)
-    found = measure([save(tmp_path / "x.npy", x - x.mean(0))])
-    s = np.linalg.svd(x - x.mean(0), compute_uv=False)
-    p = s / s.sum() + 1e-7  # RankMe, eq. (1), as published: not centred, which here changes nothing
-    assert found["effective_rank_amplitude"] == pytest.approx(np.exp(-(p * np.log(p)).sum()), rel=1e-4)
-    # lightly's is no rank but the mean spread of unit rows along each axis: 1 / sqrt(d) where nothing has collapsed.
-    units = x / np.linalg.norm(x, axis=1, keepdims=True)
-    assert float(rankme.std_of_l2_normalized(torch.from_numpy(x))) == pytest.approx(units.std(0, ddof=1).mean())
-
-
-def test_scikit_dimension_agrees_where_definitions_do(tmp_path: Path) -> None:
-    estimators = pytest.importorskip("skdim").id
-    x = sample(300)
-    found = measure([save(tmp_path / "x.npy", x)])
-    assert estimators.lPCA(ver="participation_ratio").fit(x).dimension_ == pytest.approx(found["participation_ratio"])
-    assert estimators.lPCA(ver="ratio", alphaRatio=0.9).fit(x).dimension_ == found["dims_for_90"]
+def test_reports_stand_side_by_side(tmp_path: Path) -> None:
+    one, two = (measure([save(tmp_path / "x.npy", sample(seed=seed))]) for seed in range(2))
+    made = table({"one": one, "two": two}).set_index("quantity")
+    assert list(made.index) == [TITLES[own.name] for own in one.quantities]
+    (rank,) = (own for own in two.quantities if own.name == "effective_rank")
+    assert made.loc["effective rank (variance)", "two"] == f"{rank.value:.4g} ({rank.low:.4g} to {rank.high:.4g})"
+    assert made.loc["dimensions for 90 % of the variance", "one"] == f"{one['dims_for_90']:g}"

@@ -23,7 +23,7 @@ def one_pass(plan: Plan) -> Sums:
     return whole
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(cuts=st.lists(st.integers(1, 89), max_size=6), owners=st.lists(st.integers(0, 2), min_size=7, max_size=7))
 def test_parts_merge_to_one_pass(cuts: list[int], owners: list[int]) -> None:
     plan = Plan(90, 4, 7)
