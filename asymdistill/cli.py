@@ -1,8 +1,9 @@
-"""The command line: ``asymdistill run``, ``book``, ``claims``, ``record``, ``doctor`` and ``profiles``.
+"""The command line: ``asymdistill run``, ``book``, ``claims``, ``record``, ``measure``, ``doctor`` and ``profiles``.
 
 Each command imports what it needs when it runs, so that commands that need no PyTorch start at once.
 """
 
+import json
 import logging
 import os
 import sys
@@ -136,6 +137,59 @@ def record(
     from asymdistill.study import recorded
 
     print(f"manifest and tables: {recorded.record(run, out)}")
+
+
+@app.command()
+def measure(
+    files: Annotated[list[Path], typer.Argument(help=".npy, .npz, .safetensors, .parquet, .csv, or folders of them.")],
+    against: Annotated[
+        Path | None, typer.Option(help="A second set (file or folder) of the same dimension, to measure alignment to.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="The array, tensor or column of lists to read, where files have several.")
+    ] = None,
+    blocks: Annotated[int, typer.Option(help="Blocks of the jackknife; its memory is 8 d² bytes each.")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object.")] = False,
+    plot: Annotated[Path | None, typer.Option(help="Draw the spectrum into this .svg file.")] = None,
+) -> None:
+    """Measure any embeddings: effective rank, dimensions, anisotropy, uniformity, alignment to a second set.
+
+    The rows of all files are taken together, N x d, and read once, in memory that does not grow with N. They are
+    float16, bfloat16, float32 or float64. Integers are refused, as identifiers or codes; in CSV all numbers count as
+    floating point. In Parquet, embeddings are a column of lists, or all floating point columns together.
+
+    Accuracy: rows are converted to float64 before anything is added, the mean is subtracted before products are formed,
+    and parts merge without loss. Against a float64 singular value decomposition, the variance rank, the participation
+    ratio and the dimensions are good to 1e-11, relative. The amplitude rank is good to 1e-9 while no singular value is
+    below 1e-6 of the largest; those below 1e-7 count as zero, and where there are such it is good to 1e-4.
+
+    An effective rank grows with N until N is many times the rank: compare at equal N. The intervals say how it scatters
+    at this N, not how far it is from its limit.
+    """
+    from asymdistill.measure.report import TITLES
+    from asymdistill.measure.report import measure as report_on
+
+    if plot is not None and (plot.suffix != ".svg" or not plot.absolute().parent.is_dir()):
+        raise InputError(f"plot is {plot}; it must end in .svg and lie in a folder that exists")
+    report = report_on(files, [against] if against else [], name=name, blocks=blocks)
+    if plot is not None:
+        import io
+
+        from asymdistill.plots import measured
+        from asymdistill.store.files import write_file
+
+        drawn = io.BytesIO()
+        measured.spectrum(report.variances, report["effective_rank"]).savefig(drawn, format="svg")
+        write_file(plot, drawn.getvalue())
+    if as_json:
+        print(json.dumps(report.to_dict(), indent=2))
+        return
+    rows = [
+        [TITLES[own.name], f"{own.value:.5g}", "" if own.low is None else f"{own.low:.5g} to {own.high:.5g}"]
+        for own in report.quantities
+    ]
+    Console(markup=False, emoji=False).print(_rich_table("Embeddings", ["quantity", "value", "95 % interval"], rows))
+    print("\n".join(report.notes()))
 
 
 @app.command()

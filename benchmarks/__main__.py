@@ -14,6 +14,7 @@ from rich.text import Text
 from asymdistill.runtime import devices
 from asymdistill.store import files, provenance
 from benchmarks import ceiling, metrics, networks, records, report, runs
+from benchmarks import files as embedding_files
 from benchmarks.measuring import Record
 
 
@@ -48,6 +49,7 @@ def sections(device: str, rates: Record) -> dict[str, Callable[[], Iterable[Reco
         "training": lambda: networks.measure_training(device, rates),
         "teachers": lambda: networks.measure_teachers(device),
         "metrics": lambda: metrics.measure(device),
+        "files": lambda: embedding_files.measure(rates),
         "precision": lambda: runs.precision(device),
         "growth": lambda: runs.growth(device),
         "book": runs.book,

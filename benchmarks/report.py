@@ -31,6 +31,10 @@ _COLUMNS = {
                  "images_per_second": "images/s"},
     "metrics": {"metric": "metric", "method": "method", "rows": "embeddings", "seconds": "time (s)",
                 "relative": "relative to ours", "used_gib": "extra memory (GiB)", "relative_error": "relative error"},
+    "files": {"rows": "embeddings", "dim": "dimension", "dtype": "type", "source": "from", "method": "method",
+              "seconds": "time (s)", "cpu_seconds": "CPU time (s)", "rows_per_second": "embeddings/s",
+              "gbytes_per_second": "GB/s", "disk_gbytes": "disk (GB/s)", "matrix_gbytes": "matrix product (GB/s)",
+              "share": "share of the ceiling (%)", "used_gib": "extra memory (GiB)"},
     "book": {"images": "training images", "seconds": "time (s)", "peak_gib": "peak memory (GiB)"},
     "growth": {"quantity": "quantity", "sizes": "sizes", "time": "exponent of time", "memory": "exponent of memory"},
 }  # fmt: skip
@@ -47,7 +51,7 @@ def table(costs: Costs, name: str) -> pd.DataFrame:
         rows = rows.assign(relative=records.relative_to_ours(rows, "pipeline", ["round"]))
     elif name == "metrics":
         rows = rows.assign(relative=records.relative_to_ours(rows, "method", ["metric", "rows"]))
-    elif name == "training":
+    elif name in ("training", "files"):
         rows = rows.assign(share=100 * rows["share_of_ceiling"])
     elif name == "teachers":
         rows = rows.assign(name=rows["teacher"].map(short_name))

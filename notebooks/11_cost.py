@@ -132,6 +132,21 @@ HTML(scorecard.in_words(report.table(cpu, "metrics")))
 # slower than ours. Then read down the column of memory: the streaming rank should need the same for any number of
 # embeddings, and the uniformity over all pairs far less than a matrix of all pairs would take.
 #
+# ## Embeddings from files
+#
+# `asymdistill measure` on files that the system does not hold in memory, beside the same run's rate of reading the file
+# and nothing else, and the rate at which the machine's float64 matrix product could take in embeddings if it computed
+# half of each symmetric product, which is enough. The lower of the two is the ceiling. `one pass of NumPy` adds up x
+# and x xᵀ by hand and yields the effective rank alone, without intervals. Rows from memory leave the disk out.
+
+# %%
+HTML(scorecard.in_words(report.table(cpu, "files")))
+
+# %% [markdown]
+# **How to read it.** The extra memory should not grow with the number of embeddings; what NumPy uses includes the pages
+# of the file that it has mapped. CPU time far below cores × time means that other work held the cores: compare CPU
+# times then.
+#
 # ## The whole book
 #
 # From nothing to the finished pages, all processes together.

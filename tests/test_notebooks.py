@@ -6,13 +6,17 @@ import re
 import shutil
 import subprocess
 import sys
+import types
 from pathlib import Path
+from typing import Any
 
 import jupytext
 import nbformat
 import pytest
+import torch
 from conftest import SMALL
 
+from asymdistill import metrics
 from asymdistill.claims import evaluate, summary
 from asymdistill.plots import alignment, collapse, expansion, robustness
 from asymdistill.runtime.errors import InputError
@@ -83,6 +87,31 @@ def test_stored_outputs_are_whole_and_say_what_made_them(path: Path) -> None:
     assert re.search(r"\*\*Profile `embedded`\*\*.* at commit `[0-9a-f]{10}", text)
     assert str(Path.home()) not in json.dumps(notebook)
     assert str(ROOT) not in json.dumps(notebook)
+
+
+def test_trainings_are_watched_as_the_page_on_measuring_shows(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cells = nbformat.read(ROOT / "notebooks" / "12_measure.ipynb", 4).cells
+    loop, callback = re.findall(r"```python\n(.*?)```", "\n".join(cell.source for cell in cells), re.S)
+    batches = [torch.randn(40, 64, generator=torch.Generator().manual_seed(seed)) for seed in range(5)]
+    rank = metrics.effective_rank(torch.cat(batches))
+    exec(loop, {"epochs": 2, "loader": batches, "train_step": lambda images: images})
+    assert capsys.readouterr().out == f"epoch 0: effective rank {rank:.1f}\nepoch 1: effective rank {rank:.1f}\n"
+
+    for name in ("lightning", "lightning.pytorch"):
+        monkeypatch.setitem(sys.modules, name, types.SimpleNamespace(Callback=object))
+    names: dict[str, Any] = {}
+    exec(callback, names)
+    logged = []
+    module = types.SimpleNamespace(log=lambda name, value: logged.append((name, float(value))))
+    watch = names["WatchRank"]()
+    watch.setup(None, module, "fit")
+    for _ in range(2):
+        for number, batch in enumerate(batches):
+            watch.on_train_batch_end(None, module, {"embeddings": batch}, batch, number)
+        watch.on_train_epoch_end(None, module)
+    assert logged == [("effective_rank", pytest.approx(rank))] * 2
 
 
 def glued_numbers(path: Path) -> dict[str, float]:

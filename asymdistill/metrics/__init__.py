@@ -10,12 +10,13 @@ from asymdistill.metrics.crossmodal import modality_gap, retrieval, zero_shot_ac
 from asymdistill.metrics.decomposition import class_ranks, component_r_squared, factor_shares, shrinkage_rank, truncate
 from asymdistill.metrics.neighbours import neighbour_accuracy, neighbour_overlap
 from asymdistill.metrics.probe import Probe, fit_probe
-from asymdistill.metrics.resampling import bootstrap_interval, rank_by_sample_size
+from asymdistill.metrics.resampling import bootstrap_interval, jackknife_interval, rank_by_sample_size
 from asymdistill.metrics.spectrum import (
     dims_for_variance,
     dims_for_variance_of,
     effective_rank,
     effective_rank_of,
+    participation_ratio_of,
     singular_values,
     subspace_alignment,
 )
@@ -36,10 +37,12 @@ __all__ = [
     "factor_shares",
     "fit_probe",
     "info_nce",
+    "jackknife_interval",
     "modality_gap",
     "mutual_information_bound",
     "neighbour_accuracy",
     "neighbour_overlap",
+    "participation_ratio_of",
     "rank_by_sample_size",
     "retrieval",
     "shrinkage_rank",

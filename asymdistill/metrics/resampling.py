@@ -80,8 +80,7 @@ def bootstrap_interval(
         InputError: for unusable embeddings or a level or number of draws out of range.
     """
     check_embeddings("embeddings", embeddings, min_rows=10)
-    if not 0 < level < 1:
-        raise InputError(f"level is {level}; it must be between 0 and 1")
+    _check_level(level)
     _check_draws(draws)
     from scipy import stats
 
@@ -96,6 +95,37 @@ def bootstrap_interval(
         random_state=np.random.default_rng(seed),
     ).confidence_interval
     return float(found.low), float(found.high)
+
+
+def jackknife_interval(value: float, left_out: Sequence[float], *, level: float = 0.95) -> tuple[float, float]:
+    r"""Return the delete-a-block jackknife interval of a smooth statistic.
+
+    With t_g the statistic without block g of G equal ones and m their mean, the squared standard error is
+    (G - 1) / G \sum_g (t_g - m)^2; the interval is the value, give or take that error times the quantile of Student's t
+    with G - 1 degrees of freedom: Efron & Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 11. It is about
+    the scatter of samples of this size, and not about their bias. Of a statistic that moves in steps, such as a number
+    of dimensions, it means nothing.
+
+    Args:
+        value: the statistic of all rows.
+        left_out: the statistic without each of the blocks in turn, at least two.
+        level: confidence, between 0 and 1.
+
+    Returns:
+        Lower and upper limit.
+
+    Raises:
+        InputError: for fewer than two blocks, or a level out of range.
+    """
+    if len(left_out) < 2:
+        raise InputError(f"left_out holds {len(left_out)} values; a jackknife needs at least 2 blocks")
+    _check_level(level)
+    from scipy import stats
+
+    blocks = len(left_out)
+    error = float(np.std(left_out)) * (blocks - 1) ** 0.5
+    reach = float(stats.t.ppf((1 + level) / 2, blocks - 1)) * error
+    return value - reach, value + reach
 
 
 def factor_embeddings(
@@ -142,6 +172,11 @@ def _principal_coordinates(embeddings: Tensor, negligible: float = 1e-6) -> Tens
     rotated = (embeddings.double() - mean) @ directions
     tails = rotated.square().sum(0).flip(0).cumsum(0).flip(0)  # variance in each direction and all weaker ones
     return rotated[:, tails > negligible * tails[0]]
+
+
+def _check_level(level: float) -> None:
+    if not 0 < level < 1:
+        raise InputError(f"level is {level}; it must be between 0 and 1")
 
 
 def _check_draws(draws: int) -> None:

@@ -133,6 +133,25 @@ def dims_for_variance_of(singular_values: Tensor, fraction: float = 0.9) -> int:
     return int((held / held[-1] < fraction).sum()) + 1
 
 
+def participation_ratio_of(singular_values: Tensor) -> float:
+    r"""Return the participation ratio that belongs to given singular values.
+
+    With s the singular values, (\sum s^2)^2 / \sum s^4: the number of equal variances that would be spread as much. It
+    weighs the largest variances more than the effective rank does, and never exceeds that of "variance". Source: Gao
+    et al., "A theory of multineuronal dimensionality, dynamics and measurement", bioRxiv 214262, 2017.
+
+    Args:
+        singular_values: at least one value, none negative, in any order.
+
+    Returns:
+        The participation ratio, between 1 and the number of values.
+
+    Raises:
+        InputError: if ``singular_values`` is no vector of finite values >= 0, or if all are zero.
+    """
+    return float(1 / _shares(singular_values, "variance").square().sum())
+
+
 def subspace_alignment(student: Tensor, teacher: Tensor) -> Tensor:
     """Return which share of the student's variance lies in the teacher's leading principal directions.
 
@@ -169,27 +188,43 @@ def mean_embedding(embeddings: Tensor) -> Tensor:
 
 
 def gram_matrix(embeddings: Tensor, *, center: bool = True, products: torch.dtype = torch.float64) -> Tensor:
-    """Return X'X of the embeddings X, block by block.
+    """Return X'X of the embeddings X; see ``mean_and_gram``, which returns it too."""
+    return mean_and_gram(embeddings, center=center, products=products)[1]
+
+
+def mean_and_gram(
+    embeddings: Tensor, *, center: bool = True, products: torch.dtype = torch.float64
+) -> tuple[Tensor, Tensor]:
+    """Return the mean row and X'X of the embeddings X, block by block.
 
     The rows are shifted by the mean of the first block, and its error is corrected at the end: a pass over
     all of them for their mean alone would take a third as long as the products.
 
     Args:
         embeddings: N x d, any floating point type, N >= 1.
-        center: subtract the mean embedding.
+        center: subtract the mean embedding from the rows of X.
         products: float64, or float32 to multiply the rows of a block in that; blocks are always summed in float64.
 
     Returns:
-        float64, d x d.
+        float64, d values and d x d.
     """
     blocks = torch.split(embeddings.detach(), _BLOCK_ROWS)
     origin = mean_embedding(blocks[0]) * center
     total, gram = torch.zeros_like(origin), torch.zeros_like(torch.outer(origin, origin))
     for block in blocks:
         rows = block.to(products) - origin.to(products)
-        gram += rows.T @ rows
+        gram += _self_product(rows)
         total += rows.sum(0)
-    return gram.addr_(total, total, alpha=-1 / len(embeddings)) if center else gram
+    mean = origin + total / len(embeddings)
+    return mean, gram.addr_(total, total, alpha=-1 / len(embeddings)) if center else gram
+
+
+def _self_product(rows: Tensor) -> Tensor:
+    """Return X'X; on a CPU by NumPy, which sees that the two factors are one and computes half of the products."""
+    if rows.device.type != "cpu":
+        return rows.T @ rows
+    array = rows.numpy()
+    return torch.from_numpy(array.T @ array)
 
 
 def _variance_roots(embeddings: Tensor, center: bool) -> Tensor:

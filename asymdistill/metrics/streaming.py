@@ -2,24 +2,24 @@
 
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torchmetrics import Metric
 
+from asymdistill.metrics.moments import count_of, merge, moments, roots_of
 from asymdistill.metrics.spectrum import SPECTRA, effective_rank_of
 from asymdistill.runtime.checks import check_embeddings
 from asymdistill.runtime.errors import InputError, check_option
-
-# Eigenvalues below this share of the sum of squares cannot be told from rounding.
-_RESOLVED = 1e-14
 
 
 class EffectiveRank(Metric):
     """Effective rank of a stream of embeddings, in memory that does not grow with their number.
 
-    Keeps float64 sums of x and x x^T, O(d^2), which add up over batches, processes and machines. What it computes is
-    ``effective_rank`` of all embeddings seen. The mean is subtracted at the end, so digits are lost when it is far
-    larger than the spread. Squared singular values below 1e-14 of the embeddings' sum of squares cannot be told from
+    What it computes is ``effective_rank`` of all embeddings seen, by all processes where several train together. It
+    keeps their number, mean and centred Gram matrix in float64, O(d^2), which merge over batches, processes and
+    machines. A large mean costs no digits. Squared singular values below 1e-14 of the variance cannot be told from
     rounding and count as zero: an "amplitude" rank of rank-deficient embeddings is good to about 1e-4.
 
     Args:
@@ -36,9 +36,7 @@ class EffectiveRank(Metric):
     higher_is_better = None
     full_state_update = False
 
-    count: Tensor
-    total: Tensor
-    gram: Tensor
+    moments: Tensor
 
     def __init__(self, embedding_dim: int, *, center: bool = True, spectrum: str = "variance", **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -48,27 +46,30 @@ class EffectiveRank(Metric):
         self.embedding_dim = embedding_dim
         self.center = center
         self.spectrum = spectrum
-        size = (embedding_dim, embedding_dim)
-        self.add_state("count", torch.tensor(0), dist_reduce_fx="sum")
-        self.add_state("total", torch.zeros(embedding_dim, dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("gram", torch.zeros(size, dtype=torch.float64), dist_reduce_fx="sum")
+        size = (embedding_dim + 1, embedding_dim + 1)
+        self.add_state("moments", torch.zeros(size, dtype=torch.float64), dist_reduce_fx=merge)
 
-    def update(self, embeddings: Tensor) -> None:
-        """Add a batch of embeddings, N x d with N >= 1; raises ``InputError`` if they are unusable."""
-        check_embeddings("embeddings", embeddings, min_rows=1)
-        if embeddings.shape[1] != self.embedding_dim:
-            raise InputError(f"embeddings must have shape N x {self.embedding_dim}, not {tuple(embeddings.shape)}")
-        rows = embeddings.detach().double()
-        self.count += len(rows)
-        self.total += rows.sum(0)
-        self.gram += rows.T @ rows
+    def update(self, embeddings: Tensor | NDArray[np.floating[Any]]) -> None:
+        """Add a batch of embeddings.
+
+        Args:
+            embeddings: N x d with N >= 1, a tensor on any device or a NumPy array, of any floating point type.
+
+        Raises:
+            InputError: if they are of another shape or type, or contain NaN or infinite values.
+        """
+        rows: Any = embeddings
+        if isinstance(rows, np.ndarray) and rows.dtype.kind == "f":
+            rows = torch.tensor(rows.astype(rows.dtype.newbyteorder("="), copy=False))
+        check_embeddings("embeddings", rows, min_rows=1)
+        if rows.shape[1] != self.embedding_dim:
+            raise InputError(f"embeddings must have shape N x {self.embedding_dim}, not {tuple(rows.shape)}")
+        batch = moments(rows.detach().to(self.moments.device))
+        self.moments = merge(torch.stack([self.moments, batch]))
 
     def compute(self) -> Tensor:
         """Return the effective rank so far, a float64 scalar; raises ``InputError`` unless two embeddings differ."""
-        if self.count < 2:
-            raise InputError(f"embeddings: an effective rank needs at least 2 of them, got {int(self.count)}")
-        gram = self.gram - torch.outer(self.total, self.total) / self.count if self.center else self.gram
-        eigenvalues = torch.linalg.eigvalsh(gram)
-        resolved = eigenvalues > _RESOLVED * self.gram.trace()
-        values = torch.where(resolved, eigenvalues, 0.0).sqrt()
-        return torch.tensor(effective_rank_of(values, spectrum=self.spectrum), dtype=torch.float64, device=gram.device)
+        if count_of(self.moments) < 2:
+            raise InputError(f"embeddings: an effective rank needs at least 2 of them, got {count_of(self.moments)}")
+        rank = effective_rank_of(roots_of(self.moments, center=self.center), spectrum=self.spectrum)
+        return torch.tensor(rank, dtype=torch.float64, device=self.moments.device)

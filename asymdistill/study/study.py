@@ -9,7 +9,7 @@ from typing import Any, Self
 import pandas as pd
 import torch
 
-from asymdistill.config.names import GAINS, IDENTITY, TABLES, UNKNOWN, architecture, student_name
+from asymdistill.config.names import GAINS, IDENTITY, TABLES, TEACHER, UNKNOWN, architecture, student_name
 from asymdistill.config.profiles import load_settings
 from asymdistill.config.settings import Settings
 from asymdistill.data.datasets import ImageSet, Split
@@ -82,6 +82,24 @@ class Study:
     def images(self, split: Split) -> ImageSet:
         """The training or the test images; every metric is computed on the latter."""
         return self._run.images(split)
+
+    def save_embeddings(self, folder: str | Path | None = None) -> dict[str, Path]:
+        """Write the test embeddings of the teacher, and of every width's first student, as files for other tools.
+
+        Args:
+            folder: None: ``embeddings`` in the study's own folder.
+
+        Returns:
+            For each model the path of its .safetensors file, whose one tensor is N x d.
+        """
+        grid = [config for config in self._run.configs.grid() if config.objective == self.settings.baseline]
+        first = {student_name(config.width): config for config in reversed(grid)}
+        models: dict[str, Model] = {TEACHER: None, **dict(reversed(first.items()))}
+        self._run.train_students([*first.values()])
+        paths = {name: Path(folder or self.folder / "embeddings") / f"{name}.safetensors" for name in models}
+        for name, path in paths.items():
+            files.write_safetensors(path, {"embeddings": self._run.encode(models[name], "test")}, durable=False)
+        return paths
 
     def pixel_units(self) -> float:
         """What a unit of the normalised tensor is in units of the range of a pixel, on average over the channels."""

@@ -16,6 +16,7 @@ from asymdistill.models.students import ScalableCNN
 from asymdistill.training.losses import cosine_distance
 from benchmarks import __main__ as command
 from benchmarks import ceiling, measuring, metrics, networks, records, reference_pipeline, runs
+from benchmarks import files as embedding_files
 
 ROOT = Path(__file__).parents[2]
 RATES = {"matrix_gflops": 1.0, "matrix_gflops_double": 1.0, "copy_gbytes": 1.0}
@@ -95,6 +96,35 @@ def test_streaming_holds_all_that_was_drawn() -> None:
     found = metrics.stream(20_000, "cpu", "ours")
     whole = torch.cat([metrics.embeddings(10_000, "cpu", number) for number in range(2)])
     assert found["value"] == pytest.approx(spectrum.effective_rank(whole.double()), rel=1e-9)
+
+
+def test_files_are_written_as_asked_and_both_methods_agree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedding_files, "_BLOCK", 2**10)
+    path = tmp_path / "x.npy"
+    embedding_files.write(path, 250, 8, "float16")
+    rows = np.load(path)
+    assert (rows.shape, rows.dtype) == ((250, 8), np.float16)
+    assert np.array_equal(rows[:128], embedding_files.block(128, 8, "float16").numpy())
+    rank = spectrum.effective_rank(torch.from_numpy(rows))
+    embedding_files.forget(path)
+    assert embedding_files.ours(path) == pytest.approx(rank, rel=1e-9)
+    assert embedding_files.one_pass(path) == pytest.approx(rank, rel=1e-9)
+
+
+def test_a_simulated_file_repeats_its_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedding_files, "_BLOCK", 2**22)
+    held = embedding_files.block(2**19, 8, "float16")
+    repeated = torch.cat([held, held[:1000]])
+    assert embedding_files.simulated(2**19 + 1000, 8) == pytest.approx(spectrum.effective_rank(repeated), rel=1e-9)
+
+
+def test_the_ceiling_of_a_file_is_the_lower_of_disk_and_matrix_product() -> None:
+    rates = {"matrix_gflops_double": 90.0}
+    found = embedding_files._record(10**9, 9, "float16", rates, {"seconds": 36.0}, 2.0)
+    # 18 bytes a row and 9 x 10 operations: 1e9 rows/s, 18 GB/s by the product; by the disk 2 GB/s
+    assert found["gbytes_per_second"] == pytest.approx(0.5)
+    assert found["matrix_gbytes"] == pytest.approx(18)
+    assert found["share_of_ceiling"] == pytest.approx(0.25)
 
 
 @pytest.mark.slow

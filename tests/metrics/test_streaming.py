@@ -1,6 +1,8 @@
 """The streaming effective rank against that of the whole, however the embeddings are split and merged."""
 
 import math
+import subprocess
+import sys
 from itertools import pairwise
 
 import numpy as np
@@ -43,10 +45,10 @@ def test_streaming_equals_the_batch_however_it_is_split_and_merged(rows, cuts, c
     for index, (start, stop) in enumerate(pairwise(edges)):
         streams[index % 2].update(x[start:stop])
     merged = EffectiveRank(10, center=center, spectrum=spectrum)
-    for state in ("count", "total", "gram"):  # what torchmetrics does between processes: add up
-        setattr(merged, state, getattr(streams[0], state) + getattr(streams[1], state))
+    for stream in streams:
+        merged.merge_state(stream)
     merged._update_count = len(edges) - 1
-    assert float(merged.compute()) == pytest.approx(numpy_rank(x, spectrum, center), rel=1e-6)
+    assert float(merged.compute()) == pytest.approx(numpy_rank(x, spectrum, center), rel=1e-9)
 
 
 def test_streams_merge_and_reset():
@@ -72,6 +74,50 @@ def test_a_stream_of_rank_deficient_float32_embeddings():
     assert float(amplitude.compute()) == pytest.approx(numpy_rank(x, "amplitude"), rel=1e-4)
 
 
+def test_a_large_mean_costs_no_digits():
+    x = sample(400, 8, mean=1e6)
+    stream = EffectiveRank(8)
+    for rows in x.split(7):
+        stream.update(rows)
+    assert float(stream.compute()) == pytest.approx(numpy_rank(x), rel=1e-8)
+
+
+@pytest.mark.parametrize("kind", ["<f2", "<f4", ">f4", "<f8"])
+def test_arrays_are_taken_as_tensors_are(kind):
+    array = sample(50, 6).numpy().astype(kind)
+    array.setflags(write=False)
+    stream, same = EffectiveRank(6), EffectiveRank(6)
+    stream.update(array)
+    same.update(torch.from_numpy(array.astype(float)))
+    assert float(stream.compute()) == pytest.approx(float(same.compute()), rel=1e-12)
+
+
+TWO_PROCESSES = """
+import sys, torch
+from torch import distributed
+from asymdistill.metrics import EffectiveRank
+rank, folder = int(sys.argv[1]), sys.argv[2]
+distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
+x = torch.randn(90, 5, generator=torch.Generator().manual_seed(3)) * torch.tensor([5.0, 3, 1, 1, 0.1]) + 100
+metric = EffectiveRank(5)
+for rows in x[: 60 if rank == 0 else None][0 if rank == 0 else 60 :].split(11):
+    metric.update(rows)
+print(repr(float(metric.compute())))
+metric.update(x[:20])  # the metric is the process's own again
+print(metric.moments[0, 0].item())
+distributed.destroy_process_group()
+"""
+
+
+def test_two_processes_have_the_rank_of_all_their_rows(tmp_path):
+    command = [sys.executable, "-c", TWO_PROCESSES]
+    running = [subprocess.Popen([*command, str(rank), str(tmp_path)], stdout=-1, text=True) for rank in range(2)]
+    shown = [process.communicate(timeout=120)[0].split() for process in running]
+    x = torch.randn(90, 5, generator=torch.Generator().manual_seed(3)) * torch.tensor([5.0, 3, 1, 1, 0.1]) + 100
+    assert [float(rank) for rank, _ in shown] == [pytest.approx(numpy_rank(x), rel=1e-10)] * 2
+    assert [float(count) for _, count in shown] == [80, 50]
+
+
 def test_a_stream_needs_two_different_embeddings():
     stream = EffectiveRank(4)
     stream.update(torch.ones(1, 4))
@@ -89,6 +135,14 @@ def test_streams_refuse_bad_input():
     with pytest.raises(InputError, match="spectrum"):
         EffectiveRank(4, spectrum="entropy")
     stream = EffectiveRank(4)
-    for bad in (torch.ones(3, 5), torch.ones(4), torch.full((2, 4), math.nan), torch.ones(2, 4, dtype=torch.int64)):
+    for bad in (
+        torch.ones(3, 5),
+        torch.ones(4),
+        torch.full((2, 4), math.nan),
+        torch.ones(2, 4, dtype=torch.int64),
+        np.ones((2, 4), int),
+        np.full((2, 4), None),
+        [[1.0] * 4],
+    ):
         with pytest.raises(InputError, match="embeddings"):
             stream.update(bad)

@@ -19,6 +19,8 @@ from sklearn.linear_model import LogisticRegression
 from asymdistill.config.names import IDENTITY, TABLES, UNTRAINED
 from asymdistill.config.settings import CONTROLS
 from asymdistill.data.datasets import Split
+from asymdistill.measure.files import open_files
+from asymdistill.metrics import effective_rank
 from asymdistill.models import students
 from asymdistill.runtime.errors import InputError
 from asymdistill.study import study
@@ -548,3 +550,18 @@ def test_the_description_says_what_this_study_is(small_study: Study) -> None:
     ):
         assert part in text
     assert "\n" not in text
+
+
+def test_embeddings_are_saved_for_other_tools(small_study: Study, tmp_path: Path) -> None:
+    paths = small_study.save_embeddings(tmp_path / "out")
+    assert list(paths) == ["teacher", "w=0.5", "S"]
+    ranks = small_study.spectrum().query("estimator == 'per seed' and quantity == 'effective_rank'")
+    for name, path in paths.items():
+        (file,) = open_files([path])
+        rows = torch.cat(list(file.read(0, file.rows, 1000)))
+        own = ranks[
+            (ranks["model"] == name) & (ranks["seed"].isna() | (ranks["seed"] == small_study.settings.seeds[0]))
+        ]
+        assert len(rows) == len(small_study.images("test"))
+        assert effective_rank(rows) == pytest.approx(float(own["value"].iloc[0]), rel=1e-6)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(path.name for path in paths.values())

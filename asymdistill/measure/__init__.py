@@ -1,0 +1,1 @@
+"""The spectrum of anybody's embeddings, read from files of any size."""
