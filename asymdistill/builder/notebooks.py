@@ -17,7 +17,7 @@ from asymdistill.runtime.errors import InputError
 LOGGER = logging.getLogger(__name__)
 
 NO_WIDGETS = "ignore:IProgress not found"  # progress bars are for terminals and live notebooks
-OPTION = re.compile(r"^#\| ?(.*)\n?", re.MULTILINE)
+OPTION = re.compile(r"^# \| ?(.*)\n?", re.MULTILINE)
 HIDDEN = {"remove-cell", "remove-input", "hide-input"}  # tags of cells that say it themselves
 
 
@@ -84,7 +84,7 @@ def execute(notebook: Path, parameters: Mapping[str, Any]) -> None:
 def present(notebook: Path, parameters: Mapping[str, Any]) -> None:
     """Make an executed notebook ready to be read: code is folded, but for the parameters that this run was given.
 
-    Lines ``#| name: value`` at the head of a cell become its metadata ``mystnb``, such as a caption. The output to
+    Lines ``# | name: value`` at the head of a cell become its metadata ``mystnb``, such as a caption. The output to
     stderr, papermill's own cell and its metadata are dropped.
     """
     import yaml

@@ -9,6 +9,7 @@ wide, no letter is below 11.
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from typing import Any
+from zlib import crc32
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -53,13 +54,15 @@ PUBLISHED: Any = {"markerfacecolor": "white", "linestyle": "none", "markersize":
 
 def style(models: Iterable[str]) -> dict[str, tuple[Colour, str]]:
     """Colour and marker of each model, the same in every figure."""
-    return {model: _FIXED.get(model) or _by_width(model) for model in dict.fromkeys(models)}
+    return {model: _FIXED.get(model) or _spare(model) for model in dict.fromkeys(models)}
 
 
-def _by_width(model: str) -> tuple[Colour, str]:
-    """The look of a student without one of its own; its name holds its width."""
-    width = float(model.removeprefix("w="))
-    return _SPARE[round(9 * width) % len(_SPARE)]  # 9 and 28 share no factor, so whole widths differ
+def _spare(model: str) -> tuple[Colour, str]:
+    """The look of any other student, which depends on its name alone."""
+    width = model.removeprefix("w=")
+    # 9 and 28 share no factor, so whole widths differ.
+    number = round(9 * float(width)) if width != model else crc32(model.encode())
+    return _SPARE[number % len(_SPARE)]
 
 
 def title(model: str) -> str:

@@ -1,8 +1,11 @@
 """Captions and numbers for what notebooks show.
 
-A code cell says in its metadata what can be seen in its output, and by which name pages refer to it::
+A code cell says at its head what can be seen in its output, and by which name pages refer to it::
 
-    # %% mystnb={"caption": "Effective rank of each model, one dot per seed.", "name": "fig-ranks"}
+    # | name: fig-ranks
+    # | caption: Effective rank of each model, one dot per seed.
+
+(The build turns such lines into the cell's metadata ``mystnb``, which this reads.)
 
 A figure then becomes "Figure 3", a table "Table 2", counted through the book, and ``{numref}`fig-ranks` `` leads there.
 The outputs of a cell share one caption, since they differ in nothing but the run. Wide tables scroll in a frame of
