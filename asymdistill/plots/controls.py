@@ -101,12 +101,12 @@ def classes(rows: pd.DataFrame) -> Figure:
 
 
 @of_control("truncation")
-def truncation(rows: pd.DataFrame, *, chance: float) -> Figure:
+def truncation(rows: pd.DataFrame, *, chance: float | None) -> Figure:
     """Accuracy of the teacher cut to some of its directions and of the students, at the lowest and highest noise.
 
     Args:
         rows: a study's table of controls.
-        chance: accuracy of guessing in percent.
+        chance: accuracy of guessing in percent; None where the number of classes is not known.
     """
     figure, axes = panels([["clean", "noisy"]], 4.0, sharex=True, sharey=True)
     accuracy = pick(rows, "accuracy")
@@ -120,7 +120,8 @@ def truncation(rows: pd.DataFrame, *, chance: float) -> Figure:
             own = pick(level, variant="student", model=model)["value"]
             axis.axhline(own.mean(), color=colour, label=title(model))
             axis.axhspan(own.min(), own.max(), color=colour, alpha=0.15, linewidth=0)
-        axis.axhline(chance, color=GREY, linestyle=":")
+        if chance is not None:
+            axis.axhline(chance, color=GREY, linestyle=":")
         axis.set(xscale="log", xlabel="components kept, k (number)", ylim=(0, 101))
         axis.set_title(f"σ = {level['sigma'].iloc[0]:g}")
         plain_log_ticks(axis)
@@ -179,12 +180,12 @@ def objective(rows: pd.DataFrame) -> Figure:
 
 
 @of_control("noise")
-def noise(rows: pd.DataFrame, *, chance: float) -> Figure:
+def noise(rows: pd.DataFrame, *, chance: float | None) -> Figure:
     """Accuracy under noise of the narrowest and the widest student, with two remedies, and under noise on pixels.
 
     Args:
         rows: a study's table of controls.
-        chance: accuracy of guessing in percent.
+        chance: accuracy of guessing in percent; None where the number of classes is not known.
     """
     figure, axes = panels([["narrow", "wide"], ["p", "p"]], 4.6)
     dashes: dict[str, Any] = {"plain": "-", "batch statistics re-estimated": "--", "trained with noise": ":"}
@@ -198,7 +199,8 @@ def noise(rows: pd.DataFrame, *, chance: float) -> Figure:
     pixels = pick(rows, variant="pixel noise")
     lines(axes["p"], pixels, "sigma", "value", marks=True)
     axes["p"].set(xlabel="noise on the pixels, σ (range 0 to 1)", ylabel="accuracy (%)")
-    axes["p"].axhline(chance, color=GREY, linestyle=":", linewidth=1.5)
+    if chance is not None:
+        axes["p"].axhline(chance, color=GREY, linestyle=":", linewidth=1.5)
     axes["wide"].sharey(axes["narrow"])
     for axis in axes.values():
         axis.set_xticks(sorted(pixels["sigma"].unique()))

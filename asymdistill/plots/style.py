@@ -184,14 +184,15 @@ def noise_panels(runs: Runs, pixels: Mapping[str, float]) -> tuple[Figure, dict[
     spaces = list(dict.fromkeys(space for table in runs.values() for space in table["noise_space"]))
     has = {name: set(table["noise_space"]) for name, table in runs.items()}
     layout = [[f"{name}/{space}" if space in own else "." for space in spaces] for name, own in has.items()]
-    figure, axes = panels(layout, 2.9 * len(runs) + 0.5, sharey=True)
+    figure, axes = panels(layout, 2.7 * len(runs) + 0.5, sharey=True)
     found = {(name, space): axes[f"{name}/{space}"] for name in runs for space in spaces if space in has[name]}
     for (name, space), axis in found.items():
-        axis.set_xticks(sorted(runs[name]["sigma"].unique()))
+        levels = sorted(runs[name]["sigma"].unique())
+        axis.set_xticks(levels, [f"{sigma:g}" for sigma in levels])
         axis.tick_params(labelleft=True)
-        scale = f": 1 is {pixels[name]:.2f} of the pixel range" if name in pixels else ""
-        normalised = f"noise on the input, σ\n(normalised{scale})"
-        picture = "noise on the picture, σ\n(in units of the pixel range)"
+        scale = f"1 is {pixels[name]:.2f} of\nthe pixel range" if name in pixels else "normalised"
+        normalised = f"noise on the input, σ\n({scale})"
+        picture = "noise on the picture, σ\n(in units of\nthe pixel range)"
         label = normalised if space == "normalised" else picture
         axis.set(xlabel=label, ylim=(0, 101))
         axis.set_title(name, loc="left", fontsize=11)
