@@ -5,6 +5,8 @@ import hashlib
 import re
 from pathlib import Path
 
+from PIL import Image, ImageChops, ImageStat
+
 from asymdistill.runtime.errors import InputError
 
 GLUED_PNG = r'"application/papermill\.record/image/png": "([^"]+)"'
@@ -12,6 +14,8 @@ GLUED_PNG = r'"application/papermill\.record/image/png": "([^"]+)"'
 ICON_SCRIPT = re.compile(
     r'\s*<script [^>]*src="[^"]*fontawesome\.js[^"]*"[^>]*></script>|<link [^>]*fontawesome\.js[^>]*>'
 )
+WORD = re.compile(r'<span class="pre">([^<]*)</span>')  # docutils marks each word of code, for nobody here
+COLOURS = 128  # of a figure, unless it has too many for that
 UNUSED = ("*.map", "fontawesome.js*", "*.ttf")
 
 
@@ -34,7 +38,9 @@ def finish(pages: Path, stage: Path) -> Path:
         for image in re.findall(r'<img[^>]* src="([^":?#]+)"', text):
             if not (page.parent / image).is_file():
                 raise InputError(f"the book does not build: {page.relative_to(pages)} shows {image}, which isn't there")
-        page.write_text(ICON_SCRIPT.sub("", text), "utf-8")
+        page.write_text(WORD.sub(r"\1", ICON_SCRIPT.sub("", text)), "utf-8")
+    for image in (pages / "_images").glob("*.png"):
+        _make_smaller(image)
     for pattern in UNUSED:
         for unused in (pages / "_static").rglob(pattern):
             if unused.is_file():
@@ -53,3 +59,12 @@ def _add_glued_figures(pages: Path, stage: Path) -> None:
         for glued in re.findall(GLUED_PNG, notebook.read_text("utf-8")):
             content = base64.b64decode(glued.replace("\\n", ""))
             (pages / "_images" / f"{hashlib.sha256(content).hexdigest()}.png").write_bytes(content)
+
+
+def _make_smaller(image: Path) -> None:
+    """Store a picture with few colours, if on average no channel changes by as much as one grey level."""
+    with Image.open(image) as drawn:
+        colours = drawn.convert("RGB")
+    few = colours.quantize(COLOURS, dither=Image.Dither.NONE)
+    if max(ImageStat.Stat(ImageChops.difference(colours, few.convert("RGB"))).mean) < 1:
+        few.save(image, optimize=True)
