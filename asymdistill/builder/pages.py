@@ -14,6 +14,7 @@ GLUED_PNG = r'"application/papermill\.record/image/png": "([^"]+)"'
 ICON_SCRIPT = re.compile(
     r'\s*<script [^>]*src="[^"]*fontawesome\.js[^"]*"[^>]*></script>|<link [^>]*fontawesome\.js[^>]*>'
 )
+SEARCH_SCRIPT = re.compile(r'\s*<script src="[^"]*(?:searchtools|language_data|searchindex)\.js[^>]*></script>')
 WORD = re.compile(r'<span class="pre">([^<]*)</span>')  # docutils marks each word of code, for nobody here
 COLOURS = 128  # of a figure, unless it has too many for that
 UNUSED = ("*.map", "fontawesome.js*", "*.ttf")
@@ -38,6 +39,8 @@ def finish(pages: Path, stage: Path) -> Path:
         for image in re.findall(r'<img[^>]* src="([^":?#]+)"', text):
             if not (page.parent / image).is_file():
                 raise InputError(f"the book does not build: {page.relative_to(pages)} shows {image}, which isn't there")
+        if page.name != "search.html":  # which alone needs the index of the whole book
+            text = SEARCH_SCRIPT.sub("", text)
         page.write_text(WORD.sub(r"\1", ICON_SCRIPT.sub("", text)), "utf-8")
     for image in (pages / "_images").glob("*.png"):
         _make_smaller(image)

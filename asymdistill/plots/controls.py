@@ -24,6 +24,7 @@ from asymdistill.plots.style import (
     lines,
     model_handles,
     name_rows,
+    noise_ticks,
     of_control,
     panels,
     plain_log_ticks,
@@ -122,9 +123,9 @@ def truncation(rows: pd.DataFrame, *, chance: float | None) -> Figure:
             axis.axhspan(own.min(), own.max(), color=colour, alpha=0.15, linewidth=0)
         if chance is not None:
             axis.axhline(chance, color=GREY, linestyle=":")
-        axis.set(xscale="log", xlabel="components kept, k (number)", ylim=(0, 101))
+        axis.set(xscale="log", xlabel="components kept,\nk (number)", ylim=(0, 101))
         axis.set_title(f"σ = {level['sigma'].iloc[0]:g}")
-        plain_log_ticks(axis)
+        plain_log_ticks(axis, subs=(1, 3))
     axes["clean"].set_ylabel(ACCURACY)
     legend_above(figure, axes["clean"].get_legend_handles_labels()[0])
     return figure
@@ -146,7 +147,7 @@ def capacity(rows: pd.DataFrame) -> Figure:
                 points = own[own["model"] == model]
                 axis.plot(points["x"], points["value"], marker, color=colour, alpha=0.75, label=title(model))
             axis.set_xscale("log")
-            axis.set_xlabel(label if row == "l" else "")
+            axis.set_xlabel(label.replace(" (", "\n(") if row == "l" else "")
             axis.tick_params(labelleft=column == 0, labelbottom=row == "l")
             axis.minorticks_off()
             axis.set_xlim(own["x"].min() / 1.3, own["x"].max() * 1.3)
@@ -171,8 +172,8 @@ def objective(rows: pd.DataFrame) -> Figure:
         for level, look in zip(ends(pick(own, "accuracy"), "sigma"), ({}, HOLLOW), strict=True):
             row_of_dots(axes["a"], level, row, **look)
     name_rows(axes["r"], list(found))
-    axes["r"].set(xlabel="effective rank (dimensions)")
-    axes["a"].set(xlabel=ACCURACY, xlim=(0, 101))
+    axes["r"].set(xlabel="effective rank\n(dimensions)")
+    axes["a"].set(xlabel="probe accuracy\n(%)", xlim=(0, 101))
     low, high = (f"σ = {level['sigma'].iloc[0]:g}" for level in ends(accuracy, "sigma"))
     marks = [handle("0.3", "o", f"accuracy at {low}"), handle("0.3", "o", f"at {high}", hollow=True)]
     legend_above(figure, marks)
@@ -203,7 +204,7 @@ def noise(rows: pd.DataFrame, *, chance: float | None) -> Figure:
         axes["p"].axhline(chance, color=GREY, linestyle=":", linewidth=1.5)
     axes["wide"].sharey(axes["narrow"])
     for axis in axes.values():
-        axis.set_xticks(sorted(pixels["sigma"].unique()))
+        noise_ticks(axis, pixels["sigma"])
     axes["narrow"].set_ylabel("accuracy (%)")
     axes["wide"].tick_params(labelleft=False)
     axes["p"].legend()
@@ -266,7 +267,8 @@ def crossmodal(rows: pd.DataFrame) -> Figure:
             continue
         lines(axes[name], own[own["variant"] != cut], "sigma", "value", marks=True)
         band(axes[name], pick(own, variant=cut), "sigma", "value", BLACK, linestyle="--", marker="s", **HOLLOW)
-        axes[name].set(xlabel="noise, σ (normalised)", ylabel=label, xticks=sorted(own["sigma"].unique()))
+        axes[name].set(xlabel="noise, σ (normalised)", ylabel=label)
+        noise_ticks(axes[name], own["sigma"])
         axes[name].set_ylim(0, 103)
     chance = pick(rows, "chance")
     axes["z"].axhline(chance["value"].mean(), color=GREY, linestyle=":", linewidth=1.5)

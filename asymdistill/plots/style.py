@@ -130,9 +130,12 @@ def model_handles(table: pd.DataFrame) -> list[Artist]:
 
 
 def legend_above(figure: Figure, handles: Iterable[Artist], columns: int = 4) -> None:
-    """A figure's legend, above its panels."""
+    """A figure's legend, above its panels, in as many columns as fit the longest label."""
+    handles = list(handles)
+    longest = max(len(str(entry.get_label())) for entry in handles)
+    columns = max(1, min(columns, int(WIDTH / (0.075 * longest + 0.4))))
     place: Any = {"loc": "outside upper center", "columnspacing": 1.0, "handletextpad": 0.4}
-    figure.legend(handles=list(handles), ncols=columns, **place)
+    figure.legend(handles=handles, ncols=columns, **place)
 
 
 def plain_log_ticks(axis: Axes, subs: tuple[int, ...] = (1, 2, 5)) -> None:
@@ -145,6 +148,12 @@ def plain_log_ticks(axis: Axes, subs: tuple[int, ...] = (1, 2, 5)) -> None:
     axis.xaxis.set_major_locator(LogLocator(subs=subs))
     axis.xaxis.set_major_formatter(FormatStrFormatter("%g"))
     axis.xaxis.set_minor_formatter(NullFormatter())
+
+
+def noise_ticks(axis: Axes, sigma: Iterable[float]) -> None:
+    """A tick for each noise level, with as few digits as it needs."""
+    levels = sorted(set(sigma))
+    axis.set_xticks(levels, [f"{level:g}" for level in levels])
 
 
 def spectrum_axes(axis: Axes) -> None:
@@ -187,8 +196,7 @@ def noise_panels(runs: Runs, pixels: Mapping[str, float]) -> tuple[Figure, dict[
     figure, axes = panels(layout, 2.7 * len(runs) + 0.5, sharey=True)
     found = {(name, space): axes[f"{name}/{space}"] for name in runs for space in spaces if space in has[name]}
     for (name, space), axis in found.items():
-        levels = sorted(runs[name]["sigma"].unique())
-        axis.set_xticks(levels, [f"{sigma:g}" for sigma in levels])
+        noise_ticks(axis, runs[name]["sigma"])
         axis.tick_params(labelleft=True)
         scale = f"1 is {pixels[name]:.2f} of\nthe pixel range" if name in pixels else "normalised"
         normalised = f"noise on the input, σ\n({scale})"

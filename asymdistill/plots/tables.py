@@ -211,7 +211,7 @@ def merge_measures(parts: dict[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def options_of(run: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of one run: a mapping has values by the names of runs, and None for others; anything else is for all."""
+    """The options of one run: a mapping has values by names of runs, and None for others; anything else is for all."""
     return {name: value.get(run) if isinstance(value, Mapping) else value for name, value in options.items()}
 
 
