@@ -40,7 +40,8 @@ from asymdistill.training.distillation import Diverged, Objective, Recipe, Train
 
 _SEEING = ("data/preprocess.py", "data/views.py", "models/encoding.py")
 _TRAINING = (*_SEEING, "models/students.py", "training/distillation.py", "training/losses.py")
-IMAGES = Kind("images", 1, ("data/datasets.py", "data/scenes.py"), ("numpy", "pillow"))
+_LOADING = tuple(f"data/{name}.py" for name in ("arrays", "datasets", "listing", "pixels", "scenes"))
+IMAGES = Kind("images", 1, _LOADING, ("numpy", "pillow"))
 EMBEDDINGS = Kind(
     "embeddings", 1, (*_SEEING, "models/teachers.py", "models/mini_clip.py"), ("torch", "timm", "open_clip_torch")
 )
