@@ -165,7 +165,7 @@ def _labels(name: str, labels: NDArray[Any]) -> NDArray[np.int64]:
         labels = labels[:, 0]
     numeric = labels.dtype == bool or np.issubdtype(labels.dtype, np.number)
     if labels.ndim == 2 and numeric and bool(np.isin(labels, (0, 1)).all()) and bool((labels.sum(axis=1) == 1).all()):
-        return labels.argmax(axis=1)
+        labels = labels.argmax(axis=1)
     if labels.ndim != 1 or not numeric or np.iscomplexobj(labels) or not labels.size:
         shape = " x ".join(map(str, labels.shape))
         raise InputError(

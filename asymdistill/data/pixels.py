@@ -38,7 +38,7 @@ def read_square(path: Path, side: int) -> NDArray[np.uint8]:
     Raises:
         InputError: the file is damaged, no image, too large when decoded, or of grey levels in no stated range.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     formats = sorted({*readable_extensions().values()})
     try:
@@ -56,7 +56,7 @@ def read_square(path: Path, side: int) -> NDArray[np.uint8]:
         raise InputError(f"{path} has more pixels than are read; allowed: {MOST_PIXELS:,} in all") from None
     except Exception as error:  # decoders raise whatever their parts happen to
         reason = "its content is of no kind that Pillow reads"
-        if not isinstance(error, Image.UnidentifiedImageError):
+        if not isinstance(error, UnidentifiedImageError):
             reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{path} is not a readable image{explained(path, '') or f' ({reason})'}") from None
 

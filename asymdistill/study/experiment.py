@@ -35,6 +35,7 @@ from asymdistill.store.keys import Artifact, Kind
 from asymdistill.store.store import Store
 from asymdistill.store.tasks import Task, compute_missing
 from asymdistill.study.student_configs import Model, StudentConfig, StudentConfigs
+from asymdistill.study.suitability import check_images
 from asymdistill.training import losses
 from asymdistill.training.distillation import Diverged, Objective, Recipe, TrainingState, distil, steps_per_epoch
 
@@ -110,6 +111,14 @@ class Experiment:
     def class_names(self) -> tuple[str, ...]:
         """Names of the classes."""
         return self.test.class_names
+
+    def check_images(self) -> None:
+        """Find images that no table could be made of, or too few of them.
+
+        Raises:
+            InputError: it names what is wrong and what is allowed.
+        """
+        self._memo("checked", lambda: check_images(self.settings, self.train, self.test))
 
     # Teacher
 
@@ -357,16 +366,11 @@ class Experiment:
 
     def _check(self, configs: Sequence[StudentConfig]) -> None:
         """Find a teacher, students and images that no table could be made of now, not after hours of training."""
+        self.check_images()
         dim = self.teacher.embedding_dim
         for config in configs:
             with torch.device("meta"):
                 students.ScalableCNN(config.width, dim, config.dilation)
-            if config.epochs:
-                steps_per_epoch(len(self.images("train", config.classes)), config.batch_size)
-        if len(self.train.labels.unique()) < 2:
-            raise InputError("the training images are all of one class; a probe needs at least two")
-        if len(self.test) < 2:
-            raise InputError(f"{len(self.test)} test images; at least two are needed")
 
     def _cost(self, config: StudentConfig) -> int:
         """What a step of a student's training costs beside others: for order and progress, so roughly."""

@@ -15,10 +15,10 @@ from asymdistill.config.settings import Settings
 from asymdistill.data.datasets import ImageSet, Split
 from asymdistill.metrics import spectrum
 from asymdistill.models import students
-from asymdistill.runtime.errors import check_option
+from asymdistill.runtime.errors import InputError, check_option
 from asymdistill.store import files
 from asymdistill.store.keys import canonical
-from asymdistill.study import comparisons, controls
+from asymdistill.study import comparisons, controls, suitability
 from asymdistill.study.controls import Control, Row
 from asymdistill.study.experiment import Experiment
 from asymdistill.study.manifest import Manifest
@@ -69,6 +69,7 @@ class Study:
         self._control = Control(self._run, self._measurements)
         kept = canonical(settings.model_dump(mode="json", exclude=set(NO_RESULT)))
         self.folder = self._runs_dir / f"{profile}-{hashlib.sha256(kept.encode()).hexdigest()[:10]}"
+        self._checked = False
         self._manifest = Manifest(self.folder, profile, settings, self._run)
 
     @classmethod
@@ -97,13 +98,21 @@ class Study:
         return self._run.configs.everyone()
 
     def check(self) -> None:
-        """Find missing other images, and weights of other teachers, now and not after hours of training.
+        """Find images that no table can be made of, and missing weights of other teachers, before hours of training.
 
         Raises:
-            InputError: one of them is missing.
+            InputError: it names what is wrong, or missing.
         """
+        if self._checked:
+            return
+        self._run.check_images()
         for other in self.crossed():
+            images = suitability.census(other.settings)
+            if images.missing and not other.settings.download:
+                raise InputError(f"{other.settings.dataset} is missing: {images.missing}; download is false")
+            suitability.check_beforehand(other.settings, images)
             _ = other._run.teacher_name  # holds the digest of the weights
+        self._checked = True
 
     def train(self) -> None:
         """Train every student that is not stored yet, the longest first."""
