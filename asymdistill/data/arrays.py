@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from asymdistill.data.pixels import blend, to_levels
-from asymdistill.runtime.devices import free_and_total
+from asymdistill.runtime.devices import check_room
 from asymdistill.runtime.errors import InputError
 from asymdistill.runtime.filetypes import explained
 
@@ -65,11 +64,7 @@ def read_arrays(path: Path, split: str) -> tuple[NDArray[np.uint8], NDArray[np.i
     headers = _headers(path)
     chosen = {part: _choose(path, headers, part) for part in NAMES}
     wanted = [chosen[split][0], chosen["train"][1], chosen["test"][1], *([CLASSES] if CLASSES in headers else [])]
-    needed, (free, _) = 2 * sum(headers[name].size for name in wanted), free_and_total(torch.device("cpu"))
-    if needed > free:
-        raise InputError(
-            f"{path} needs {needed / 2**30:,.1f} GiB of memory when unpacked; {free / 2**30:,.1f} are free"
-        )
+    check_room(f"the arrays of {path}", 2 * sum(headers[name].size for name in wanted))
     arrays = _read(path, wanted)
     labels = {part: _labels(f"{path}: {name}", arrays[name]) for part, (_, name) in chosen.items()}
     names = _class_names(path, arrays.get(CLASSES), labels)

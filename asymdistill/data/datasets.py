@@ -15,6 +15,7 @@ from asymdistill.config.names import GENERATED_IMAGES, TORCHVISION_IMAGES, image
 from asymdistill.data import arrays, listing, scenes
 from asymdistill.data.pixels import read_square
 from asymdistill.runtime.checks import check_images
+from asymdistill.runtime.devices import check_room
 from asymdistill.runtime.digests import file_digest
 from asymdistill.runtime.download import timeout
 from asymdistill.runtime.errors import InputError, check_option
@@ -24,6 +25,7 @@ DEFAULT_ROOT = Path("~/.cache/asymdistill")
 SCENES_DEFAULT_COUNT = {"train": 24_000, "test": 5_000}
 CIFAR_COUNT = {"train": 50_000, "test": 10_000}
 SIDE = 32  # of the images of Scenes and CIFAR, in pixels
+SCENE_BYTES = SIDE**2 * 3 + 1000  # with its factors and what they are drawn from
 FOLDER_RULES = 2  # raised by hand when folders give other images: listing and pixels
 
 
@@ -214,6 +216,7 @@ def census(dataset: str, *, root: Path | None = None, image_size: int = 32) -> C
 def _load_scenes(split: Split, limit: int | None, seed: int, classes: int) -> ImageSet:
     # The two splits must never share a scene, and neither may share one with the images that trained the teacher.
     count = limit or SCENES_DEFAULT_COUNT[split]
+    check_room(f"{count:,} scenes", SCENE_BYTES * count)
     drawn = scenes.generate(count, seed=1_000_003 + 2 * seed + (split == "test"), classes=classes)
     return ImageSet(drawn.images, drawn.labels, scenes.SHAPES[:classes], drawn.factors)
 
@@ -222,6 +225,7 @@ def _load_scenes100(split: Split, limit: int | None, seed: int) -> ImageSet:
     # Other scenes than those of ten classes, so that a measurement on these is one on images of its own; and twice as
     # many as are asked for, since shape and colour are drawn apart and a limit is to find them in equal numbers.
     count = 2 * limit if limit else SCENES_DEFAULT_COUNT[split]
+    check_room(f"{count:,} scenes", SCENE_BYTES * count)
     drawn = scenes.generate(count, seed=2_000_003 + 2 * seed + (split == "test"))
     colours = tuple(scenes.PALETTE)
     labels = drawn.factors["shape"] * len(colours) + drawn.factors["colour"]
@@ -304,6 +308,7 @@ def _load_npz(path: Path, split: Split) -> ImageSet:
 def _load_folder(path: Path, split: Split, image_size: int) -> ImageSet:
     train, test = listing.list_splits(path)
     tree = train if split == "train" else test
+    check_room(f"{len(tree.files):,} images of {path}", len(tree.files) * image_size**2 * 3)
     images = np.empty((len(tree.files), image_size, image_size, 3), np.uint8)
     for row, (file, _) in enumerate(tree.files):
         images[row] = read_square(file, image_size)

@@ -7,7 +7,6 @@ from functools import cache
 from typing import Literal
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from asymdistill.config.names import GENERATED_IMAGES, TORCHVISION_IMAGES, WEIGHTS_VARIABLE
@@ -115,12 +114,10 @@ def _weights(settings: Settings) -> Need:
         if path is None and source is not None:
             path = source.cached()
         if path is not None:
-            with safe_open(path, "pt"):  # reads the header alone, and holds the file's size against it
-                return Need("weights", "ok", f"{name} in {path}, {_amount(path.stat().st_size)}")
+            weights.check_header(name, path)
+            return Need("weights", "ok", f"{name} in {path}, {_amount(path.stat().st_size)}")
     except InputError as error:
         return Need("weights", "missing", str(error))
-    except (SafetensorError, OSError) as error:
-        return Need("weights", "missing", f"{path} is no whole safetensors file ({error})")
     words = f"neither teacher_weights nor {WEIGHTS_VARIABLE} names a file of {name}, "
     if source is None:
         words += "whose weights are published only in formats that can run code"

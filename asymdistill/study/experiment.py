@@ -434,11 +434,11 @@ class Experiment:
                 save=save,
             )
         except Diverged as error:
-            files.remove_sealed_tensors(path)
+            files.remove(path)
             raise Diverged(error.step, error.loss, error.learning_rate, config.described) from None
         tensors, value = result.student.state_dict(), {"losses": result.losses}
         self.store.put(artifact, value, tensors, seconds=spent())
-        files.remove_sealed_tensors(path)
+        files.remove(path)
 
     def _unfinished(self, path: Path) -> tuple[TrainingState | None, float]:
         """The state in which an interrupted training was left, and the seconds that it had taken."""

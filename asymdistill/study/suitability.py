@@ -81,6 +81,8 @@ def check_images(settings: Settings, train: ImageSet, test: ImageSet) -> None:
 
 def _check(settings: Settings, names: Sequence[str], counts: Counts) -> None:
     _check_classes(names, counts)
+    if settings.dataset not in GENERATED_IMAGES:  # of which a class may be missing by chance
+        _check_both_splits(names, counts)
     _check_controls(settings, names, counts)
     for student in StudentConfigs(settings, 1, len(names)).everyone():
         if student.epochs:
@@ -97,6 +99,9 @@ def _check_classes(names: Sequence[str], counts: Counts) -> None:
             raise InputError(f"{sum(counts[split])} images in the {split} split; at least two are needed")
         if sum(count > 0 for count in counts[split]) < 2:
             raise InputError(f"the {split} images are all of one class; a probe needs at least two")
+
+
+def _check_both_splits(names: Sequence[str], counts: Counts) -> None:
     for split, other in (SPLITS, SPLITS[::-1]):
         missing = [
             name for name, own, more in zip(names, counts[split], counts[other], strict=True) if more and not own
