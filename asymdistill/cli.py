@@ -19,6 +19,7 @@ from rich.table import Table
 from asymdistill.config.profiles import load_settings, parse_assignments, profile_names
 from asymdistill.config.settings import Settings
 from asymdistill.runtime.errors import InputError
+from asymdistill.runtime.markup import in_one_line
 
 if TYPE_CHECKING:
     from asymdistill.study.study import Study
@@ -195,7 +196,7 @@ def main(arguments: list[str] | None = None) -> int:
             message = error.format_message() or str(error)
     else:
         return int(status or 0)
-    print(f"asymdistill: error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"asymdistill: error: {in_one_line(message)}", file=sys.stderr)
     return 2
 
 

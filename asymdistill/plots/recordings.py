@@ -22,6 +22,7 @@ from asymdistill.plots import control_tables
 from asymdistill.plots.scorecard import LOOKS
 from asymdistill.plots.style import GREY, STYLE, dots, legend_above, lines, model_handles, panels
 from asymdistill.plots.tables import pick, ratios, shown, span, students_of, teacher_of, two
+from asymdistill.runtime.markup import as_label
 
 IMAGES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "scenes": "Scenes", "scenes100": "Scenes100"}
 TITLE_WIDTH = 66  # characters per line of a panel's title
@@ -270,7 +271,7 @@ def _panel_per_run(runs: Sequence[ShownRun], heights: list[float]) -> tuple[Figu
     layout = [[str(number)] for number in range(len(runs))]
     figure, axes = panels(layout, sum(heights) + 0.9, sharex=True, height_ratios=heights)
     for run, axis in zip(runs, axes.values(), strict=True):
-        axis.set_title(fill(run.name, TITLE_WIDTH), loc="left", fontsize=11)
+        axis.set_title(fill(as_label(run.name, 200), TITLE_WIDTH), loc="left", fontsize=11)
     return figure, list(axes.values())
 
 

@@ -16,6 +16,7 @@ from asymdistill.data.datasets import ImageSet, Split
 from asymdistill.metrics import spectrum
 from asymdistill.models import students
 from asymdistill.runtime.errors import InputError, check_option
+from asymdistill.runtime.markup import as_code, as_text
 from asymdistill.store import files
 from asymdistill.store.keys import canonical
 from asymdistill.study import comparisons, controls, suitability
@@ -140,11 +141,13 @@ class Study:
         own, made = self.settings, self._manifest.made()
         steps = own.epochs * steps_per_epoch(len(self.images("train")), own.batch_size)
         kind = "" if (found := architecture(own.teacher)) == UNKNOWN else f" (a {found})"
+        train, test = len(self.images("train")), len(self.images("test"))
         return (
-            f"**Profile `{self.profile}`**: {len(self.images('train')):,} training and {len(self.images('test')):,} "
-            f"test images of `{Path(own.dataset).name}`, teacher `{own.teacher}`{kind}, students of width "
+            f"**Profile {as_code(self.profile)}**: {train:,} training and {test:,} test images of "
+            f"{as_code(Path(own.dataset).name)}, teacher {as_code(own.teacher)}{kind}, students of width "
             f"{_listed(own.widths)}, seeds {_listed(own.seeds)}, {own.epochs} epoch{'s' * (own.epochs > 1)} "
-            f"({steps:,} steps). Run `{self.folder.name}`, computed on {made['device']} at commit `{made['commit']}`."
+            f"({steps:,} steps). Run {as_code(self.folder.name)}, computed on {as_text(made['device'])} at commit "
+            f"{as_code(made['commit'])}."
         )
 
     def provenance(self) -> dict[str, str]:
