@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from asymdistill.config.names import SHIPPED_TEACHERS, WEIGHTS_VARIABLE, teacher_library
 from asymdistill.config.settings import Settings
-from asymdistill.runtime.errors import InputError
+from asymdistill.runtime.errors import InputError, without_tilde
 
 LONGEST = 200  # characters of a value in a message
 PATH_SETTINGS = ("dataset_root", "teacher_weights", "store")
@@ -55,7 +55,7 @@ def load_settings(profile: str | Path, overrides: Mapping[str, Any] | str | None
     for key in PATH_SETTINGS:
         # Paths in a profile file are relative to that file, overrides to the working folder.
         if base and isinstance(values.get(key), str):
-            values[key] = base / Path(values[key]).expanduser()
+            values[key] = base / without_tilde(values[key])
     if base and isinstance(values.get("dataset"), str) and (base / values["dataset"]).exists():
         values["dataset"] = str(base / values["dataset"])
     try:
@@ -116,7 +116,7 @@ def _parse_value(text: str) -> Any:
 
 
 def _profile_text(profile: str | Path) -> tuple[str, str, Path | None]:
-    path = Path(profile).expanduser()
+    path = without_tilde(profile)
     if path.suffix.lower() == ".toml":
         if not path.is_file():
             raise InputError(f"profile file {profile} does not exist")

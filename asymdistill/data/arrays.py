@@ -159,7 +159,8 @@ def _labels(name: str, labels: NDArray[Any]) -> NDArray[np.int64]:
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     numeric = labels.dtype == bool or np.issubdtype(labels.dtype, np.number)
-    if labels.ndim == 2 and numeric and bool(np.isin(labels, (0, 1)).all()) and bool((labels.sum(axis=1) == 1).all()):
+    two = labels.ndim == 2 and numeric and labels.size > 0
+    if two and bool(np.isin(labels, (0, 1)).all()) and bool((labels.sum(axis=1) == 1).all()):
         labels = labels.argmax(axis=1)
     if labels.ndim != 1 or not numeric or np.iscomplexobj(labels) or not labels.size:
         shape = " x ".join(map(str, labels.shape))

@@ -18,7 +18,7 @@ from asymdistill.runtime.checks import check_images
 from asymdistill.runtime.devices import check_room
 from asymdistill.runtime.digests import file_digest
 from asymdistill.runtime.download import timeout
-from asymdistill.runtime.errors import InputError, check_option
+from asymdistill.runtime.errors import InputError, check_option, without_tilde
 
 Split = Literal["train", "test"]
 DEFAULT_ROOT = Path("~/.cache/asymdistill")
@@ -107,7 +107,7 @@ def load(
     if dataset == "scenes100":
         loaded = _load_scenes100(split, None if classes else limit, seed)
     elif image_source(dataset) == "torchvision":
-        loaded = _load_torchvision(dataset, split, (root or DEFAULT_ROOT).expanduser(), download)
+        loaded = _load_torchvision(dataset, split, without_tilde(root or DEFAULT_ROOT), download)
     else:
         path = _locate(dataset)
         loaded = _load_npz(path, split) if image_source(dataset) == "npz" else _load_folder(path, split, image_size)
@@ -201,7 +201,7 @@ def census(dataset: str, *, root: Path | None = None, image_size: int = 32) -> C
         count = SCENES_DEFAULT_COUNT
         return Census(count["train"], count["test"], SIDE, len(scenes.SHAPES) if dataset == "scenes" else 100)
     if source == "torchvision":
-        return _cifar_census(dataset, (root or DEFAULT_ROOT).expanduser())
+        return _cifar_census(dataset, without_tilde(root or DEFAULT_ROOT))
     path = _locate(dataset)
     if source == "npz":
         train, test = load(dataset, "train"), load(dataset, "test")
@@ -287,7 +287,7 @@ def _cifar_census(dataset: str, root: Path) -> Census:
 
 def _locate(dataset: str) -> Path:
     """The existing path that a data set of the user's own names."""
-    path = Path(dataset).expanduser()
+    path = without_tilde(dataset)
     if image_source(dataset) == "npz":
         if not path.is_file():
             raise InputError(f"{path} does not exist")

@@ -16,7 +16,7 @@ from asymdistill.config.names import (
 )
 from asymdistill.runtime.digests import file_digest
 from asymdistill.runtime.download import HubFile, Unavailable
-from asymdistill.runtime.errors import InputError
+from asymdistill.runtime.errors import InputError, without_tilde
 from asymdistill.runtime.filetypes import explained
 
 # SHA-256 of the files that come with the package: a flipped byte changes embeddings without a word.
@@ -44,7 +44,7 @@ def find_weights(name: str, weights: Path | str | None = None) -> Path | None:
     library = teacher_library(name)
     if weights is None:
         return _shipped(name) if library == "shipped" else None
-    path, origin = Path(weights).expanduser(), f"teacher_weights (or {WEIGHTS_VARIABLE})"
+    path, origin = without_tilde(weights), f"teacher_weights (or {WEIGHTS_VARIABLE})"
     if path.suffix.lower() != ".safetensors":
         raise InputError(f"{origin} is {path}; only .safetensors files are read, since others can run code")
     if not path.is_file():
