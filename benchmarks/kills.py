@@ -1,6 +1,6 @@
-"""Kill a run at many random moments and go on each time: are the tables those of a run that nobody killed?
+"""Kill a run at many random moments and go on each time, and compare its tables with those of an undisturbed run.
 
-Run by hand: ``python -m benchmarks.kills --moments 50``. It takes minutes, which is why the tests try a few moments only.
+By hand: ``python -m benchmarks.kills --moments 50``. It takes minutes: the tests try a few moments only.
 """
 
 import argparse

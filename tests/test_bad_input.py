@@ -105,8 +105,9 @@ COMMANDS = (
     "run -p folder.toml", "run --set epochs", "run --set =3", "run --set epoch=3", "run --set", "run --out",
     "run -p ../../etc/passwd", "run -p /etc/passwd", "book", "book --source gone", "book -p nope", "claims",
     "claims gone", "claims .", "claims /etc/passwd", "claims a b", "record", "record gone", "record .",
-    "record /etc/passwd", "record . --out", "doctor -p nope", "doctor --set epochs=0", "doctor extra", "profiles nope", "profiles a b",
-    "profiles gone.toml", "profiles folder.toml", "run -p smoke --set epochs=3 --set epochs",
+    "record /etc/passwd", "record . --out", "doctor -p nope", "doctor --set epochs=0", "doctor extra",
+    "profiles nope", "profiles a b", "profiles gone.toml", "profiles folder.toml",
+    "run -p smoke --set epochs=3 --set epochs",
 )  # fmt: skip
 
 

@@ -291,7 +291,7 @@ def _locate(dataset: str) -> Path:
     if image_source(dataset) == "npz":
         if not path.is_file():
             raise InputError(f"{path} does not exist")
-    elif not path.is_dir():
+    elif not dataset or not path.is_dir():
         listed = ", ".join(map(repr, (*GENERATED_IMAGES, *TORCHVISION_IMAGES)))
         raise InputError(
             f"no data set {dataset!r}; allowed: {listed}, a path to an .npz file, or a path to an existing folder with "
