@@ -211,6 +211,8 @@ def _open(profile: str, overrides: dict[str, Any], runs: Path, *, fresh: bool) -
 
     study = Study.open(profile, overrides, runs, fresh=fresh)
     study.check()
+    if note := study.images_note():
+        print(f"images: {note}")
     found, missing = study.count_students()
     print(f"students: {found} found, {missing} to train", flush=True)
     return study

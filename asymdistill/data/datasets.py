@@ -206,11 +206,26 @@ def census(dataset: str, *, root: Path | None = None, image_size: int = 32) -> C
     if source == "npz":
         train, test = load(dataset, "train"), load(dataset, "test")
         own = len(train), len(test), train.images.shape[1], len(train.class_names)
-        return Census(*own, dataset, note=arrays.note(path))
-    trees = listing.list_splits(path)
+    else:
+        trees = listing.list_splits(path)
+        own = len(trees[0].files), len(trees[1].files), image_size, len(trees[0].classes)
+    return Census(*own, dataset, note=note(dataset))
+
+
+def note(dataset: str) -> str:
+    """What was left out of a user's own images, or stands in for something else, in words; empty if nothing.
+
+    Raises:
+        InputError: as ``census`` does.
+    """
+    source = image_source(dataset)
+    if source == "npz":
+        return arrays.note(_locate(dataset))
+    if source != "folder":
+        return ""
+    trees = listing.list_splits(_locate(dataset))
     left = ", ".join(f"{listing.in_words(tree.left_out)} in {tree.folder.name}/" for tree in trees if tree.left_out)
-    counted = len(trees[0].files), len(trees[1].files), image_size, len(trees[0].classes)
-    return Census(*counted, dataset, note=f"left out, as no images: {left}" if left else "")
+    return f"left out, as no images: {left}" if left else ""
 
 
 def _load_scenes(split: Split, limit: int | None, seed: int, classes: int) -> ImageSet:

@@ -12,6 +12,7 @@ import torch
 from asymdistill.config.names import GAINS, IDENTITY, TABLES, UNKNOWN, architecture, student_name
 from asymdistill.config.profiles import load_settings
 from asymdistill.config.settings import Settings
+from asymdistill.data import datasets
 from asymdistill.data.datasets import ImageSet, Split
 from asymdistill.metrics import spectrum
 from asymdistill.models import students
@@ -114,6 +115,10 @@ class Study:
             suitability.check_beforehand(other.settings, images)
             _ = other._run.teacher_name  # holds the digest of the weights
         self._checked = True
+
+    def images_note(self) -> str:
+        """What was left out of a user's own images, or stands in for something else; empty if nothing."""
+        return datasets.note(self.settings.dataset)
 
     def train(self) -> None:
         """Train every student that is not stored yet, the longest first."""
