@@ -12,7 +12,7 @@ def as_code(text: object) -> str:
 def as_text(text: object) -> str:
     """Plain text in Markdown and HTML: punctuation as character references, which are never taken for markup."""
     words = " ".join(str(text).split())
-    return re.sub(r"[!-,/:-@\[-`{-~]", lambda found: f"&#{ord(found[0])};", words)
+    return re.sub(r"[!-/:-@\[-`{-~]", lambda found: f"&#{ord(found[0])};", words)
 
 
 def as_label(text: object, longest: int = 60) -> str:

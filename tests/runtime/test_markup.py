@@ -2,7 +2,7 @@
 
 import matplotlib.pyplot as plt
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -28,6 +28,8 @@ def test_markdown_shows_what_was_given(text: str) -> None:
     assert shown(as_code(text)) == " ".join(text.split()).replace("`", "'")
 
 
+@example(text="-")
+@example(text="1.")
 @given(text=st.text(st.characters(codec="utf-8"), min_size=1))
 def test_markdown_shows_any_text(text: str) -> None:
     assert not set(as_text(text)) & set("<>`*_[]{}$\\|!\"'")
