@@ -97,6 +97,7 @@ def book(
         runs_dir=runs,
         source=source,
         out=out,
+        tables=study.folder / "tables",
         provenance=study.provenance(),
         verdicts=verdicts(evaluate(study)),
     )

@@ -128,7 +128,7 @@ def growth(costs: Costs) -> Figure:
     if fitted.empty:
         return placeholder("growth was not measured")
     rows = math.ceil(len(fitted) / 2)
-    with plt.rc_context({**STYLE, "axes.titlesize": 11, "font.size": 11}):
+    with plt.rc_context(STYLE):
         figure, axes = plt.subplots(rows, 2, figsize=(WIDTH, 2.3 * rows), layout="constrained", squeeze=False)
         for axis, (quantity, power) in zip(axes.flat, fitted[["quantity", "time"]].to_numpy(), strict=False):
             _growth(axis, points[points["quantity"] == quantity].sort_values("size"))

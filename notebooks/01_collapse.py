@@ -61,6 +61,9 @@ print(scorecard.lines(answers))
 # Each column is one class and each tile one test image, as the models see it before normalisation.
 
 # %% mystnb={"image": {"alt": "Test images, one column per class"}}
+# | name: fig-images
+# | caption: >-
+# |   Four test images of each of ten classes, one class per column, as the models see them before normalisation.
 _ = collapse.gallery(study.images("test"))
 
 # %% [markdown]
@@ -68,6 +71,9 @@ _ = collapse.gallery(study.images("test"))
 # channels. The sizes below are counted from the networks, not taken from the paper.
 
 # %% tags=["nbval-check-output"]
+# | name: tab-models
+# | caption: >-
+# |   The models: width as a factor on the student's channels, number of parameters, and dimensions of the embeddings.
 tables.for_readers(study.models()[["model", "width", "parameters", "embedding_dim"]])
 
 # %% [markdown]
@@ -78,6 +84,10 @@ tables.for_readers(study.models()[["model", "width", "parameters", "embedding_di
 # term. Lines are means over the seeds; bands reach from the smallest to the largest value.
 
 # %% mystnb={"image": {"alt": "Training loss of each student against the epoch"}}
+# | name: fig-losses
+# | caption: >-
+# |   Training loss of each student over the epochs. Lines are means over the seeds; bands reach from the smallest to
+# |   the largest value.
 _ = collapse.losses(study.baseline("training"))
 
 # %% [markdown]
@@ -90,6 +100,9 @@ _ = collapse.losses(study.baseline("training"))
 # own teacher's rank and by how they are ordered, not number by number.
 
 # %%
+# | name: tab-ranks
+# | caption: >-
+# |   Effective rank, and the number of dimensions that hold 90 % of the variance, beside the paper's values.
 spectrum = evidence.baseline("spectrum")
 for key, value in collapse.numbers(spectrum[THIS_COPY]).items():
     glue(key, value, display=False)
@@ -98,6 +111,10 @@ glue("table_collapse", table, display=False)
 table
 
 # %% mystnb={"image": {"alt": "Effective rank of the teacher and of each student, beside the paper's values"}}
+# | name: fig-ranks
+# | caption: >-
+# |   Effective rank of the teacher and of each student, one mark per seed. Open marks are the paper's values. The
+# |   axis is logarithmic.
 figure = collapse.ranks(spectrum)
 glue("fig_ranks", figure, display=False)
 
@@ -108,6 +125,10 @@ glue("fig_ranks", figure, display=False)
 # component`, from the largest to the smallest.
 
 # %% mystnb={"image": {"alt": "Share of the variance in each principal component, teacher and students"}}
+# | name: fig-spectra
+# | caption: >-
+# |   Share of the variance in each principal component, from the largest to the smallest, on logarithmic axes. Lines
+# |   are means over the seeds; bands reach from the smallest to the largest value.
 figure = collapse.spectra(evidence.baseline("singular_values"))
 glue("fig_spectrum", figure, display=False)
 
@@ -120,6 +141,10 @@ glue("fig_spectrum", figure, display=False)
 # never smaller. The numbers are those of this copy.
 
 # %%
+# | name: tab-rank-estimators
+# | caption: >-
+# |   Effective rank of this copy's models by estimator: weighted by variance or by amplitude, and averaged after or
+# |   before the rank is taken.
 tables.for_readers(collapse.estimators(spectrum[THIS_COPY]))
 
 # %% [markdown]

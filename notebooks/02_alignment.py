@@ -58,6 +58,10 @@ print(scorecard.lines(answers))
 # own curve shows how concentrated it is itself.
 
 # %% mystnb={"image": {"alt": "Cumulative share of each model's variance within the teacher's leading components"}}
+# | name: fig-alignment
+# | caption: >-
+# |   Share of each model's variance within the teacher's leading components, by the number of components. Open
+# |   circles are the paper's value for its students.
 shares = evidence.baseline("alignment")
 figure = alignment.shares(shares)
 glue("fig_alignment", figure, display=False)
@@ -69,6 +73,9 @@ glue("fig_alignment", figure, display=False)
 # seeds. The paper's row is what its text states; its figure shows less.
 
 # %%
+# | name: tab-alignment
+# | caption: >-
+# |   Share of each model's variance within the teacher's leading components, by the number of components.
 for key, value in alignment.numbers(shares[THIS_COPY]).items():
     glue(key, value, display=False)
 table = tables.for_readers(alignment.table(shares))

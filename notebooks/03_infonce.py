@@ -61,12 +61,19 @@ print(scorecard.lines(answers))
 # Where there are several widths, the last row is the widest student minus the narrowest, paired by seed.
 
 # %%
+# | name: tab-information
+# | caption: >-
+# |   InfoNCE and uniformity loss of each student, beside the paper's values. Lower is better.
 measured = evidence.baseline("information")
 table = tables.for_readers(information.table(measured))
 glue("table_information", table, display=False)
 table
 
 # %% mystnb={"image": {"alt": "InfoNCE and uniformity loss of each student, one dot per seed"}}
+# | name: fig-information
+# | caption: >-
+# |   InfoNCE loss (left) and uniformity loss (right) of each student, one mark per seed. Open marks are the paper's
+# |   values.
 figure = information.losses(measured)
 glue("fig_infonce", figure, display=False)
 
@@ -79,6 +86,9 @@ glue("fig_infonce", figure, display=False)
 # also has it without those self-pairs, and over all pairs of the test set, in this copy.
 
 # %%
+# | name: tab-information-estimators
+# | caption: >-
+# |   The bound on mutual information, and uniformity by estimator, for the students of this copy.
 tables.for_readers(information.estimators(measured[THIS_COPY]))
 
 # %% [markdown]

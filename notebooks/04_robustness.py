@@ -71,12 +71,20 @@ print(scorecard.lines(answers))
 # a seed and is the same for all models that take the same input.
 
 # %% mystnb={"image": {"alt": "The same test images under increasing noise in each noise space"}}
+# | name: fig-noisy-images
+# | caption: >-
+# |   Three test images under increasing noise from left to right: noise on the normalised input, and noise on the
+# |   pixels.
 _ = robustness.noisy_gallery(study.images("test"), study.settings)
 
 # %% [markdown]
 # ## Accuracy under noise
 
 # %% mystnb={"image": {"alt": "Probe accuracy against the standard deviation of the noise, teacher and students"}}
+# | name: fig-noise
+# | caption: >-
+# |   Accuracy of a linear probe against the standard deviation of the noise, for the paper and for each run. Lines
+# |   are means over the seeds, bands their range; the dotted line is guessing.
 measured = evidence.baseline("robustness")
 options = {"chance": evidence.chance("robustness"), "pixels": evidence.pixels("robustness")}
 figure = robustness.accuracy(measured, **options)
@@ -91,6 +99,9 @@ glue("fig_robustness", figure, display=False)
 # in points and paired by seed.
 
 # %%
+# | name: tab-noise
+# | caption: >-
+# |   Accuracy of a linear probe in %, by standard deviation of the noise and by what the noise is added to.
 for key, value in robustness.numbers(measured[THIS_COPY]).items():
     glue(key, value, display=False)
 table = tables.for_readers(robustness.table(measured))
@@ -114,6 +125,9 @@ table
 # own means and spreads, Welch's test for S against L at $\sigma = 0.1$ gives:
 
 # %% tags=["nbval-check-output"]
+# | name: tab-welch
+# | caption: >-
+# |   Welch's t-test of the paper's own accuracies at σ = 0.1, from its printed means and spreads.
 tables.for_readers(robustness.welch("S", "L", sigma=0.1))
 
 # %% [markdown]

@@ -65,6 +65,9 @@ print(scorecard.lines(answers))
 # each augmented student stands the one trained without augmentation from the same seed.
 
 # %% mystnb={"image": {"alt": "Probe accuracy of the largest student under noise, with and without augmentation"}}
+# | name: fig-augmentation
+# | caption: >-
+# |   Accuracy under noise of the largest student, trained without augmentation (solid) and with it (dashed).
 measured = evidence.table("augmentation")
 figure = augmentation.accuracy(measured, pixels=evidence.pixels("augmentation"))
 glue("fig_augmentation", figure, display=False)
@@ -76,6 +79,9 @@ glue("fig_augmentation", figure, display=False)
 # augmented students, and *this copy* the run behind this copy of the book.
 
 # %%
+# | name: tab-augmentation
+# | caption: >-
+# |   The largest student trained without and with augmentation, and the change, paired by seed.
 table = tables.for_readers(augmentation.table(measured))
 glue("table_augmentation", table, display=False)
 table

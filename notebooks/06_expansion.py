@@ -86,10 +86,17 @@ for key, value in chapter.numbers(own).items():
 # | the students know no more of the teacher | may rise | much of it elsewhere: spread, not knowledge |
 
 # %% mystnb={"image": {"alt": "Effective rank by model and objective, and the factor between the two objectives"}}
+# | name: fig-expansion-ranks
+# | caption: >-
+# |   Effective rank by model and objective (left), and the factor between the two objectives (right), one mark per
+# |   seed. The dotted line is the paper's factor.
 figure = chapter.ranks(expansion, published=paper["v2-expansion"])
 glue("fig_expansion_ranks", figure, display=False)
 
 # %%
+# | name: tab-expansion
+# | caption: >-
+# |   Effective rank of each student without and with the InfoNCE term, and the factor between the two.
 table_expansion = for_readers(chapter.table(expansion))
 glue("table_expansion", table_expansion, display=False)
 table_expansion
@@ -110,6 +117,10 @@ table_expansion
 # component, mean and range over the seeds.
 
 # %% mystnb={"image": {"alt": "Share of the variance in each component, teacher and students of both objectives"}}
+# | name: fig-expansion-spectra
+# | caption: >-
+# |   Share of the variance in each principal component, on the axes of the spectra of the first chapter: the teacher,
+# |   and students of both objectives.
 figure = chapter.spectra(evidence.table("singular_values"))
 glue("fig_expansion_spectra", figure, display=False)
 
@@ -125,14 +136,24 @@ glue("fig_expansion_spectra", figure, display=False)
 # the variance lies in the components that hold 90 % of the teacher's?
 
 # %% mystnb={"image": {"alt": "Probe, neighbours, shared neighbours and aligned variance by model and objective"}}
+# | name: fig-expansion-worth
+# | caption: >-
+# |   What the embeddings are good for, by model and objective: accuracy of a linear probe and of nearest neighbours,
+# |   neighbours shared with the teacher, and variance within the teacher's components.
 figure = chapter.worth(gains)
 glue("fig_expansion_worth", figure, display=False)
 
 # %% mystnb={"image": {"alt": "Accuracy under noise of the teacher and of students of both objectives"}}
+# | name: fig-expansion-noise
+# | caption: >-
+# |   Accuracy under noise of the teacher and of students of both objectives. The dotted line is guessing.
 figure = chapter.noise(expansion, chance=evidence.chance("expansion"))
 glue("fig_expansion_noise", figure, display=False)
 
 # %%
+# | name: tab-expansion-worth
+# | caption: >-
+# |   What the embeddings are good for, by objective, and the change from the first to the second, paired by student.
 for_readers(chapter.worth_table(expansion))
 
 # %% [markdown]
@@ -149,6 +170,9 @@ for_readers(chapter.worth_table(expansion))
 # first control ([chapter 8](08_controls.ipynb)) trains the narrowest student for longer, without any term.
 
 # %%
+# | name: tab-expansion-longer
+# | caption: >-
+# |   Effective rank of the narrowest student by objective and number of epochs.
 for_readers(chapter.longer_table(gains, study.controls(), epochs=study.settings.epochs))
 
 # %% [markdown]
@@ -163,10 +187,17 @@ for_readers(chapter.longer_table(gains, study.controls(), epochs=study.settings.
 # gives every student fewer steps. Students of the cosine loss alone are therefore shown beside it.
 
 # %% mystnb={"image": {"alt": "Rank and accuracy against weight, temperature and batch size"}}
+# | name: fig-sweeps
+# | caption: >-
+# |   Effective rank (above) and accuracy (below) of the narrowest student against the weight, the temperature and the
+# |   batch size of the InfoNCE term.
 figure = chapter.sweeps(own)
 glue("fig_expansion_sweeps", figure, display=False)
 
 # %%
+# | name: tab-sweeps
+# | caption: >-
+# |   Effective rank and accuracy of the narrowest student by what was varied.
 for_readers(chapter.sweeps_table(expansion))
 
 # %% [markdown]
@@ -183,10 +214,17 @@ for_readers(chapter.sweeps_table(expansion))
 # terms; with a term for uniformity on the sphere; and with whitened targets and no term at all.
 
 # %% mystnb={"image": {"alt": "Rank, accuracy and shared neighbours of the narrowest student by objective"}}
+# | name: fig-alternatives
+# | caption: >-
+# |   The narrowest student by what it was trained for: effective rank, accuracy without and with noise, and
+# |   neighbours shared with the teacher.
 figure = chapter.alternatives(own)
 glue("fig_expansion_alternatives", figure, display=False)
 
 # %%
+# | name: tab-alternatives
+# | caption: >-
+# |   The narrowest student by what it was trained for.
 for_readers(chapter.alternatives_table(expansion))
 
 # %% [markdown]

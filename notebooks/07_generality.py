@@ -84,10 +84,17 @@ generality = evidence.generality()
 # | the network's limit | the same | the same |
 
 # %% mystnb={"image": {"alt": "Effective rank of teachers and students by data set, teacher and objective"}}
+# | name: fig-generality-ranks
+# | caption: >-
+# |   Effective rank of teachers and students, one row per pair of images and teacher, one mark per seed. Open marks
+# |   are students of the second objective.
 figure = chapter.ranks(generality)
 glue("fig_generality_crossing", figure, display=False)
 
 # %%
+# | name: tab-generality
+# | caption: >-
+# |   Effective ranks of teacher and student for each pair of images and teacher, without and with the InfoNCE term.
 table_generality = for_readers(chapter.table(generality))
 glue("table_generality", table_generality, display=False)
 table_generality
@@ -111,10 +118,16 @@ table_generality
 # images with the most classes; the dotted line is guessing.
 
 # %% mystnb={"image": {"alt": "Accuracy under noise on the images with the most classes, one panel per teacher"}}
+# | name: fig-generality-noise
+# | caption: >-
+# |   Accuracy under noise on the images with the most classes, one panel per teacher.
 figure = chapter.noise(study.generality())
 glue("fig_generality_noise", figure, display=False)
 
 # %%
+# | name: tab-generality-noise
+# | caption: >-
+# |   Accuracy lost to noise for each pair of images and teacher.
 for_readers(chapter.noise_table(generality))
 
 # %% [markdown]
@@ -134,6 +147,10 @@ for_readers(chapter.noise_table(generality))
 # them. Here the weight of InfoNCE is raised to the largest value of [chapter 6](06_expansion.ipynb), at several widths.
 
 # %% mystnb={"image": {"alt": "Effective rank against width, without InfoNCE, with it, and with the largest weight"}}
+# | name: fig-limit
+# | caption: >-
+# |   Effective rank against the student's width, without InfoNCE, with it, and with the largest weight that was
+# |   tried, beside the teacher.
 settings = study.settings
 weights = {
     "weight": settings.infonce_weight,
@@ -143,6 +160,9 @@ figure = chapter.limit(study.expansion(), **weights)
 glue("fig_generality_limit", figure, display=False)
 
 # %%
+# | name: tab-limit
+# | caption: >-
+# |   Effective rank by width of the student and weight of the InfoNCE term.
 for_readers(chapter.limit_table(study.expansion(), **weights))
 
 # %% [markdown]

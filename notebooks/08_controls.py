@@ -82,6 +82,21 @@ epochs, chance = evidence.epochs("controls"), evidence.chance("controls")
 paper = ledger.published("accuracy")
 
 # %% [markdown]
+# ## Sections 1 to 9 in one table
+#
+# For each control, the numbers that matter most; the sections below have the rest. The table gives no verdicts.
+
+# %%
+# | name: tab-controls
+# | caption: >-
+# |   What was compared in each control, and the numbers that decide.
+table_controls = for_readers(tables.table(controls, epochs=epochs))
+glue("table_controls", table_controls, display=False)
+table_controls
+
+# %% [markdown]
+# ## How to read the sections
+#
 # In the tables, numbers are means ± standard deviations over seeds, unless a section says otherwise. All ranks and
 # accuracies are measured on test images. A change is taken between two students of the same seed, before it is
 # averaged. Where a recorded run on photographs has a control, it stands before this copy's own run, as *photographs*; a
@@ -102,6 +117,10 @@ paper = ledger.published("accuracy")
 # | overfitting | lower on test than on training images | at the measured rank | rises on training images only |
 
 # %% mystnb={"image": {"alt": "R squared by component, predicted against measured rank, and rank over the epochs"}}
+# | name: fig-underfitting
+# | caption: >-
+# |   Squared correlation with the teacher along its components; the rank that this alone predicts against the
+# |   measured rank; and the rank over the epochs.
 *_, figure = figures.underfitting(controls, epochs=epochs)
 glue("fig_control_underfitting", figure, display=False)
 
@@ -110,6 +129,9 @@ glue("fig_control_underfitting", figure, display=False)
 # the profile's own epochs, at a constant and at an annealed learning rate.
 
 # %%
+# | name: tab-underfitting
+# | caption: >-
+# |   What each model knows of the teacher's components, and the rank that this alone predicts.
 for_readers(tables.underfitting_table(controls, epochs=epochs))
 
 # %% [markdown]
@@ -138,10 +160,17 @@ for_readers(tables.underfitting_table(controls, epochs=epochs))
 # | class structure | far above the teacher's | need not fall | grows with it |
 
 # %% mystnb={"image": {"alt": "Effective rank in all, within classes and of class means; and by number of classes"}}
+# | name: fig-classes
+# | caption: >-
+# |   Effective rank of all embeddings, within classes and of the class means; and the rank against the number of
+# |   classes.
 *_, figure = figures.classes(controls)
 glue("fig_control_classes", figure, display=False)
 
 # %%
+# | name: tab-classes
+# | caption: >-
+# |   Effective rank overall and within classes, and the share of the variance between classes.
 for_readers(tables.classes_table(controls))
 
 # %% [markdown]
@@ -168,10 +197,17 @@ for_readers(tables.classes_table(controls))
 # | fragility has another cause | loses about as much as the whole teacher |
 
 # %% mystnb={"image": {"alt": "Accuracy of the teacher cut to few components, clean and under noise, and of students"}}
+# | name: fig-truncation
+# | caption: >-
+# |   Accuracy of the teacher cut to some of its components, without noise and with the strongest noise. Horizontal
+# |   lines are the whole teacher and the students.
 *_, figure = figures.truncation(controls, chance=chance)
 glue("fig_control_truncation", figure, display=False)
 
 # %%
+# | name: tab-truncation
+# | caption: >-
+# |   Accuracy of the teacher cut to some of its components, and of the students, without and with noise.
 for_readers(tables.truncation_table(controls))
 
 # %% [markdown]
@@ -200,10 +236,17 @@ for_readers(tables.truncation_table(controls))
 # | too narrow a view | no change | changes | rises |
 
 # %% mystnb={"image": {"alt": "Rank, and accuracy lost to noise, against size, input side and receptive field"}}
+# | name: fig-capacity
+# | caption: >-
+# |   Effective rank (above) and points of accuracy lost to noise (below) against the student's parameters, the side
+# |   of its input and its receptive field.
 *_, figure = figures.capacity(controls)
 glue("fig_control_capacity", figure, display=False)
 
 # %%
+# | name: tab-capacity
+# | caption: >-
+# |   Effective rank, and accuracy lost to noise, by size, input and receptive field of the student.
 for_readers(tables.capacity_table(controls))
 
 # %% [markdown]
@@ -234,10 +277,16 @@ for_readers(tables.capacity_table(controls))
 # | weak components count for little, or are learned last | a little higher | clearly above centred | another rank |
 
 # %% mystnb={"image": {"alt": "Rank and accuracy of one network by what it was trained for, beside the teacher"}}
+# | name: fig-objective
+# | caption: >-
+# |   Effective rank and accuracy of one network by what it was trained for, beside the teacher.
 *_, figure = figures.objective(controls)
 glue("fig_control_objective", figure, display=False)
 
 # %%
+# | name: tab-objective
+# | caption: >-
+# |   Effective rank and accuracy of one network by what it was trained for.
 for_readers(tables.objective_table(controls))
 
 # %% [markdown]
@@ -271,10 +320,17 @@ for_readers(tables.objective_table(controls))
 # | noise was never seen in training | little help | most is restored | the same in kind |
 
 # %% mystnb={"image": {"alt": "Accuracy of two students under noise, with two remedies, and under pixel noise"}}
+# | name: fig-remedies
+# | caption: >-
+# |   Accuracy under noise of the narrowest and the widest student as they are, with batch statistics estimated again,
+# |   and trained with noise; below, under noise on the pixels.
 *_, figure = figures.noise(controls, chance=chance)
 glue("fig_control_noise", figure, display=False)
 
 # %%
+# | name: tab-remedies
+# | caption: >-
+# |   Accuracy without and with noise of the narrowest and the widest student, with and without two remedies.
 for_readers(tables.noise_table(controls))
 
 # %% [markdown]
@@ -302,10 +358,18 @@ for_readers(tables.noise_table(controls))
 # | the students do not see some factors | order stays | agree | a few fade |
 
 # %% mystnb={"image": {"alt": "Rank by number of images, share of a known truth, intervals, and shares of factors"}}
+# | name: fig-estimators
+# | caption: >-
+# |   Effective rank against the number of images; the estimate as a share of a known truth; 95 % intervals of the
+# |   rank; and the share of the variance that each factor of the images explains.
 *_, figure = figures.estimators(controls)
 glue("fig_control_estimators", figure, display=False)
 
 # %%
+# | name: tab-estimators
+# | caption: >-
+# |   Effective rank by estimator and number of images, its 95 % interval, and the share of the variance that each
+# |   factor explains.
 for_readers(tables.estimators_table(controls))
 
 # %% [markdown]
@@ -336,10 +400,17 @@ for_readers(tables.estimators_table(controls))
 # | meaning lies in the strong components | well above chance | near the whole teacher |
 
 # %% mystnb={"image": {"alt": "Zero-shot accuracy and caption retrieval under noise, and the modality gap"}}
+# | name: fig-crossmodal
+# | caption: >-
+# |   Zero-shot accuracy and caption retrieval under noise, and the distance between the centres of image and text
+# |   embeddings.
 *_, figure = figures.crossmodal(controls)
 glue("fig_control_crossmodal", figure, display=False)
 
 # %%
+# | name: tab-crossmodal
+# | caption: >-
+# |   Zero-shot accuracy, caption retrieval and modality gap of each model.
 for_readers(tables.crossmodal_table(controls))
 
 # %% [markdown]
@@ -365,10 +436,17 @@ for_readers(tables.crossmodal_table(controls))
 # | three seeds were too few to say | wide interval | interval holds zero |
 
 # %% mystnb={"image": {"alt": "Widest minus narrowest student in rank and accuracy: seeds, mean and interval"}}
+# | name: fig-statistics
+# | caption: >-
+# |   The widest minus the narrowest student, in rank and in accuracy: each seed, the mean, and its 95 % interval.
+# |   Open circles are the paper's differences.
 *_, figure = figures.statistics(controls, published=paper)
 glue("fig_control_statistics", figure, display=False)
 
 # %%
+# | name: tab-statistics
+# | caption: >-
+# |   Paired tests of the widest against the narrowest student.
 for_readers(tables.statistics_table(controls))
 
 # %% [markdown]
@@ -397,11 +475,18 @@ for_readers(tables.statistics_table(controls))
 # | the network limits the rank | smaller, the higher the teacher's rank | the same under both |
 
 # %% mystnb={"image": {"alt": "Student's rank as a share of its teacher's, by the kind of network the teacher is"}}
+# | name: fig-asymmetry
+# | caption: >-
+# |   A student's effective rank as a share of its teacher's, one row per pair of images and teacher. Filled marks
+# |   have a convolutional teacher, open ones a transformer.
 generality = evidence.generality()
 figure = crossed.asymmetry(generality)
 glue("fig_control_asymmetry", figure, display=False)
 
 # %%
+# | name: tab-asymmetry
+# | caption: >-
+# |   A student's effective rank as a share of its teacher's, by the kind of network the teacher is.
 table_asymmetry = for_readers(crossed.asymmetry_table(generality))
 glue("table_asymmetry", table_asymmetry, display=False)
 table_asymmetry
@@ -421,15 +506,8 @@ table_asymmetry
 # that falls far under a convolutional teacher is the stronger evidence: it shows that a student can collapse without
 # the asymmetry.
 #
-# ## Sections 1 to 9 in one table
-
-# %%
-table_controls = for_readers(tables.table(controls, epochs=epochs))
-glue("table_controls", table_controls, display=False)
-table_controls
-
-# %% [markdown]
-# For each control, the table repeats the numbers that matter most. It gives no verdicts. None of these experiments
-# settles a question alone: a control that agrees with one explanation has not ruled out the others that predict the
-# same, and the tables of predictions show which those are. And every number belongs to this profile's images and
-# teacher. On other data, the same notebook may give other answers.
+# ## What the controls can say
+#
+# None of these experiments settles a question alone: a control that agrees with one explanation has not ruled out the
+# others that predict the same, and the tables of predictions show which those are. And every number belongs to this
+# profile's images and teacher. On other data, the same notebook may give other answers.

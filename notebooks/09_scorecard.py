@@ -72,6 +72,9 @@ Markdown(reading["scorecard_summary"])
 # ## At a glance
 
 # %%
+# | name: tab-counts
+# | caption: >-
+# |   Number of claims by kind of evidence and verdict.
 HTML(scorecard.in_words(summary.counts(ledger)))
 
 # %% [markdown]
@@ -101,6 +104,10 @@ HTML(scorecard.table(ledger, others))
 # another setting than the paper's: their distance from the diamond is not an error.
 
 # %% mystnb={"image": {"alt": "Forest plot: the paper's value beside the measured interval, as in the table above"}}
+# | name: fig-forest
+# | caption: >-
+# |   The paper's value of each claim (open diamond), the claimed range (grey band), and the measured value with its
+# |   95 % interval.
 _ = scorecard.forest(ledger)
 
 # %% [markdown]
@@ -112,6 +119,9 @@ _ = scorecard.forest(ledger)
 # Numbers are percentages of simulated replications. Claims of which the paper gives no size are left out.
 
 # %%
+# | name: tab-power
+# | caption: >-
+# |   How often a simulated replication of the paper, and its opposite, would earn each verdict, in percent.
 HTML(scorecard.in_words(summary.power_table(ledger, power(study))))
 
 # %% [markdown]
@@ -126,6 +136,9 @@ HTML(scorecard.in_words(summary.power_table(ledger, power(study))))
 # their verdicts are the same in every run. [Where text and code disagree](../book/text_and_code.md) says what follows.
 
 # %%
+# | name: tab-checks
+# | caption: >-
+# |   Claims that need no run: what is claimed and what is computed.
 for key, value in prose.text_and_code().items():
     glue(key, value, display=False)
 HTML(scorecard.checks(ledger))
@@ -141,6 +154,9 @@ HTML(scorecard.checks(ledger))
 # [values that we chose](#second-paper-settings).
 
 # %%
+# | name: tab-untested
+# | caption: >-
+# |   Why claims cannot be judged in this run.
 HTML(scorecard.untested(ledger))
 
 # %% [markdown]

@@ -48,6 +48,9 @@ Markdown(study.description())
 # steps.
 
 # %%
+# | name: tab-runs
+# | caption: >-
+# |   The runs: images, teacher, students, training, and where they were computed.
 _ = study.compute()
 runs = gather(evidence)
 table = tables.for_readers(recordings.table(runs))
@@ -59,6 +62,9 @@ HTML(scorecard.in_words(recordings.overview(runs)))
 # front page repeats this table.
 
 # %%
+# | name: tab-headline
+# | caption: >-
+# |   The papers' main numbers beside those of the runs.
 table_headline = tables.for_readers(
     headline.table(
         evidence.baseline("spectrum"),
@@ -81,9 +87,15 @@ table_headline
 # shares, and those with care.
 
 # %%
+# | name: tab-recorded-ranks
+# | caption: >-
+# |   Effective rank by run, and in brackets the share of the teacher's rank.
 HTML(scorecard.in_words(recordings.ranks(runs)))
 
 # %% mystnb={"image": {"alt": "Effective rank of the teacher and of each student, one panel per run"}}
+# | name: fig-recorded-ranks
+# | caption: >-
+# |   Effective rank of the teacher and of each student, one panel per run, one mark per seed.
 figure = recordings.rank_figure(runs)
 glue("fig_recorded_ranks", figure, display=False)
 
@@ -101,10 +113,16 @@ glue("fig_recorded_ranks", figure, display=False)
 # `contradicted`, ▲ is `undecided`, and a dash means that the run cannot judge the claim.
 
 # %%
+# | name: tab-recorded-counts
+# | caption: >-
+# |   Number of claims with each verdict, by run.
 ledgers = recordings.ledgers(runs)
 HTML(scorecard.in_words(recordings.verdict_counts(ledgers)))
 
 # %%
+# | name: tab-recorded-verdicts
+# | caption: >-
+# |   Every claim that at least one run can judge: the paper's value, and verdict and measured value of each run.
 HTML(scorecard.in_words(recordings.verdicts(ledgers)))
 
 # %% [markdown]

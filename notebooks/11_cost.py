@@ -43,6 +43,9 @@ study = Study.open(profile, overrides, runs_dir)
 Markdown(study.description())
 
 # %%
+# | name: tab-cost-machine
+# | caption: >-
+# |   Where and when costs were measured, and the machine's ceilings.
 cpu = records.stored("cpu")
 HTML(scorecard.in_words(report.provenance(cpu)))
 
@@ -56,6 +59,9 @@ HTML(scorecard.in_words(report.provenance(cpu)))
 # included.
 
 # %%
+# | name: tab-cost-run
+# | caption: >-
+# |   Seconds of computing in this run, by kind of result.
 _ = study.compute()
 HTML(scorecard.in_words(report.steps(study.manifest()["seconds"])))
 
@@ -68,10 +74,16 @@ HTML(scorecard.in_words(report.steps(study.manifest()["seconds"])))
 # the papers it would do so five times as often; our pipeline would not.
 
 # %% mystnb={"image": {"alt": "Bars of the time for training and evaluation, ours and the reference's, by round"}}
+# | name: fig-cost-grid
+# | caption: >-
+# |   Time for training and evaluation of the grid, ours and the reference's, one bar per round.
 figure = report.grid(cpu)
 glue("fig_cost_grid", figure, display=False)
 
 # %%
+# | name: tab-cost-grid
+# | caption: >-
+# |   Time and memory of the grid, by pipeline and round.
 HTML(scorecard.in_words(report.table(cpu, "grid")))
 
 # %% [markdown]
@@ -87,10 +99,16 @@ HTML(scorecard.in_words(report.table(cpu, "grid")))
 # there are cores.
 
 # %% mystnb={"image": {"alt": "Training images per second over the side of the input, by width, with ceilings"}}
+# | name: fig-cost-training
+# | caption: >-
+# |   Training images per second against the side of the input, by width. Open marks are the machine's ceiling.
 figure = report.training(cpu)
 glue("fig_cost_training", figure, display=False)
 
 # %%
+# | name: tab-cost-training
+# | caption: >-
+# |   Training speed by width, input and precision, and its share of the machine's ceiling.
 HTML(scorecard.in_words(report.table(cpu, "training")))
 
 # %% [markdown]
@@ -105,6 +123,9 @@ HTML(scorecard.in_words(report.table(cpu, "training")))
 # trained in float32: means over seeds, and the standard deviation over seeds in float32 (ddof = 1).
 
 # %%
+# | name: tab-cost-precision
+# | caption: >-
+# |   Students trained in bfloat16 beside those trained in float32.
 HTML(scorecard.in_words(report.table(cpu, "precision")))
 
 # %% [markdown]
@@ -114,6 +135,9 @@ HTML(scorecard.in_words(report.table(cpu, "precision")))
 # ## Teachers
 
 # %%
+# | name: tab-cost-teachers
+# | caption: >-
+# |   Images per second through each teacher.
 HTML(scorecard.in_words(report.table(cpu, "teachers")))
 
 # %% [markdown]
@@ -125,6 +149,9 @@ HTML(scorecard.in_words(report.table(cpu, "teachers")))
 # held together; drawing them is not part of its time.
 
 # %%
+# | name: tab-cost-metrics
+# | caption: >-
+# |   Time, memory and error of each metric and of its alternatives.
 HTML(scorecard.in_words(report.table(cpu, "metrics")))
 
 # %% [markdown]
@@ -140,6 +167,10 @@ HTML(scorecard.in_words(report.table(cpu, "metrics")))
 # and x xᵀ by hand and yields the effective rank alone, without intervals. Rows from memory leave the disk out.
 
 # %%
+# | name: tab-cost-files
+# | caption: >-
+# |   Rates at which embeddings in files are measured, beside the rates of reading and of the machine's matrix
+# |   product.
 HTML(scorecard.in_words(report.table(cpu, "files")))
 
 # %% [markdown]
@@ -152,6 +183,9 @@ HTML(scorecard.in_words(report.table(cpu, "files")))
 # From nothing to the finished pages, all processes together.
 
 # %%
+# | name: tab-cost-book
+# | caption: >-
+# |   Time and memory of making the whole book.
 HTML(scorecard.in_words(report.table(cpu, "book")))
 
 # %% [markdown]
@@ -161,9 +195,15 @@ HTML(scorecard.in_words(report.table(cpu, "book")))
 # proportional growth; below 1, part of the cost is fixed; 0 is no growth at all.
 
 # %%
+# | name: tab-cost-growth
+# | caption: >-
+# |   Exponents with which time and memory grow with size.
 HTML(scorecard.in_words(report.table(cpu, "growth")))
 
 # %% mystnb={"image": {"alt": "Time over size on logarithmic axes, one panel per quantity, with the fitted exponent"}}
+# | name: fig-cost-growth
+# | caption: >-
+# |   Time over size on logarithmic axes, one panel per quantity, with the fitted exponent.
 figure = report.growth(cpu)
 glue("fig_cost_growth", figure, display=False)
 

@@ -50,6 +50,9 @@ Markdown(study.description())
 # the embeddings of every model.
 
 # %%
+# | name: tab-measured
+# | caption: >-
+# |   The metrics of the teacher's and of the students' test embeddings, with 95 % intervals.
 paths = study.save_embeddings()
 reports = {name: report.measure([path], [paths["teacher"]]) for name, path in paths.items()}
 HTML(scorecard.in_words(report.table(reports)))
@@ -81,6 +84,10 @@ Markdown("; ".join(reports["teacher"].notes()) + ".")
 # ## The spectrum
 
 # %% mystnb={"image": {"alt": "Share of the teacher's variance over the number of the component, on logarithmic axes"}}
+# | name: fig-measured-spectrum
+# | caption: >-
+# |   Share of the teacher's variance in each principal component, on logarithmic axes; the dashed line is its
+# |   effective rank.
 teacher = reports["teacher"]
 figure = measured.spectrum(teacher.variances, teacher["effective_rank"])
 glue("fig_measure_spectrum", figure, display=False)
@@ -96,6 +103,9 @@ glue("fig_measure_spectrum", figure, display=False)
 # largest value.
 
 # %% mystnb={"image": {"alt": "Effective rank over the number of embeddings, one line per model"}}
+# | name: fig-measured-sizes
+# | caption: >-
+# |   Effective rank against the number of embeddings. Lines are means over random subsamples, bands their range.
 sets = {name: next(files.open_files([path])[0].read(0, 10**6, 10**6)) for name, path in paths.items()}
 sizes = [size for size in (25, 50, 100, 200, 400, 800, 1600, 3200) if size <= teacher.rows]
 figure = measured.by_sample_size({name: rank_by_sample_size(rows, sizes) for name, rows in sets.items()})
@@ -111,6 +121,9 @@ glue("fig_measure_sizes", figure, display=False)
 # The same embeddings of the teacher by the formulas of RankMe {cite:p}`garrido2023`, lightly and scikit-dimension.
 
 # %%
+# | name: tab-other-tools
+# | caption: >-
+# |   The same embeddings by the formulas of other tools.
 HTML(scorecard.in_words(comparison.table(sets["teacher"])))
 
 # %% [markdown]

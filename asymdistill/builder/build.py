@@ -4,37 +4,30 @@ Nothing is written beside the sources. A second build reads only the stored resu
 always executed anew, so that no page can be stale.
 """
 
-import base64
-import hashlib
 import html
 import importlib.util
 import json
-import logging
 import os
 import re
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from asymdistill.builder import prose
+from asymdistill.builder.downloads import write_downloads
+from asymdistill.builder.notebooks import execute, own_kernel
+from asymdistill.builder.pages import finish
 from asymdistill.config.profiles import PATH_SETTINGS, load_settings, profile_names
 from asymdistill.config.settings import Settings
 from asymdistill.runtime.errors import InputError
 from asymdistill.runtime.markup import as_code, as_text
 
-LOGGER = logging.getLogger(__name__)
-
 BOOK_PACKAGES = ("ipykernel", "jupyter_book", "nbclient", "papermill", "sphinx_design", "yaml")
-NO_WIDGETS = "ignore:IProgress not found"  # progress bars are for terminals and live notebooks
-GLUED_PNG = r'"application/papermill\.record/image/png": "([^"]+)"'
 JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
 
 
@@ -46,6 +39,7 @@ def build(
     out: Path,
     provenance: Mapping[str, str],
     overrides: Mapping[str, Any] | None = None,
+    tables: Path,
     verdicts: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Path:
     """Run the notebooks on a profile, in parallel, and build the book from them.
@@ -58,6 +52,7 @@ def build(
         out: the output folder.
         provenance: names and values shown in the footer of every page.
         overrides: settings that replace those of the profile.
+        tables: folder with the tables of the run, for readers to download.
         verdicts: verdict and reason for each claim, by its id, for the pages that mention one.
 
     Returns:
@@ -79,8 +74,8 @@ def build(
         "overrides": _absolute(overrides or {}),
         "runs_dir": str(runs_dir.resolve()),
     }
-    with _own_kernel(), ThreadPoolExecutor(cores()) as pool:
-        running = [pool.submit(_execute, path, parameters) for path in sorted((stage / "notebooks").glob("*.ipynb"))]
+    with own_kernel(), ThreadPoolExecutor(cores()) as pool:
+        running = [pool.submit(execute, path, parameters) for path in sorted((stage / "notebooks").glob("*.ipynb"))]
         try:
             for notebook in running:
                 notebook.result()
@@ -88,6 +83,7 @@ def build(
             pool.shutdown(cancel_futures=True)
     generated = stage / "book" / "_generated"
     _write_generated(generated, name, settings, overrides or {})
+    write_downloads(tables, generated)
     (generated / "verdicts.json").write_text(json.dumps(verdicts or {}), "utf-8")
     _write_footer(stage / "_config.yml", provenance)
     return _publish(_make_html(stage, out), out / "html")
@@ -133,83 +129,6 @@ def _stage(source: Path, stage: Path) -> Path:
     if (source / "benchmarks").is_dir():  # the records of costs, and the code that shows them
         shutil.copytree(source / "benchmarks", stage / "benchmarks", ignore=shutil.ignore_patterns("__pycache__"))
     return stage
-
-
-@contextmanager
-def _own_kernel() -> Iterator[None]:
-    """Make the kernel ``python3`` run this interpreter, whatever kernels are registered on the machine."""
-    from ipykernel.kernelspec import write_kernel_spec
-
-    before = os.environ.get("JUPYTER_PATH")
-    with TemporaryDirectory() as folder:
-        # A kernel's stderr is shown while it runs: keep it free of noise.
-        write_kernel_spec(
-            Path(folder) / "kernels" / "python3",
-            overrides={"env": {"PYTHONWARNINGS": NO_WIDGETS}},
-            extra_arguments=["--log-level=CRITICAL"],
-        )
-        os.environ["JUPYTER_PATH"] = os.pathsep.join([folder] + ([before] if before else []))
-        try:
-            yield
-        finally:
-            os.environ.pop("JUPYTER_PATH")
-            if before is not None:
-                os.environ["JUPYTER_PATH"] = before
-
-
-def _execute(notebook: Path, parameters: dict[str, Any]) -> None:
-    """Execute a staged notebook in place."""
-    import papermill
-    from nbclient.exceptions import DeadKernelError
-    from papermill.exceptions import PapermillExecutionError
-
-    logging.getLogger("papermill").setLevel(logging.WARNING)
-    declared = papermill.inspect_notebook(notebook)
-    unknown = [name for name in parameters if name not in declared]
-    if unknown:
-        raise InputError(
-            f"notebook {notebook.stem} has no parameter {', '.join(unknown)}; "
-            f"its cell tagged 'parameters' declares: {', '.join(declared) or 'none'}"
-        )
-    started = time.perf_counter()
-    try:
-        papermill.execute_notebook(
-            notebook,
-            notebook,
-            parameters,
-            kernel_name="python3",
-            cwd=notebook.parent,
-            progress_bar=False,
-            stderr_file=sys.stderr,
-        )
-    except PapermillExecutionError as error:
-        lines = str(error.evalue).strip().splitlines()
-        raise InputError(f"notebook {notebook.stem} failed: {error.ename}: {lines[0] if lines else ''}") from error
-    except DeadKernelError as error:
-        raise InputError(f"notebook {notebook.stem} failed: its process died (out of memory?)") from error
-    LOGGER.info("%s: %.1f s", notebook.stem, time.perf_counter() - started)
-    _clean(notebook, parameters)
-
-
-def _clean(notebook: Path, parameters: dict[str, Any]) -> None:
-    """Hide the cells that only papermill needs, and drop stderr and papermill's own metadata."""
-    content = json.loads(notebook.read_text("utf-8"))
-    given = [parameters["profile"], parameters["runs_dir"], *parameters["overrides"].values()]
-    paths = [value for value in given if isinstance(value, str) and os.path.isabs(value)]
-    for cell in content["cells"]:
-        tags = cell["metadata"].setdefault("tags", [])
-        if "injected-parameters" in tags:
-            tags.append("remove-cell")
-            # Readers can download the source of a page: it must not reveal paths of this machine.
-            for path in paths:
-                cell["source"] = "".join(cell["source"]).replace(path, Path(path).name)
-        elif "parameters" in tags:
-            tags.append("hide-input")
-        if "outputs" in cell:
-            cell["outputs"] = [output for output in cell["outputs"] if output.get("name") != "stderr"]
-        cell["metadata"].pop("papermill", None)
-    content["metadata"].pop("papermill", None)
-    notebook.write_text(json.dumps(content, indent=1), "utf-8")
 
 
 def _write_generated(folder: Path, profile: str, settings: Settings, overrides: Mapping[str, Any]) -> None:
@@ -278,25 +197,7 @@ def _make_html(stage: Path, out: Path) -> Path:
         first = found[0].replace(f"{stage}{os.sep}", "") if found else "see the log"
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
         raise InputError(f"the book does not build: {first}{more}; log: {out / 'build.log'}")
-    return _with_all_images(work / "_build" / "html", stage)
-
-
-def _with_all_images(pages: Path, stage: Path) -> Path:
-    """Add the figures that pages glue from notebooks; refuse pages with missing images.
-
-    MyST-NB refers to a glued figure by the hash of its bytes and relies on the notebook's own page to write the file,
-    which happens only if that page shows the very same bytes. Nothing warns otherwise.
-    """
-    (pages / "_images").mkdir(exist_ok=True)
-    for notebook in (stage / "notebooks").glob("*.ipynb"):
-        for glued in re.findall(GLUED_PNG, notebook.read_text("utf-8")):
-            content = base64.b64decode(glued.replace("\\n", ""))
-            (pages / "_images" / f"{hashlib.sha256(content).hexdigest()}.png").write_bytes(content)
-    for page in sorted(pages.rglob("*.html")):
-        for image in re.findall(r'<img[^>]* src="([^":?#]+)"', page.read_text("utf-8")):
-            if not (page.parent / image).is_file():
-                raise InputError(f"the book does not build: {page.relative_to(pages)} shows {image}, which isn't there")
-    return pages
+    return finish(work / "_build" / "html", stage)
 
 
 def _publish(built: Path, final: Path) -> Path:

@@ -9,29 +9,41 @@ from matplotlib.ticker import MaxNLocator
 
 from asymdistill.claims.ledger import published
 from asymdistill.config.names import PAPER
-from asymdistill.plots.style import HOLLOW, STYLE, WIDTH, dots, lines, panels, plain_log_ticks, stacked
+from asymdistill.plots.style import (
+    HOLLOW,
+    SHARE_FLOOR,
+    SMALL,
+    STYLE,
+    WIDTH,
+    dots,
+    lines,
+    panels,
+    plain_log_ticks,
+    spectrum_axes,
+    stacked,
+)
 from asymdistill.plots.tables import Runs, beside_paper, merge_measures, number, pick, students_of, teacher_of, wide
 from asymdistill.runtime.markup import as_label
 
 if TYPE_CHECKING:
     from asymdistill.data.datasets import ImageSet
 
-FLOOR = 1e-6  # shares of the variance below it are rounding errors
-
 
 def gallery(images: "ImageSet", *, each: int = 4) -> Figure:
     """A few images of up to ten classes, one column per class."""
     shown = images.class_names[:10]
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(each, len(shown), figsize=(WIDTH, 0.72 * each + 0.45), squeeze=False)
+        figure, axes = plt.subplots(each, len(shown), figsize=(WIDTH, 0.5 * each + 0.9), squeeze=False)
         for column, name in enumerate(shown):
             members = (images.labels == column).nonzero().flatten().tolist()[:each]
             for row, axis in enumerate(axes[:, column]):
                 axis.axis("off")
                 if row < len(members):
                     axis.imshow(images.images[members[row]].numpy(), interpolation="nearest")
-            axes[0, column].set_title(as_label(name, 24), fontsize=8, rotation=40, ha="left", pad=2)
-        figure.subplots_adjust(wspace=0.06, hspace=0.06, left=0.01, right=0.95, bottom=0.01, top=1 - 0.5 / (each + 0.5))
+            axes[0, column].set_title(as_label(name, 24), fontsize=SMALL, rotation=55, ha="left", pad=2)
+        figure.subplots_adjust(
+            wspace=0.06, hspace=0.06, left=0.01, right=0.95, bottom=0.01, top=1 - 0.9 / (0.5 * each + 0.9)
+        )
     return figure
 
 
@@ -73,8 +85,8 @@ def spectra(singular_values: Runs) -> Figure:
             squared = table["value"] ** 2
             keys = [table["model"], table["seed"].astype("float")]
             own = table.assign(share=squared / squared.groupby(keys, dropna=False).transform("sum"))
-            lines(axes[name], own[own["share"] > FLOOR], "component", "share")
-            axes[name].set(xscale="log", yscale="log", ylabel="share of the variance")
+            lines(axes[name], own[own["share"] > SHARE_FLOOR], "component", "share")
+            spectrum_axes(axes[name])
             axes[name].legend()
         axes[name].set_xlabel("component (number)")
         plain_log_ticks(axes[name])

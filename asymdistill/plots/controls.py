@@ -17,12 +17,14 @@ from asymdistill.plots.style import (
     GREY,
     HOLLOW,
     PUBLISHED,
+    SMALL,
     band,
     handle,
     legend_above,
     lines,
     model_handles,
     name_rows,
+    noise_ticks,
     of_control,
     panels,
     plain_log_ticks,
@@ -101,12 +103,12 @@ def classes(rows: pd.DataFrame) -> Figure:
 
 
 @of_control("truncation")
-def truncation(rows: pd.DataFrame, *, chance: float) -> Figure:
+def truncation(rows: pd.DataFrame, *, chance: float | None) -> Figure:
     """Accuracy of the teacher cut to some of its directions and of the students, at the lowest and highest noise.
 
     Args:
         rows: a study's table of controls.
-        chance: accuracy of guessing in percent.
+        chance: accuracy of guessing in percent; None where the number of classes is not known.
     """
     figure, axes = panels([["clean", "noisy"]], 4.0, sharex=True, sharey=True)
     accuracy = pick(rows, "accuracy")
@@ -120,10 +122,11 @@ def truncation(rows: pd.DataFrame, *, chance: float) -> Figure:
             own = pick(level, variant="student", model=model)["value"]
             axis.axhline(own.mean(), color=colour, label=title(model))
             axis.axhspan(own.min(), own.max(), color=colour, alpha=0.15, linewidth=0)
-        axis.axhline(chance, color=GREY, linestyle=":")
-        axis.set(xscale="log", xlabel="components kept, k (number)", ylim=(0, 101))
+        if chance is not None:
+            axis.axhline(chance, color=GREY, linestyle=":")
+        axis.set(xscale="log", xlabel="components kept,\nk (number)", ylim=(0, 101))
         axis.set_title(f"σ = {level['sigma'].iloc[0]:g}")
-        plain_log_ticks(axis)
+        plain_log_ticks(axis, subs=(1, 3))
     axes["clean"].set_ylabel(ACCURACY)
     legend_above(figure, axes["clean"].get_legend_handles_labels()[0])
     return figure
@@ -145,7 +148,7 @@ def capacity(rows: pd.DataFrame) -> Figure:
                 points = own[own["model"] == model]
                 axis.plot(points["x"], points["value"], marker, color=colour, alpha=0.75, label=title(model))
             axis.set_xscale("log")
-            axis.set_xlabel(label if row == "l" else "", fontsize=10.5)
+            axis.set_xlabel(label.replace(" (", "\n(") if row == "l" else "")
             axis.tick_params(labelleft=column == 0, labelbottom=row == "l")
             axis.minorticks_off()
             axis.set_xlim(own["x"].min() / 1.3, own["x"].max() * 1.3)
@@ -170,8 +173,8 @@ def objective(rows: pd.DataFrame) -> Figure:
         for level, look in zip(ends(pick(own, "accuracy"), "sigma"), ({}, HOLLOW), strict=True):
             row_of_dots(axes["a"], level, row, **look)
     name_rows(axes["r"], list(found))
-    axes["r"].set(xlabel="effective rank (dimensions)")
-    axes["a"].set(xlabel=ACCURACY, xlim=(0, 101))
+    axes["r"].set(xlabel="effective rank\n(dimensions)")
+    axes["a"].set(xlabel="probe accuracy\n(%)", xlim=(0, 101))
     low, high = (f"σ = {level['sigma'].iloc[0]:g}" for level in ends(accuracy, "sigma"))
     marks = [handle("0.3", "o", f"accuracy at {low}"), handle("0.3", "o", f"at {high}", hollow=True)]
     legend_above(figure, marks)
@@ -179,12 +182,12 @@ def objective(rows: pd.DataFrame) -> Figure:
 
 
 @of_control("noise")
-def noise(rows: pd.DataFrame, *, chance: float) -> Figure:
+def noise(rows: pd.DataFrame, *, chance: float | None) -> Figure:
     """Accuracy under noise of the narrowest and the widest student, with two remedies, and under noise on pixels.
 
     Args:
         rows: a study's table of controls.
-        chance: accuracy of guessing in percent.
+        chance: accuracy of guessing in percent; None where the number of classes is not known.
     """
     figure, axes = panels([["narrow", "wide"], ["p", "p"]], 4.6)
     dashes: dict[str, Any] = {"plain": "-", "batch statistics re-estimated": "--", "trained with noise": ":"}
@@ -198,10 +201,11 @@ def noise(rows: pd.DataFrame, *, chance: float) -> Figure:
     pixels = pick(rows, variant="pixel noise")
     lines(axes["p"], pixels, "sigma", "value", marks=True)
     axes["p"].set(xlabel="noise on the pixels, σ (range 0 to 1)", ylabel="accuracy (%)")
-    axes["p"].axhline(chance, color=GREY, linestyle=":", linewidth=1.5)
+    if chance is not None:
+        axes["p"].axhline(chance, color=GREY, linestyle=":", linewidth=1.5)
     axes["wide"].sharey(axes["narrow"])
     for axis in axes.values():
-        axis.set_xticks(sorted(pixels["sigma"].unique()))
+        noise_ticks(axis, pixels["sigma"])
     axes["narrow"].set_ylabel("accuracy (%)")
     axes["wide"].tick_params(labelleft=False)
     axes["p"].legend()
@@ -239,12 +243,12 @@ def estimators(rows: pd.DataFrame) -> Figure:
         for name in "tf":
             say(axes[name], "the images' factors\nare not known")
     else:
-        axes["t"].legend(fontsize=9)
+        axes["t"].legend(fontsize=SMALL)
         order = teacher_of(shares).sort_values("value", ascending=False)["variant"].tolist()
         for row, factor in enumerate(order):
             own = pick(shares, variant=factor)
             row_of_dots(axes["f"], own.assign(value=100 * own["value"]), row, markersize=5)
-        name_rows(axes["f"], order, fontsize=9)
+        name_rows(axes["f"], order, fontsize=SMALL)
         axes["f"].set(xlabel="share of variance (%)")
     legend_above(figure, model_handles(rows.dropna(subset="model")))
     return figure
@@ -264,11 +268,12 @@ def crossmodal(rows: pd.DataFrame) -> Figure:
             continue
         lines(axes[name], own[own["variant"] != cut], "sigma", "value", marks=True)
         band(axes[name], pick(own, variant=cut), "sigma", "value", BLACK, linestyle="--", marker="s", **HOLLOW)
-        axes[name].set(xlabel="noise, σ (normalised)", ylabel=label, xticks=sorted(own["sigma"].unique()))
+        axes[name].set(xlabel="noise, σ (normalised)", ylabel=label)
+        noise_ticks(axes[name], own["sigma"])
         axes[name].set_ylim(0, 103)
     chance = pick(rows, "chance")
     axes["z"].axhline(chance["value"].mean(), color=GREY, linestyle=":", linewidth=1.5)
-    axes["z"].set_title(f"texts of {as_label(', '.join(chance['variant']))}", loc="left", fontsize=10)
+    axes["z"].set_title(f"texts of {as_label(', '.join(chance['variant']))}", loc="left", fontsize=SMALL)
     gap = pick(rows, "modality_gap")
     names = {"full": "teacher", cut: f"its {cut}", "student": "students"}
     for row, variant in enumerate(names):

@@ -6,6 +6,7 @@ objective, open markers and dashed lines those of the second.
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
+from textwrap import fill
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -27,10 +28,12 @@ from asymdistill.plots.style import (
     legend_above,
     model_handles,
     name_rows,
+    noise_ticks,
     panels,
     placeholder,
     plain_log_ticks,
     row_of_dots,
+    spectrum_axes,
     stacked,
     style,
 )
@@ -67,7 +70,6 @@ MEASURES = {
     "aligned_share": "variance in the teacher's components (%)",
     "distance": "cosine distance to the teacher",
 }
-SHARE_FLOOR = 1e-7  # shares of the variance below it are rounding errors
 _SHARES = ("neighbour_overlap", "aligned_share")
 Draw = Callable[..., Figure]
 
@@ -253,7 +255,7 @@ def of_two_objectives(draw: Draw) -> Draw:
             enough = bool(table)
         if not enough:
             return placeholder("students were trained for one objective only")
-        with plt.rc_context({**STYLE, "axes.titlesize": 12, "legend.fontsize": 11}):
+        with plt.rc_context(STYLE):
             return draw(table, *more, **options)
 
     return drawn
@@ -302,7 +304,7 @@ def spectra(singular_values: Runs) -> Figure:
             for model, (colour, _) in style(students["model"]).items():
                 rows = students[students["model"] == model]
                 band(axes[name], rows, "component", "value", colour, linestyle=dashes)
-        axes[name].set(xscale="log", yscale="log", ylabel="share of the variance", ylim=(SHARE_FLOOR, 1))
+        spectrum_axes(axes[name])
     axes[name].set_xlabel("component (number)")
     plain_log_ticks(axes[name])
     both = pd.concat(singular_values.values())
@@ -314,12 +316,12 @@ def spectra(singular_values: Runs) -> Figure:
 def worth(gains: pd.DataFrame) -> Figure:
     """What the embeddings are good for, by objective: probe, neighbours, agreement with the teacher."""
     labels = {
-        "accuracy": MEASURES["accuracy"],
-        "neighbour_accuracy": "neighbour accuracy (%)",
-        "neighbour_overlap": "shared neighbours (%)",
-        "aligned_share": "variance the teacher has (%)",
+        "accuracy": "probe\naccuracy (%)",
+        "neighbour_accuracy": "neighbour\naccuracy (%)",
+        "neighbour_overlap": "shared\nneighbours (%)",
+        "aligned_share": "variance the\nteacher has (%)",
     }
-    figure, axes = panels([list(labels)[:2], list(labels)[2:]], 4.6, sharey=True)
+    figure, axes = panels([list(labels)[:2], list(labels)[2:]], 5.0, sharey=True)
     for name, label in labels.items():
         _rows_by_model(axes[name], _measure(clean(gains), name), list(dict.fromkeys(gains["model"])))
         axes[name].set_xlabel(label)
@@ -376,9 +378,9 @@ def alternatives(expansion: pd.DataFrame) -> Figure:
         for level, look in zip(ends(pick(own, "accuracy"), "sigma"), LOOKS, strict=True):
             row_of_dots(axes["a"], level, row, **look)
         row_of_dots(axes["n"], percent(own, "neighbour_overlap"), row)
-    name_rows(axes["r"], [TEACHER, *(OBJECTIVES[kind] for kind in found)])
-    axes["r"].set_xlabel("effective rank")
-    axes["a"].set_xlabel("accuracy (%)")
+    name_rows(axes["r"], [TEACHER, *(fill(OBJECTIVES[kind], 14) for kind in found)])
+    axes["r"].set_xlabel("effective\nrank")
+    axes["a"].set_xlabel("accuracy\n(%)")
     axes["n"].set_xlabel("shared neigh-\nbours (%)")
     low, high = (f"σ = {level['sigma'].iloc[0]:g}" for level in ends(pick(rows, "accuracy"), "sigma"))
     legend_above(
@@ -421,7 +423,7 @@ def under_noise(axis: Axes, accuracy: pd.DataFrame, chance: float | None) -> Non
     if chance is not None:
         axis.axhline(chance, color=GREY, linestyle=":", linewidth=1.5)
     axis.set_ylim(0, 101)
-    axis.set_xticks(sorted(accuracy["sigma"].unique()))
+    noise_ticks(axis, accuracy["sigma"])
 
 
 def looks_of(kinds: Sequence[str]) -> dict[str, tuple[Any, Any]]:

@@ -198,7 +198,7 @@ def ranks(generality: Runs) -> Figure:
         row_of_dots(axes["r"], teacher_of(table), row)
         for shift, (kind, (_, look)) in zip((-0.2, 0.2), looks_of(objectives(table)).items(), strict=False):
             row_of_dots(axes["r"], pick(table, objective=kind), row + shift, spread=0.15, **look)
-    name_rows(axes["r"], ["\n".join(name) for name in found], fontsize=10)
+    name_rows(axes["r"], ["\n".join(name) for name in found])
     axes["r"].set_xlabel(RANK)
     legend_above(figure, [*model_handles(every), *markers_of(objectives(every))])
     return figure
@@ -229,7 +229,7 @@ def asymmetry(generality: Runs) -> Figure:
         figure, axes = panels([["s"]], 0.6 * len(found) + 1.2)
         for row, own in enumerate(found.values()):
             row_of_dots(axes["s"], own, row, **looks[own["architecture"].iloc[0]])
-        name_rows(axes["s"], ["\n".join(map(as_label, pair)) for pair in found], fontsize=10)
+        name_rows(axes["s"], ["\n".join(map(as_label, pair)) for pair in found])
         axes["s"].set(xlabel="share of the teacher's effective rank (%)", xlim=(0, 1.1 * table["value"].max()))
         kinds = [handle(GREY, "o", f"teacher: {kind}", hollow=bool(look)) for kind, look in looks.items()]
         legend_above(figure, [*model_handles(table), *kinds])

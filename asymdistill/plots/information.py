@@ -10,7 +10,7 @@ from asymdistill.config.names import PAPER
 from asymdistill.plots.style import HOLLOW, STYLE, dots, panels
 from asymdistill.plots.tables import Runs, beside_paper, measures, merge_measures, pick, students_of
 
-LABELS = {"info_nce": "InfoNCE loss (nats)", "uniformity": "uniformity loss (log of a mean)"}
+LABELS = {"info_nce": "InfoNCE loss\n(nats)", "uniformity": "uniformity loss\n(log of a mean)"}
 
 
 def losses(information: Runs) -> Figure:
@@ -25,8 +25,8 @@ def losses(information: Runs) -> Figure:
             for quantity in LABELS:
                 axis = axes[f"{name} {quantity}"]
                 dots(axis, pick(table, quantity), **(HOLLOW if name == PAPER else {}))
-                axis.xaxis.set_major_locator(MaxNLocator(4))
-            axes[f"{name} info_nce"].set_title(name, loc="left", fontsize=12)
+                axis.xaxis.set_major_locator(MaxNLocator(2))
+            axes[f"{name} info_nce"].set_title(name, loc="left")
             axes[f"{name} uniformity"].tick_params(labelleft=False)
         for quantity, label in LABELS.items():
             axes[f"{name} {quantity}"].set_xlabel(label)

@@ -23,7 +23,7 @@ from asymdistill.plots.tables import pick, ratios, shown, span, students_of, tea
 from asymdistill.runtime.markup import as_label
 
 IMAGES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "scenes": "Scenes", "scenes100": "Scenes100"}
-TITLE_WIDTH = 66  # characters per line of a panel's title
+TITLE_WIDTH = 56  # characters per line of a panel's title
 Ledgers = Mapping[str, pd.DataFrame]
 
 

@@ -12,7 +12,7 @@ from asymdistill.claims.ledger import published
 from asymdistill.claims.quantities import NOISE_SPACE
 from asymdistill.config.names import PAPER
 from asymdistill.config.settings import Settings
-from asymdistill.plots.style import STYLE, WIDTH, legend_above, lines, model_handles, noise_panels
+from asymdistill.plots.style import SMALL, STYLE, WIDTH, legend_above, lines, model_handles, noise_panels
 from asymdistill.plots.tables import Runs, beside_paper, dashed, pick, teacher_of
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def noisy_gallery(test: "ImageSet", settings: Settings, *, shown: int = 3) -> Fi
     height = len(images) * len(settings.noise_spaces)
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in (view.mean, view.std))
     with plt.rc_context(STYLE):
-        size = (WIDTH, 1.55 * height + 0.4)
+        size = (WIDTH, 1.15 * height + 0.4)
         figure, axes = plt.subplots(height, len(settings.noise_levels), figsize=size, squeeze=False)
         for block, space in enumerate(settings.noise_spaces):
             strips = axes[block * len(images) : (block + 1) * len(images)]
@@ -47,9 +47,9 @@ def noisy_gallery(test: "ImageSet", settings: Settings, *, shown: int = 3) -> Fi
                     axis.set(xticks=[], yticks=[])
                     axis.grid(visible=False)
             for axis in strips[:, 0]:
-                axis.set_ylabel(space, fontsize=10)
+                axis.set_ylabel(space, fontsize=SMALL)
         for sigma, axis in zip(settings.noise_levels, axes[0], strict=True):
-            axis.set_title(f"σ = {sigma:g}", fontsize=12)
+            axis.set_title(f"σ = {sigma:g}")
         figure.subplots_adjust(wspace=0.05, hspace=0.05, left=0.06, right=0.99, bottom=0.01, top=1 - 0.35 / height)
     return figure
 

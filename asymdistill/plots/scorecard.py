@@ -13,7 +13,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, FormatStrFormatter, LogLocator, NullFormatter
@@ -26,19 +26,26 @@ from asymdistill.config.names import THIS_COPY
 from asymdistill.plots import style
 
 Row = dict[str, Any]  # a judged claim
-_PALETTE = sns.color_palette("colorblind")
-# Colour, marker and sign of each verdict: the shapes differ too, for readers and printers without colours.
-LOOKS = {
-    SUPPORTED: (_PALETTE[2], "o", "●"),
-    CONTRADICTED: (_PALETTE[3], "X", "✕"),
-    UNDECIDED: (_PALETTE[0], "^", "▲"),
-    NOT_TESTABLE: (_PALETTE[7], "s", "□"),
+# Colour, marker and sign of each verdict: the shapes differ too, for readers and printers without colours. No model has
+# one of these colours. On white, and in figures, a verdict has the colour here; on black, the one in ON_BLACK.
+LOOKS: dict[str, tuple[style.Colour, str, str]] = {
+    SUPPORTED: (to_rgb("#3c3a9e"), "o", "●"),
+    CONTRADICTED: (to_rgb("#a3123f"), "X", "✕"),
+    UNDECIDED: (to_rgb("#6b6100"), "^", "▲"),
+    NOT_TESTABLE: (to_rgb("#55616e"), "s", "□"),
+}
+ON_BLACK: dict[str, style.Colour] = {
+    SUPPORTED: to_rgb("#b3b1ff"),
+    CONTRADICTED: to_rgb("#ff9bb3"),
+    UNDECIDED: to_rgb("#dccf4e"),
+    NOT_TESTABLE: to_rgb("#b4bfca"),
 }
 DIFFERENCE = "difference in"
 UNITS = {"accuracy": "%", "info_nce": "nats", "uniformity": "log of a mean"}
 _CLAIMED = "0.85"
 _OPEN: Any = {**style.PUBLISHED, "markerfacecolor": "none", "markersize": 10}
 ROWS = 8  # claims per figure, so that it fits a screen
+LABEL = 58  # characters per line of a claim in a figure
 
 
 def checks(ledger: pd.DataFrame) -> str:
@@ -156,7 +163,7 @@ def _axis(row: Row) -> str:
 
 
 def _forest(panels: list[tuple[str, pd.DataFrame]]) -> Figure:
-    labels = [[fill(words, 74) for words in own["statement"]] for _, own in panels]
+    labels = [[fill(words, LABEL) for words in own["statement"]] for _, own in panels]
     lines = [sum(label.count("\n") + 2.6 for label in own) for own in labels]  # of text, two to a mark
     heights = [0.2 * count + 0.75 for count in lines]
     with plt.rc_context(style.STYLE):
@@ -167,7 +174,7 @@ def _forest(panels: list[tuple[str, pd.DataFrame]]) -> Figure:
         for axis, (unit, own), words, end in zip(axes.flat, panels, labels, lines, strict=True):
             top = 0.0
             for row, label in zip(own.to_dict("records"), words, strict=True):
-                axis.text(0, top, label, transform=axis.get_yaxis_transform(), fontsize=11, va="top")
+                axis.text(0, top, label, transform=axis.get_yaxis_transform(), fontsize=style.SMALL, va="top")
                 top += label.count("\n") + 2.6
                 _interval(axis, top - 1, row)
             if unit.startswith(DIFFERENCE):
@@ -175,7 +182,7 @@ def _forest(panels: list[tuple[str, pd.DataFrame]]) -> Figure:
             _scale(axis, pd.concat([own["paper_value"], own["measured"]]))
             axis.set(xlabel=unit, yticks=[], ylim=(end, -0.3))
             axis.spines["left"].set_visible(False)
-        figure.legend(handles=_legend(), loc="outside upper left", ncols=2, columnspacing=1.2)
+        figure.legend(handles=_legend(), loc="outside upper left", ncols=2, columnspacing=0.8, handletextpad=0.4)
     return figure
 
 
@@ -248,5 +255,7 @@ def _row(row: Row, facets: tuple[str, ...], beside: Mapping[str, Mapping[str, Ro
 
 
 def _verdict(row: Row) -> str:
-    colour, _, sign = LOOKS[row["verdict"]]
-    return f'<b aria-hidden="true" style="color: {to_hex(colour)}">{sign}</b> {row["verdict"]}'
+    verdict = row["verdict"]
+    (light, _, sign), dark = LOOKS[verdict], ON_BLACK[verdict]
+    colour = f"light-dark({to_hex(light)}, {to_hex(dark)})"
+    return f'<b aria-hidden="true" style="color: {colour}">{sign}</b> {verdict}'

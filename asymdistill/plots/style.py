@@ -1,13 +1,15 @@
 """What all figures share: colours, markers, and the parts they are drawn from.
 
 Each model has one colour and one marker in every figure: the teacher is black; S, M and L are the blue, orange and
-green of seaborn's colour-blind palette; other students take its remaining colours in order of width. Every figure is
-as wide as a column of text, so that its letters stay readable on a phone.
+green of seaborn's colour-blind palette; the sizes that the paper states have its next three, and any other width one
+that depends on the width alone. Every figure is as wide as a phone can show it: there, where a picture is 350 pixels
+wide, no letter is below 11.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from typing import Any
+from zlib import crc32
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -22,7 +24,9 @@ from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 from asymdistill.config.names import TEACHER
 from asymdistill.plots.tables import Runs, options_of, pick
 
-WIDTH = 6.4  # inches
+WIDTH = 4.8  # inches
+SHARE_FLOOR = 1e-6  # of the variance: shares below it are rounding errors
+SMALL = 10.8  # points: 11 pixels where a figure is 350 wide; no letter is smaller
 Colour = tuple[float, float, float]
 BLACK: Colour = (0.1, 0.1, 0.1)
 GREY: Colour = (0.45, 0.45, 0.45)
@@ -32,13 +36,14 @@ _FIXED = {
     TEACHER: (BLACK, "s"),
     **dict(zip(("S", "M", "L", "w=0.5", "w=3", "w=10"), zip(_PALETTE, "o^DvPX", strict=False), strict=True)),
 }
-_SPARE = [(_PALETTE[6 + index % 4], "<>hp*dH"[index % 7]) for index in range(28)]
+_SPARE = [(_PALETTE[6 + index % 4], "<>hp*dH"[index % 7]) for index in range(28)]  # each colour with each marker
 STYLE: Any = {
     "axes.grid": True,
     "axes.spines.right": False,
     "axes.spines.top": False,
-    "figure.dpi": 110,
-    "font.size": 12,
+    "axes.titlesize": 11,
+    "figure.dpi": 160,
+    "font.size": 11,
     "grid.color": "0.9",
     "legend.frameon": False,
     "svg.fonttype": "none",
@@ -49,10 +54,15 @@ PUBLISHED: Any = {"markerfacecolor": "white", "linestyle": "none", "markersize":
 
 def style(models: Iterable[str]) -> dict[str, tuple[Colour, str]]:
     """Colour and marker of each model, the same in every figure."""
-    models = list(dict.fromkeys(models))
-    others = [model for model in models if model not in _FIXED]
-    spare = {model: _SPARE[index % len(_SPARE)] for index, model in enumerate(others)}
-    return {model: _FIXED.get(model) or spare[model] for model in models}
+    return {model: _FIXED.get(model) or _spare(model) for model in dict.fromkeys(models)}
+
+
+def _spare(model: str) -> tuple[Colour, str]:
+    """The look of any other student, which depends on its name alone."""
+    width = model.removeprefix("w=")
+    # 9 and 28 share no factor, so whole widths differ.
+    number = round(9 * float(width)) if width != model else crc32(model.encode())
+    return _SPARE[number % len(_SPARE)]
 
 
 def title(model: str) -> str:
@@ -103,7 +113,7 @@ def name_rows(axis: Axes, names: list[str], **look: Any) -> None:
 def say(axis: Axes, words: str) -> None:
     """Say in a panel why nothing is drawn there."""
     axis.axis("off")
-    axis.text(0.5, 0.5, words, ha="center", va="center", transform=axis.transAxes, fontsize=11)
+    axis.text(0.5, 0.5, words, ha="center", va="center", transform=axis.transAxes, fontsize=SMALL)
 
 
 def handle(colour: Colour | str, marker: str, label: str, *, hollow: bool = False) -> Line2D:
@@ -120,9 +130,12 @@ def model_handles(table: pd.DataFrame) -> list[Artist]:
 
 
 def legend_above(figure: Figure, handles: Iterable[Artist], columns: int = 4) -> None:
-    """A figure's legend, above its panels."""
+    """A figure's legend, above its panels, in as many columns as fit the longest label."""
+    handles = list(handles)
+    longest = max(len(str(entry.get_label())) for entry in handles)
+    columns = max(1, min(columns, int(WIDTH / (0.075 * longest + 0.4))))
     place: Any = {"loc": "outside upper center", "columnspacing": 1.0, "handletextpad": 0.4}
-    figure.legend(handles=list(handles), ncols=columns, **place)
+    figure.legend(handles=handles, ncols=columns, **place)
 
 
 def plain_log_ticks(axis: Axes, subs: tuple[int, ...] = (1, 2, 5)) -> None:
@@ -135,6 +148,18 @@ def plain_log_ticks(axis: Axes, subs: tuple[int, ...] = (1, 2, 5)) -> None:
     axis.xaxis.set_major_locator(LogLocator(subs=subs))
     axis.xaxis.set_major_formatter(FormatStrFormatter("%g"))
     axis.xaxis.set_minor_formatter(NullFormatter())
+
+
+def noise_ticks(axis: Axes, sigma: Iterable[float]) -> None:
+    """A tick for each noise level, with as few digits as it needs."""
+    levels = sorted(set(sigma))
+    axis.set_xticks(levels, [f"{level:g}" for level in levels])
+
+
+def spectrum_axes(axis: Axes) -> None:
+    """The axes of every spectrum: share of the variance over the component, both logarithmic."""
+    axis.set(xscale="log", yscale="log", ylabel="share of the variance", ylim=(SHARE_FLOOR, 1))
+    axis.yaxis.set_major_formatter(FormatStrFormatter("%g"))
 
 
 def panels(layout: list[Any], height: float, **options: Any) -> tuple[Figure, dict[str, Axes]]:
@@ -151,7 +176,7 @@ def stacked(names: Iterable[str], heights: list[float] | float, **options: Any) 
     figure, axes = panels([[name] for name in names], sum(heights) + 0.3 * len(names) + 0.5, **shared)
     if len(names) > 1:
         for name, axis in axes.items():
-            axis.set_title(name, loc="left", fontsize=12)
+            axis.set_title(name, loc="left", fontsize=11)
     return figure, axes
 
 
@@ -168,17 +193,17 @@ def noise_panels(runs: Runs, pixels: Mapping[str, float]) -> tuple[Figure, dict[
     spaces = list(dict.fromkeys(space for table in runs.values() for space in table["noise_space"]))
     has = {name: set(table["noise_space"]) for name, table in runs.items()}
     layout = [[f"{name}/{space}" if space in own else "." for space in spaces] for name, own in has.items()]
-    figure, axes = panels(layout, 2.9 * len(runs) + 0.5, sharey=True)
+    figure, axes = panels(layout, 2.7 * len(runs) + 0.5, sharey=True)
     found = {(name, space): axes[f"{name}/{space}"] for name in runs for space in spaces if space in has[name]}
     for (name, space), axis in found.items():
-        axis.set_xticks(sorted(runs[name]["sigma"].unique()))
+        noise_ticks(axis, runs[name]["sigma"])
         axis.tick_params(labelleft=True)
-        scale = f": 1 is {pixels[name]:.2f} of the pixel range" if name in pixels else ""
-        normalised = f"noise on the input, σ\n(normalised{scale})"
-        picture = "noise on the picture, σ\n(in units of the pixel range)"
+        scale = f"1 is {pixels[name]:.2f} of\nthe pixel range" if name in pixels else "normalised"
+        normalised = f"noise on the input, σ\n({scale})"
+        picture = "noise on the picture, σ\n(in units of\nthe pixel range)"
         label = normalised if space == "normalised" else picture
         axis.set(xlabel=label, ylim=(0, 101))
-        axis.set_title(name, loc="left", fontsize=12)
+        axis.set_title(name, loc="left", fontsize=11)
     for name in runs:
         next(axis for (run, _), axis in found.items() if run == name).set_ylabel("probe accuracy (%)")
     return figure, found
@@ -204,7 +229,7 @@ def of_control(name: str) -> Callable[[Callable[..., Figure]], Callable[..., lis
             ran = {run: rows for run, table in controls.items() if len(rows := pick(table, control=name))}
             figures = []
             for run, rows in ran.items():
-                with plt.rc_context({**STYLE, "axes.titlesize": 12, "legend.fontsize": 11}):
+                with plt.rc_context(STYLE):
                     figures.append(draw(rows, **options_of(run, options)))
                     _name(figures[-1], run)
             return figures or [placeholder("this profile does not run this control")]
@@ -216,8 +241,8 @@ def of_control(name: str) -> Callable[[Callable[..., Figure]], Callable[..., lis
 
 def _name(figure: Figure, run: str) -> None:
     """Write a run's name above a figure, and above its legend if that has the place."""
-    look: Any = {"weight": "bold", "size": 12}
+    look: Any = {"weight": "bold", "size": 11}
     if figure.legends:
         figure.legends[0].set_title(run, prop=look)
     else:
-        figure.suptitle(run, fontsize=12, weight="bold")
+        figure.suptitle(run, fontsize=11, weight="bold")

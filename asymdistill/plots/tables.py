@@ -11,6 +11,7 @@ import pandas as pd
 from asymdistill.config.names import OBJECTIVES, PAPER, TEACHER
 
 MANY = 6  # pairs from which on Wilcoxon's signed-rank test can give p < 0.05
+IN_WORDS = {"sigma": "σ", "embedding_dim": "dimensions", "noise_space": "noise"}  # columns that tables show as they are
 Runs = Mapping[str, pd.DataFrame]
 """A table of each of several runs, by the name that the run has in tables and figures, the book's own last."""
 STUDENT = ["model", "seed"]  # what a student shares with that of another objective
@@ -210,8 +211,8 @@ def merge_measures(parts: dict[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def options_of(run: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of one run: a mapping has a value for each run, by its name; anything else is for all."""
-    return {name: value[run] if isinstance(value, Mapping) else value for name, value in options.items()}
+    """The options of one run: a mapping has values by names of runs, and None for others; anything else is for all."""
+    return {name: value.get(run) if isinstance(value, Mapping) else value for name, value in options.items()}
 
 
 def of_each(runs: Runs, make: Callable[[pd.DataFrame], pd.DataFrame]) -> pd.DataFrame:
@@ -267,8 +268,8 @@ def dashed(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def for_readers(table: pd.DataFrame) -> pd.DataFrame:
-    """A table as it is shown: the first column in place of row numbers, a dash where there is nothing."""
-    shown = dashed(table)
+    """A table as it is shown: readers' names, the first column in place of row numbers, a dash where nothing is."""
+    shown = dashed(table).rename(columns=IN_WORDS)
     first = shown.columns[0]
     return shown.set_index(first).rename_axis(index=None, columns=first)
 

@@ -3,10 +3,13 @@
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import browser
 import pytest
 import yaml
 from command_line import complaints, read, shell
@@ -161,3 +164,43 @@ def test_every_claim_has_its_row_and_pages_name_verdicts_of_this_run(pages: dict
 
 def test_parameters_of_papermill_are_not_shown_twice(pages: dict[str, Page]) -> None:
     assert "# Parameters" not in pages["notebooks/01_collapse.html"].text
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    if browser.chromium() is None:
+        pytest.skip("no chromium: pages are not opened in a browser (Debian: apt-get install chromium)")
+    with browser.opened() as opened:
+        yield opened
+
+
+def test_pages_are_light_and_quiet_and_fit_in_a_browser(html: Path, chromium: Any) -> None:
+    wrong = []
+    for width, mode in ((390, "dark"), (1280, "light")):
+        page = chromium.new_page(viewport={"width": width, "height": 844}, color_scheme=mode)
+        page.add_init_script(browser.axe())
+        visit = browser.Visit(page, html)
+        for name in written_pages():
+            visit.open(f"{name}.html")
+            found = [*visit.complaints, *(f"asked for {address}" for address in visit.foreign), *visit.serious(mode)]
+            if (wider := page.evaluate(browser.WIDER)) > 0:
+                found.append(f"{wider} pixels wider than the window")
+            if visit.weight() > browser.LIMIT:
+                found.append(f"loads {visit.weight():,} bytes")
+            wrong += [f"{name} at {width}, {words}" for words in found]
+        page.close()
+    assert not wrong, "\n".join(wrong)
+
+
+def test_search_finds_words_and_pages_print(html: Path, chromium: Any) -> None:
+    page = chromium.new_page()
+    page.goto(f"{(html / 'search.html').as_uri()}?q=effective+rank")
+    page.wait_for_selector("#search-results li a")
+    found = page.locator("#search-results").inner_text()
+    assert "Do all students collapse" in found
+    page.goto((html / "notebooks" / "01_collapse.html").as_uri())
+    printed = page.pdf(format="A4")
+    assert printed.startswith(b"%PDF")
+    page.emulate_media(media="print")
+    assert page.evaluate(browser.WIDER) <= 0
+    assert not page.locator(".bd-sidebar-primary").is_visible()

@@ -4,17 +4,19 @@ import re
 from collections.abc import Iterator
 from html import escape
 from html.parser import HTMLParser
+from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import pytest
 from made_ledgers import MIXED, NAN, ledger
-from matplotlib.colors import to_hex
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from asymdistill.claims import evaluate
-from asymdistill.plots import scorecard
+from asymdistill.plots import scorecard, style
 
 
 class Cells(HTMLParser):
@@ -251,3 +253,25 @@ def test_answers_have_a_verdict_and_a_value_for_each_run_and_lines_those_of_reco
     assert "&lt;b&gt;" in scorecard.answers({"this copy": other})
     lines = scorecard.lines({"photographs": own, "this copy": other}).splitlines()
     assert [line.partition(":")[0] for line in lines] == own["id"].tolist()
+
+
+def test_no_verdict_has_the_colour_of_a_model_and_each_can_be_read_on_white_and_on_black() -> None:
+    models = ["teacher", "S", "M", "L", *(f"w={width}" for width in (0.25, 0.5, *range(5, 40)))]
+    taken = {to_hex(colour) for colour, _ in style.style(models).values()}
+    on_white = {name: colour for name, (colour, _, _) in scorecard.LOOKS.items()}
+    for looks, paper in ((on_white, "white"), (scorecard.ON_BLACK, "#121212")):
+        assert not taken & {to_hex(colour) for colour in looks.values()}
+        assert len(set(looks.values())) == 4
+        assert all(contrast(colour, paper) >= 4.5 for colour in looks.values()), paper
+
+
+def contrast(one: Any, other: Any) -> float:
+    """The ratio of WCAG 2.1, from 1 to 21."""
+
+    def luminance(colour: Any) -> float:
+        channels = np.array(to_rgb(colour))
+        linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+        return float(linear @ [0.2126, 0.7152, 0.0722])
+
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)

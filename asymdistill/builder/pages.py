@@ -1,0 +1,73 @@
+"""What Sphinx leaves to do on the built pages: pictures that it forgets, and files that nobody needs."""
+
+import base64
+import hashlib
+import re
+from pathlib import Path
+
+from PIL import Image, ImageChops, ImageStat
+
+from asymdistill.runtime.errors import InputError
+
+GLUED_PNG = r'"application/papermill\.record/image/png": "([^"]+)"'
+# Draws icons as SVG from a file of 1.5 MB. Without it the theme draws the same icons from a font of a tenth of that.
+ICON_SCRIPT = re.compile(
+    r'\s*<script [^>]*src="[^"]*fontawesome\.js[^"]*"[^>]*></script>|<link [^>]*fontawesome\.js[^>]*>'
+)
+SEARCH_SCRIPT = re.compile(r'\s*<script src="[^"]*(?:searchtools|language_data|searchindex)\.js[^>]*></script>')
+WORD = re.compile(r'<span class="pre">([^<]*)</span>')  # docutils marks each word of code, for nobody here
+COLOURS = 128  # of a figure, unless it has too many for that
+UNUSED = ("*.map", "fontawesome.js*", "*.ttf")
+
+
+def finish(pages: Path, stage: Path) -> Path:
+    """Finish the pages that Sphinx has built, in place.
+
+    Args:
+        pages: the folder with the HTML.
+        stage: the sources they were built from, with executed notebooks.
+
+    Returns:
+        The folder with the HTML.
+
+    Raises:
+        InputError: a page shows a picture that does not exist.
+    """
+    _add_glued_figures(pages, stage)
+    for page in sorted(pages.rglob("*.html")):
+        text = page.read_text("utf-8")
+        for image in re.findall(r'<img[^>]* src="([^":?#]+)"', text):
+            if not (page.parent / image).is_file():
+                raise InputError(f"the book does not build: {page.relative_to(pages)} shows {image}, which isn't there")
+        if page.name != "search.html":  # which alone needs the index of the whole book
+            text = SEARCH_SCRIPT.sub("", text)
+        page.write_text(WORD.sub(r"\1", ICON_SCRIPT.sub("", text)), "utf-8")
+    for image in (pages / "_images").glob("*.png"):
+        _make_smaller(image)
+    for pattern in UNUSED:
+        for unused in (pages / "_static").rglob(pattern):
+            if unused.is_file():
+                unused.unlink()
+    return pages
+
+
+def _add_glued_figures(pages: Path, stage: Path) -> None:
+    """Add the figures that pages glue from notebooks.
+
+    MyST-NB refers to a glued figure by the hash of its bytes and relies on the notebook's own page to write the file,
+    which happens only if that page shows the very same bytes. Nothing warns otherwise.
+    """
+    (pages / "_images").mkdir(exist_ok=True)
+    for notebook in (stage / "notebooks").glob("*.ipynb"):
+        for glued in re.findall(GLUED_PNG, notebook.read_text("utf-8")):
+            content = base64.b64decode(glued.replace("\\n", ""))
+            (pages / "_images" / f"{hashlib.sha256(content).hexdigest()}.png").write_bytes(content)
+
+
+def _make_smaller(image: Path) -> None:
+    """Store a picture with few colours, if on average no channel changes by as much as one grey level."""
+    with Image.open(image) as drawn:
+        colours = drawn.convert("RGB")
+    few = colours.quantize(COLOURS, dither=Image.Dither.NONE)
+    if max(ImageStat.Stat(ImageChops.difference(colours, few.convert("RGB"))).mean) < 1:
+        few.save(image, optimize=True)

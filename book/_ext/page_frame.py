@@ -1,0 +1,46 @@
+"""What stands around every page: its description for search engines and previews, and the way to its numbers."""
+
+from html import escape
+from textwrap import shorten
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+
+TABLES = "book/tables"
+LENGTH = 200  # characters of a description
+BEGINNINGS = ("The question. ",)
+
+
+def describe(doctree: nodes.document | None, otherwise: str) -> str:
+    """The first sentences of a page, or the book's title where there are none."""
+    if doctree is None:
+        return otherwise
+    written = (part for part in doctree.findall(nodes.paragraph) if isinstance(part.parent, nodes.section))
+    text = next((part.astext() for part in written), otherwise)
+    for beginning in BEGINNINGS:
+        text = text.removeprefix(beginning)
+    return shorten(text, LENGTH, placeholder=" …")
+
+
+def frame(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None) -> None:
+    """Add the description as Open Graph has it, and a link to the tables above the provenance."""
+    book = app.config.html_title or app.config.project
+    said = {
+        "og:title": context.get("title") or book,
+        "og:description": describe(doctree, book),
+        "og:site_name": book,
+        "og:type": "article",
+    }
+    tags = "".join(f'<meta property="{name}" content="{escape(text)}" />\n' for name, text in said.items())
+    tags += f'<meta name="description" content="{escape(said["og:description"])}" />\n'
+    context["metatags"] = context.get("metatags", "") + tags
+    if TABLES in app.env.all_docs:
+        link = f'<p class="tables-link"><a href="{context["pathto"](TABLES)}">All tables of this run as CSV</a></p>'
+        context["theme_extra_footer"] = link + context.get("theme_extra_footer", "")
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Listen to the making of pages."""
+    app.connect("html-page-context", frame)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
