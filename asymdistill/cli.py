@@ -3,10 +3,13 @@
 Each command imports what it needs when it runs, so that commands that need no PyTorch start at once.
 """
 
+import io
 import json
 import logging
 import os
+import signal
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +20,7 @@ from rich.table import Table
 from asymdistill.config.profiles import load_settings, parse_assignments, profile_names
 from asymdistill.config.settings import Settings
 from asymdistill.runtime.errors import InputError
+from asymdistill.runtime.markup import in_one_line
 
 if TYPE_CHECKING:
     from asymdistill.study.study import Study
@@ -28,6 +32,11 @@ app = typer.Typer(
 )
 
 INTERRUPTED = 130  # the status that newer versions of typer turn an interrupt into
+OUT_OF_MEMORY = (
+    "out of memory; asymdistill doctor says what a run needs: lower batch_size, workers, widths, resolution, "
+    "teacher_resolution, train_limit or test_limit; what is stored stays"
+)
+UNCUT = 100_000  # columns where there is no terminal: a job's log holds lines of any length
 
 ProfileOption = Annotated[str, typer.Option("--profile", "-p", help="Name of a profile, or path to a TOML file.")]
 SetOption = Annotated[
@@ -52,7 +61,7 @@ def run(
 
     study = _open(profile, parse_assignments(assignments or []), out, fresh=fresh)
     tables = study.compute()
-    console = Console(markup=False, emoji=False)
+    console = _console()
     for title, table in summary(tables).items():
         console.print(_rich_table(title, [str(name) for name in table.columns], table.astype(str).to_numpy().tolist()))
     record = study.manifest()
@@ -112,9 +121,9 @@ def claims(
     results = Recorded(run)
     ledger = evaluate(results)
     if as_json:
-        print(to_json(ledger, power(results)))
+        print(to_json(ledger, power(results)))  # in ASCII, which every encoding of a log has
         return
-    console = Console(markup=False, emoji=False)
+    console = _console()
     if with_power:
         table = power_table(ledger, power(results))
         console.print(_rich_table(f"Power in percent, spreads of {run}", list(table), table.to_numpy().tolist()))
@@ -200,7 +209,7 @@ def doctor(profile: ProfileOption = "embedded", assignments: SetOption = None) -
     name, settings = load_settings(profile, parse_assignments(assignments or []))
     needs = examine(settings)
     rows = [[need.name, need.status, need.words] for need in needs]
-    Console(markup=False, emoji=False).print(_rich_table(f"Profile {name}", ["what", "status", "found"], rows))
+    _console().print(_rich_table(f"Profile {name}", ["what", "status", "found"], rows))
     if any(need.status == "missing" for need in needs):
         raise typer.Exit(1)
 
@@ -210,7 +219,7 @@ def profiles(
     name: Annotated[str | None, typer.Argument(help="Show every setting of this profile or TOML file.")] = None,
 ) -> None:
     """List the profiles, or the settings of one."""
-    console = Console(markup=False, emoji=False)
+    console = _console()
     if name is None:
         rows = [[known, load_settings(known)[1].description] for known in profile_names()]
         console.print(_rich_table("Profiles", ["name", "description"], rows))
@@ -229,23 +238,30 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         The exit status: 0, 2 for bad input, 130 when interrupted.
     """
+    _write_in_any_encoding()
+    _end_like_an_interrupt(signal.SIGTERM)
     try:
         status = app(arguments, standalone_mode=False)
         if status == INTERRUPTED:
             raise KeyboardInterrupt
     except (InputError, OSError) as error:
         message = str(error)
+    except MemoryError:
+        message = OUT_OF_MEMORY
     except (KeyboardInterrupt, typer.Abort):
         print("asymdistill: interrupted; run the same command again to continue from what is stored", file=sys.stderr)
         return INTERRUPTED
     except Exception as error:
         # Usage errors: typer's own in newer versions, click's in older ones, told by the method they share.
         if not hasattr(error, "format_message"):
-            raise
-        message = error.format_message() or str(error)
+            if not _is_out_of_memory(error):
+                raise
+            message = OUT_OF_MEMORY
+        else:
+            message = error.format_message() or str(error)
     else:
         return int(status or 0)
-    print(f"asymdistill: error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"asymdistill: error: {in_one_line(message)}", file=sys.stderr)
     return 2
 
 
@@ -260,6 +276,8 @@ def _open(profile: str, overrides: dict[str, Any], runs: Path, *, fresh: bool) -
 
     study = Study.open(profile, overrides, runs, fresh=fresh)
     study.check()
+    if note := study.images_note():
+        print(f"images: {note}")
     found, missing = study.count_students()
     print(f"students: {found} found, {missing} to train", flush=True)
     return study
@@ -270,6 +288,28 @@ def _print_counts(study: "Study") -> None:
     for kind, (found, made, differences) in study.counts().items():
         other = f"; of those found, {', '.join(differences)}: --fresh computes them again" if differences else ""
         print(f"{kind}: {found} found, {made} computed{other}")
+
+
+def _end_like_an_interrupt(number: signal.Signals) -> None:
+    """Let a signal, such as a scheduler's, end the process as Ctrl-C does, unless somebody handles it already."""
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(number) == signal.SIG_DFL:
+        signal.signal(number, signal.default_int_handler)
+
+
+def _console() -> Console:
+    return Console(markup=False, emoji=False, width=None if sys.stdout.isatty() else UNCUT)
+
+
+def _write_in_any_encoding() -> None:
+    """Let output go on where a terminal's or a log's encoding lacks a character: another is shown in its place."""
+    for stream, errors in ((sys.stdout, "replace"), (sys.stderr, "backslashreplace")):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=errors)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    # PyTorch says so of a GPU with a class of its own, of a CPU only in words.
+    return type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
 
 
 def _rich_table(title: str, header: list[str], rows: list[list[str]]) -> Table:

@@ -25,6 +25,7 @@ from asymdistill.builder.pages import finish
 from asymdistill.config.profiles import PATH_SETTINGS, load_settings, profile_names
 from asymdistill.config.settings import Settings
 from asymdistill.runtime.errors import InputError
+from asymdistill.runtime.markup import as_code, as_text
 
 BOOK_PACKAGES = ("ipykernel", "jupyter_book", "nbclient", "papermill", "sphinx_design", "yaml")
 JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
@@ -133,7 +134,8 @@ def _stage(source: Path, stage: Path) -> Path:
 def _write_generated(folder: Path, profile: str, settings: Settings, overrides: Mapping[str, Any]) -> None:
     """Write the Markdown that pages include: which run this is, all settings, and the profiles."""
     changed = f" Overrides: {', '.join(f'`{key}` = {_setting(getattr(settings, key))}' for key in overrides)}."
-    run = f"This copy was computed with the profile **{profile}**. {settings.description}{changed if overrides else ''}"
+    said = as_text(settings.description)
+    run = f"This copy was computed with the profile **{as_text(profile)}**. {said}{changed if overrides else ''}"
     entries = []
     for name, field in Settings.model_fields.items():
         value, default = getattr(settings, name), _setting(field.default)
@@ -153,8 +155,8 @@ def _setting(value: object) -> str:
     if value is None or value == "":
         return "none"
     if isinstance(value, Path) or (isinstance(value, str) and os.path.isabs(value)):
-        return f"`{Path(value).name}`"  # paths of this machine are nobody's business
-    return f"`{list(value) if isinstance(value, tuple) else value}`"
+        return as_code(Path(value).name)  # paths of this machine are nobody's business
+    return as_code(list(value) if isinstance(value, tuple) else value)
 
 
 def _write_footer(config: Path, provenance: Mapping[str, str]) -> None:
@@ -183,7 +185,11 @@ def _make_html(stage: Path, out: Path) -> Path:
         "-W",
         "--keep-going",
     ]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    # Jupyter Book writes characters that the encoding of a log need not have.
+    environment = os.environ | {"PYTHONIOENCODING": "utf-8"}
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", errors="replace", env=environment
+    )
     (out / "build.log").write_text(done.stdout, "utf-8")
     if done.returncode:
         plain = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout)

@@ -17,8 +17,9 @@ from pydantic import ValidationError
 
 from asymdistill.config.names import SHIPPED_TEACHERS, WEIGHTS_VARIABLE, teacher_library
 from asymdistill.config.settings import Settings
-from asymdistill.runtime.errors import InputError
+from asymdistill.runtime.errors import InputError, without_tilde
 
+LONGEST = 200  # characters of a value in a message
 PATH_SETTINGS = ("dataset_root", "teacher_weights", "store")
 
 
@@ -49,12 +50,12 @@ def load_settings(profile: str | Path, overrides: Mapping[str, Any] | str | None
     name, text, base = _profile_text(profile)
     try:
         values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"profile {profile} is not valid TOML: {error}") from None
+    except (ValueError, RecursionError) as error:  # also of numbers of thousands of digits
+        raise InputError(f"profile {profile} is not valid TOML: {_short(error)}") from None
     for key in PATH_SETTINGS:
         # Paths in a profile file are relative to that file, overrides to the working folder.
         if base and isinstance(values.get(key), str):
-            values[key] = base / Path(values[key]).expanduser()
+            values[key] = base / without_tilde(values[key])
     if base and isinstance(values.get("dataset"), str) and (base / values["dataset"]).exists():
         values["dataset"] = str(base / values["dataset"])
     try:
@@ -97,30 +98,30 @@ def _as_mapping(overrides: Mapping[str, Any] | str | None) -> dict[str, Any]:
     if isinstance(values, str):
         try:
             values = json.loads(values)
-        except json.JSONDecodeError as error:
-            raise InputError(f"overrides {overrides!r} are not JSON: {error}") from None
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"overrides {_short(values)} are not JSON: {_short(error)}") from None
     if not isinstance(values, Mapping):
-        raise InputError(f"overrides must map settings to values, not {overrides!r}")
+        raise InputError(f"overrides must map settings to values, not {_short(repr(overrides))}")
     return dict(values)
 
 
 def _parse_value(text: str) -> Any:
-    with suppress(tomllib.TOMLDecodeError):
+    with suppress(ValueError, RecursionError):
         values = tomllib.loads(f"value = {text}")
         # No setting is a date, and a text that goes on to define a second key is no value: both stay plain strings.
         return text if len(values) > 1 or isinstance(values["value"], date | time) else values["value"]
-    with suppress(json.JSONDecodeError):
+    with suppress(ValueError, RecursionError):
         return json.loads(text)
     return text
 
 
 def _profile_text(profile: str | Path) -> tuple[str, str, Path | None]:
-    path = Path(profile).expanduser()
-    if path.suffix == ".toml":
+    path = without_tilde(profile)
+    if path.suffix.lower() == ".toml":
         if not path.is_file():
             raise InputError(f"profile file {profile} does not exist")
         try:
-            return path.stem, path.read_text(encoding="utf-8"), path.resolve().parent
+            return path.stem, path.read_text(encoding="utf-8-sig"), path.resolve().parent  # with or without a mark
         except UnicodeDecodeError:
             raise InputError(f"profile file {profile} is not UTF-8 text") from None
     if str(profile) not in profile_names():
@@ -134,6 +135,12 @@ def _profile_text(profile: str | Path) -> tuple[str, str, Path | None]:
     )
 
 
+def _short(text: object) -> str:
+    """Something in one line of bounded length."""
+    words = " ".join(str(text).split())
+    return words if len(words) <= LONGEST else f"{words[:LONGEST]}…"
+
+
 def _one_line(error: ValidationError) -> str:
     parts = []
     for item in error.errors():
@@ -142,5 +149,5 @@ def _one_line(error: ValidationError) -> str:
             parts.append(f"unknown setting {name!r}; allowed: {', '.join(Settings.model_fields)}")
         else:
             message = item["msg"].removeprefix("Value error, ")
-            parts.append(f"setting {name!r} is {item['input']!r}: {message}")
+            parts.append(f"setting {name!r} is {_short(repr(item['input']))}: {message}")
     return "; ".join(parts)

@@ -11,9 +11,15 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
-Count = Annotated[int, Field(ge=1)]
+# The upper limits are far beyond any use: they stop a slip of the finger before it fills the memory or runs for ever.
+Count = Annotated[int, Field(ge=1, le=10**6)]
+Images = Annotated[int, Field(ge=1, le=10**9)]
+Side = Annotated[int, Field(ge=1, le=4096)]
+Few = Annotated[int, Field(ge=1, le=1000)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Sigma = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Width = Annotated[float, Field(gt=0, le=100)]
+Temperature = Annotated[float, Field(ge=1e-3, le=1e3)]
+Sigma = Annotated[float, Field(ge=0, le=100)]
 NoiseSpace = Literal["normalised", "pixel"]
 Control = Literal[
     "underfitting", "classes", "truncation", "capacity", "objective", "noise", "estimators", "crossmodal", "statistics"
@@ -42,9 +48,9 @@ class Settings(BaseModel):
         None, description="Folder of CIFAR in torchvision's layout; none: the user's cache folder."
     )
     download: bool = Field(True, description="Let torchvision download CIFAR when it is not in `dataset_root`.")
-    image_size: Count = Field(32, description="Side in pixels to which the images of a folder are resized.")
-    train_limit: Count | None = Field(None, description="Number of training images, balanced over classes; none: all.")
-    test_limit: Count | None = Field(None, description="Number of test images, balanced over classes; none: all.")
+    image_size: Side = Field(32, description="Side in pixels to which the images of a folder are resized.")
+    train_limit: Images | None = Field(None, description="Number of training images, balanced over classes; none: all.")
+    test_limit: Images | None = Field(None, description="Number of test images, balanced over classes; none: all.")
     data_seed: Seed = Field(
         0, description="Seed of the generated scenes, of subsets, and of the order of `.npz` files and folders."
     )
@@ -57,7 +63,7 @@ class Settings(BaseModel):
     teacher_weights: Path | None = Field(
         None, description="A safetensors file with the weights of `teacher`; none: the library's own download."
     )
-    teacher_resolution: Count | None = Field(
+    teacher_resolution: Side | None = Field(
         None, description="Side in pixels of what `teacher` sees; none: as it was published."
     )
     teacher_crop: bool = Field(
@@ -71,10 +77,10 @@ class Settings(BaseModel):
         "elsewhere. A CPU takes `float16` for float32.",
     )
 
-    resolution: Count | None = Field(
+    resolution: Side | None = Field(
         None, description="Side of the students' input in pixels; none: the teacher's, as in the paper."
     )
-    widths: tuple[Positive, ...] = Field((1, 2, 4), min_length=1, description="Width factors of the students.")
+    widths: tuple[Width, ...] = Field((1, 2, 4), min_length=1, description="Width factors of the students.")
     seeds: tuple[Seed, ...] = Field((42, 123, 456), min_length=1, description="Seeds: one student per width and seed.")
     epochs: Count = Field(5, description="Passes over the training images.")
     batch_size: Count = Field(64, description="Images per step; the last partial batch of an epoch is dropped.")
@@ -90,7 +96,7 @@ class Settings(BaseModel):
         "`uniformity`. Chapters 1 to 5 and the controls use the first.",
     )
     infonce_weight: Positive = Field(1.0, description="Weight of the InfoNCE term in training.")
-    infonce_temperature: Positive = Field(0.1, description="Temperature of the InfoNCE term in training.")
+    infonce_temperature: Temperature = Field(0.1, description="Temperature of the InfoNCE term in training.")
     infonce_symmetric: bool = Field(False, description="Average both directions of the InfoNCE term's cross-entropy.")
     regulariser_weight: Positive = Field(1.0, description="Weight of the terms `vicreg` and `uniformity`.")
     augmentation_seeds: Annotated[int, Field(ge=0)] = Field(
@@ -110,7 +116,7 @@ class Settings(BaseModel):
     noise_seed: Seed = Field(
         0, description="Seed of the noise, which is the same for all models that take the same input."
     )
-    metric_temperature: Positive = Field(0.1, description="Temperature of the InfoNCE measurement.")
+    metric_temperature: Temperature = Field(0.1, description="Temperature of the InfoNCE measurement.")
     metric_batch_size: Annotated[int, Field(ge=2)] = Field(
         64, description="Size of the batches within which InfoNCE and uniformity are measured."
     )
@@ -125,18 +131,18 @@ class Settings(BaseModel):
         min_length=1,
         description="Learning rates of the control that trains for longer: `constant`, and annealed along a `cosine`.",
     )
-    control_widths: tuple[Positive, ...] = Field(
+    control_widths: tuple[Width, ...] = Field(
         (0.5, 3, 10), description="Further widths; the default gives the sizes that the first paper states."
     )
-    control_resolution: Count = Field(32, description="Side in pixels of the narrowest student's alternative input.")
-    control_dilation: Count = Field(3, description="Dilation of the convolutions that widens the receptive field.")
+    control_resolution: Side = Field(32, description="Side in pixels of the narrowest student's alternative input.")
+    control_dilation: Few = Field(3, description="Dilation of the convolutions that widens the receptive field.")
     control_noise: Sigma = Field(
         0.1, description="Standard deviation of the noise for students that are trained with noise."
     )
     class_counts: tuple[Annotated[int, Field(ge=2)], ...] = Field(
         (2, 5, 10), description="Numbers of classes for the control that varies them."
     )
-    statistics_seeds: Count = Field(
+    statistics_seeds: Few = Field(
         10, description="Number of seeds for the comparison of the narrowest and the widest student."
     )
 
@@ -148,19 +154,19 @@ class Settings(BaseModel):
     infonce_weights: tuple[Positive, ...] = Field(
         (0.1, 0.3, 3, 10), min_length=1, description="Weights to try besides `infonce_weight`."
     )
-    infonce_temperatures: tuple[Positive, ...] = Field(
+    infonce_temperatures: tuple[Temperature, ...] = Field(
         (0.03, 0.3, 1), description="Temperatures to try besides `infonce_temperature`."
     )
     batch_sizes: tuple[Annotated[int, Field(ge=2)], ...] = Field(
         (16, 256), description="Batch sizes to try besides `batch_size`, with and without InfoNCE."
     )
-    pushed_widths: tuple[Positive, ...] = Field(
+    pushed_widths: tuple[Width, ...] = Field(
         (1, 4, 10), description="Widths at which the largest weight is tried, to see how far the rank can be pushed."
     )
 
     other_teachers: tuple[str, ...] = Field((), description="Teachers that chapter 7 compares with `teacher`.")
     other_datasets: tuple[str, ...] = Field((), description="Image sets that chapter 7 compares with `dataset`.")
-    crossed_widths: tuple[Positive, ...] | None = Field(
+    crossed_widths: tuple[Width, ...] | None = Field(
         None, description="Widths of the students with other teachers and images; none: `widths`."
     )
 
@@ -170,7 +176,7 @@ class Settings(BaseModel):
         "runs. Does not affect results.",
     )
     device: str = Field("auto", description="`auto`, `cpu`, `cuda` or `cuda:<index>`.")
-    workers: Count | None = Field(
+    workers: Few | None = Field(
         None, description="Students trained in parallel on a CPU; none: one per core. Does not affect results."
     )
 

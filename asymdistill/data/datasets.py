@@ -1,7 +1,7 @@
 """Images of every source in one shape: uint8 in memory, labels and class names with them."""
 
 import hashlib
-import os
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,22 +9,24 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from asymdistill.config.names import GENERATED_IMAGES, TORCHVISION_IMAGES, image_source
-from asymdistill.data import scenes
+from asymdistill.data import arrays, listing, scenes
+from asymdistill.data.pixels import read_square
 from asymdistill.runtime.checks import check_images
+from asymdistill.runtime.devices import check_room
 from asymdistill.runtime.digests import file_digest
 from asymdistill.runtime.download import timeout
-from asymdistill.runtime.errors import InputError, check_option
+from asymdistill.runtime.errors import InputError, check_option, without_tilde
 
 Split = Literal["train", "test"]
 DEFAULT_ROOT = Path("~/.cache/asymdistill")
 SCENES_DEFAULT_COUNT = {"train": 24_000, "test": 5_000}
 CIFAR_COUNT = {"train": 50_000, "test": 10_000}
 SIDE = 32  # of the images of Scenes and CIFAR, in pixels
-NPZ_NAMES = ("train_images", "test_images", "train_labels", "test_labels", "classes")
+SCENE_BYTES = SIDE**2 * 3 + 1000  # with its factors and what they are drawn from
+FOLDER_RULES = 2  # raised by hand when folders give other images: listing and pixels
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,12 @@ class ImageSet:
             )
         if len(self.labels) and not 0 <= int(self.labels.min()) <= int(self.labels.max()) < len(self.class_names):
             raise InputError(f"labels must lie in 0..{len(self.class_names) - 1}, one per class name")
+        for name in self.class_names:
+            if not name.strip() or any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
+                raise InputError(f"a class is called {name!r}; allowed: text without control characters")
+        if len(set(self.class_names)) < len(self.class_names):
+            twice = next(name for name in self.class_names if self.class_names.count(name) > 1)
+            raise InputError(f"two classes are called {twice!r}; allowed: names that differ")
 
     def __len__(self) -> int:
         return len(self.images)
@@ -99,7 +107,7 @@ def load(
     if dataset == "scenes100":
         loaded = _load_scenes100(split, None if classes else limit, seed)
     elif image_source(dataset) == "torchvision":
-        loaded = _load_torchvision(dataset, split, (root or DEFAULT_ROOT).expanduser(), download)
+        loaded = _load_torchvision(dataset, split, without_tilde(root or DEFAULT_ROOT), download)
     else:
         path = _locate(dataset)
         loaded = _load_npz(path, split) if image_source(dataset) == "npz" else _load_folder(path, split, image_size)
@@ -136,10 +144,11 @@ def balanced_subset(labels: Tensor, limit: int, *, seed: int, classes: int) -> T
 def digest(dataset: str) -> str:
     """What tells the images of one source from others: a name, or a digest of the content of their files.
 
-    torchvision checks its own files by MD5. Times of modification play no part, so that a copy is the same.
+    torchvision checks its own files by MD5. Times of modification play no part, so that a copy is the same, and of a
+    folder only what counts as an image.
 
     Raises:
-        InputError: nothing by that name.
+        InputError: nothing by that name, or a folder of another form.
     """
     source = image_source(dataset)
     if source in ("generated", "torchvision"):
@@ -147,8 +156,10 @@ def digest(dataset: str) -> str:
     path = _locate(dataset)
     if source == "npz":
         return file_digest(path)
-    entries = (f"{file.relative_to(path).as_posix()} {file_digest(file)}\n" for file in _files(path))
-    return hashlib.sha256("".join(entries).encode("utf-8", "surrogateescape")).hexdigest()
+    files = (file for split in listing.list_splits(path) for file, _ in split.files)
+    entries = (f"{file.relative_to(path).as_posix()} {file_digest(file)}\n" for file in files)
+    named = "".join((f"folder, rules {FOLDER_RULES}\n", *entries))
+    return hashlib.sha256(named.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -162,6 +173,7 @@ class Census:
         classes: number of classes.
         place: where they are; empty for images that are drawn.
         missing: what is not there, in words; empty where nothing is missing.
+        note: what was left out or stands in for something else, in words.
     """
 
     train: int
@@ -170,6 +182,7 @@ class Census:
     classes: int
     place: str = ""
     missing: str = ""
+    note: str = ""
 
 
 def census(dataset: str, *, root: Path | None = None, image_size: int = 32) -> Census:
@@ -188,18 +201,37 @@ def census(dataset: str, *, root: Path | None = None, image_size: int = 32) -> C
         count = SCENES_DEFAULT_COUNT
         return Census(count["train"], count["test"], SIDE, len(scenes.SHAPES) if dataset == "scenes" else 100)
     if source == "torchvision":
-        return _cifar_census(dataset, (root or DEFAULT_ROOT).expanduser())
+        return _cifar_census(dataset, without_tilde(root or DEFAULT_ROOT))
     path = _locate(dataset)
     if source == "npz":
         train, test = load(dataset, "train"), load(dataset, "test")
-        return Census(len(train), len(test), train.images.shape[1], len(train.class_names), dataset)
-    trees = [_image_folder(path / split) for split in ("train", "test")]
-    return Census(len(trees[0]), len(trees[1]), image_size, len(trees[0].classes), dataset)
+        own = len(train), len(test), train.images.shape[1], len(train.class_names)
+    else:
+        trees = listing.list_splits(path)
+        own = len(trees[0].files), len(trees[1].files), image_size, len(trees[0].classes)
+    return Census(*own, dataset, note=note(dataset))
+
+
+def note(dataset: str) -> str:
+    """What was left out of a user's own images, or stands in for something else, in words; empty if nothing.
+
+    Raises:
+        InputError: as ``census`` does.
+    """
+    source = image_source(dataset)
+    if source == "npz":
+        return arrays.note(_locate(dataset))
+    if source != "folder":
+        return ""
+    trees = listing.list_splits(_locate(dataset))
+    left = ", ".join(f"{listing.in_words(tree.left_out)} in {tree.folder.name}/" for tree in trees if tree.left_out)
+    return f"left out, as no images: {left}" if left else ""
 
 
 def _load_scenes(split: Split, limit: int | None, seed: int, classes: int) -> ImageSet:
     # The two splits must never share a scene, and neither may share one with the images that trained the teacher.
     count = limit or SCENES_DEFAULT_COUNT[split]
+    check_room(f"{count:,} scenes", SCENE_BYTES * count)
     drawn = scenes.generate(count, seed=1_000_003 + 2 * seed + (split == "test"), classes=classes)
     return ImageSet(drawn.images, drawn.labels, scenes.SHAPES[:classes], drawn.factors)
 
@@ -208,6 +240,7 @@ def _load_scenes100(split: Split, limit: int | None, seed: int) -> ImageSet:
     # Other scenes than those of ten classes, so that a measurement on these is one on images of its own; and twice as
     # many as are asked for, since shape and colour are drawn apart and a limit is to find them in equal numbers.
     count = 2 * limit if limit else SCENES_DEFAULT_COUNT[split]
+    check_room(f"{count:,} scenes", SCENE_BYTES * count)
     drawn = scenes.generate(count, seed=2_000_003 + 2 * seed + (split == "test"))
     colours = tuple(scenes.PALETTE)
     labels = drawn.factors["shape"] * len(colours) + drawn.factors["colour"]
@@ -267,23 +300,13 @@ def _cifar_census(dataset: str, root: Path) -> Census:
     return Census(*counted, missing=words)
 
 
-def _image_folder(path: Path) -> Any:
-    """The files of a folder with one subfolder per class, listed and not opened."""
-    from torchvision.datasets import ImageFolder
-
-    try:
-        return ImageFolder(path)
-    except FileNotFoundError as error:
-        raise InputError(f"{path} is not a folder with one subfolder of images per class: {error}") from None
-
-
 def _locate(dataset: str) -> Path:
     """The existing path that a data set of the user's own names."""
-    path = Path(dataset).expanduser()
+    path = without_tilde(dataset)
     if image_source(dataset) == "npz":
         if not path.is_file():
             raise InputError(f"{path} does not exist")
-    elif not path.is_dir():
+    elif not dataset or not path.is_dir():
         listed = ", ".join(map(repr, (*GENERATED_IMAGES, *TORCHVISION_IMAGES)))
         raise InputError(
             f"no data set {dataset!r}; allowed: {listed}, a path to an .npz file, or a path to an existing folder with "
@@ -293,51 +316,16 @@ def _locate(dataset: str) -> Path:
 
 
 def _load_npz(path: Path, split: Split) -> ImageSet:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            missing = [name for name in NPZ_NAMES if name not in archive]
-            wanted = [name for name in (f"{split}_images", f"{split}_labels", "classes") if name not in missing]
-            arrays = [np.asarray(archive[name]) for name in wanted]
-    except Exception as error:  # a damaged archive raises whatever its parts happen to
-        raise InputError(f"{path} is not a readable .npz file: {error}") from None
-    if missing:
-        raise InputError(f"{path} lacks {', '.join(missing)}; it must hold {', '.join(NPZ_NAMES)}")
-    images, labels, names = arrays
-    if images.dtype != np.uint8 or not np.issubdtype(labels.dtype, np.integer):
-        raise InputError(f"{path}: images must be uint8 and labels integers, not {images.dtype} and {labels.dtype}")
-    return ImageSet(torch.from_numpy(images), torch.from_numpy(labels.astype(np.int64)), tuple(map(str, names.ravel())))
+    images, labels, names = arrays.read_arrays(path, split)
+    return ImageSet(torch.from_numpy(images), torch.from_numpy(labels), names)
 
 
 def _load_folder(path: Path, split: Split, image_size: int) -> ImageSet:
-    tree = _image_folder(path / split)
-    other = path / ("test" if split == "train" else "train")
-    others = sorted(entry.name for entry in other.iterdir() if entry.is_dir()) if other.is_dir() else []
-    if others != tree.classes:
-        # Labels number the classes of one split: another set of classes in the other would silently renumber them.
-        raise InputError(f"{path / split} has the classes {', '.join(tree.classes)} and {other} {', '.join(others)}")
-    images = np.empty((len(tree.samples), image_size, image_size, 3), np.uint8)
-    for row, (file, _) in enumerate(tree.samples):
-        try:
-            with Image.open(file) as image:
-                images[row] = _square(image.convert("RGB"), image_size)
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise InputError(f"{file} is not a readable image: {error}") from None
-    return ImageSet(torch.from_numpy(images), torch.tensor(tree.targets, dtype=torch.int64), tuple(tree.classes))
-
-
-def _square(image: Image.Image, side: int) -> np.ndarray:
-    if image.size != (side, side):
-        width, height = image.size
-        scale = side / min(width, height)
-        image = image.resize(
-            (max(side, round(width * scale)), max(side, round(height * scale))), Image.Resampling.BICUBIC
-        )
-        left, top = (image.width - side) // 2, (image.height - side) // 2
-        image = image.crop((left, top, left + side, top + side))
-    return np.asarray(image)
-
-
-def _files(folder: Path) -> list[Path]:
-    """Every file below a folder, that of linked folders included, in a fixed order."""
-    found = os.walk(folder, followlinks=True)
-    return sorted(Path(place, name) for place, _, names in found for name in names)
+    train, test = listing.list_splits(path)
+    tree = train if split == "train" else test
+    check_room(f"{len(tree.files):,} images of {path}", len(tree.files) * image_size**2 * 3)
+    images = np.empty((len(tree.files), image_size, image_size, 3), np.uint8)
+    for row, (file, _) in enumerate(tree.files):
+        images[row] = read_square(file, image_size)
+    labels = torch.tensor([label for _, label in tree.files], dtype=torch.int64)
+    return ImageSet(torch.from_numpy(images), labels, tree.classes)

@@ -189,8 +189,13 @@ def load_teacher(
     path = find_weights(name, weights) or fetch(name)
     try:
         teacher = _build(name, path, view)
-    except (SafetensorError, RuntimeError, KeyError, OSError, AssertionError) as error:
+    except (SafetensorError, RuntimeError, KeyError, OSError, AssertionError, MemoryError) as error:
         reason = " ".join(str(error).split())[:300]
+        if "memory" in reason:
+            raise InputError(
+                f"teacher {name!r} runs out of memory on images of {view.resolution} pixels a side; allowed: a smaller "
+                "teacher_resolution"
+            ) from None
         side = teacher_view(name).resolution
         words = "" if view.resolution == side else f", or it can't see {view.resolution} pixels a side, only {side}"
         raise InputError(f"{path} does not hold the weights of teacher {name!r}{words} ({reason})") from None

@@ -4,10 +4,20 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from asymdistill.config.names import EFFICIENTNET, SCENES_CLIP, SCENES_SIMCLR, WEIGHTS_VARIABLE, teacher_library
+from safetensors import SafetensorError, safe_open
+
+from asymdistill.config.names import (
+    EFFICIENTNET,
+    SCENES_CLIP,
+    SCENES_SIMCLR,
+    SCENES_TEACHERS,
+    WEIGHTS_VARIABLE,
+    teacher_library,
+)
 from asymdistill.runtime.digests import file_digest
 from asymdistill.runtime.download import HubFile, Unavailable
-from asymdistill.runtime.errors import InputError
+from asymdistill.runtime.errors import InputError, without_tilde
+from asymdistill.runtime.filetypes import explained
 
 # SHA-256 of the files that come with the package: a flipped byte changes embeddings without a word.
 SHIPPED_DIGESTS = {
@@ -34,12 +44,32 @@ def find_weights(name: str, weights: Path | str | None = None) -> Path | None:
     library = teacher_library(name)
     if weights is None:
         return _shipped(name) if library == "shipped" else None
-    path, origin = Path(weights).expanduser(), f"teacher_weights (or {WEIGHTS_VARIABLE})"
-    if path.suffix != ".safetensors":
+    path, origin = without_tilde(weights), f"teacher_weights (or {WEIGHTS_VARIABLE})"
+    if path.suffix.lower() != ".safetensors":
         raise InputError(f"{origin} is {path}; only .safetensors files are read, since others can run code")
     if not path.is_file():
         raise InputError(f"{origin} is {path}, which {'is no file' if path.exists() else 'does not exist'}")
+    check_header(name, path)
     return path
+
+
+def check_header(name: str, path: Path) -> None:
+    """Refuse a file that is not whole, or is another teacher's as far as its header says.
+
+    Raises:
+        InputError: it says what the file is.
+    """
+    try:
+        with safe_open(path, "pt") as file:  # reads the header alone, and holds the file's size against it
+            strings = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path} is no whole safetensors file{explained(path, str(error))}") from None
+    if name in SCENES_TEACHERS and "format" in strings and ("words" in strings) != (name == SCENES_CLIP):
+        own, other = ("a", "no") if name == SCENES_CLIP else ("no", "a")
+        raise InputError(
+            f"{path} does not hold the weights of teacher {name!r}: it has {other} text tower; allowed: a file with "
+            f"{own} text tower"
+        )
 
 
 def shipped_path(name: str) -> Path:

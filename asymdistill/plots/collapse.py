@@ -23,6 +23,7 @@ from asymdistill.plots.style import (
     stacked,
 )
 from asymdistill.plots.tables import Runs, beside_paper, merge_measures, number, pick, students_of, teacher_of, wide
+from asymdistill.runtime.markup import as_label
 
 if TYPE_CHECKING:
     from asymdistill.data.datasets import ImageSet
@@ -39,7 +40,7 @@ def gallery(images: "ImageSet", *, each: int = 4) -> Figure:
                 axis.axis("off")
                 if row < len(members):
                     axis.imshow(images.images[members[row]].numpy(), interpolation="nearest")
-            axes[0, column].set_title(name, fontsize=SMALL, rotation=55, ha="left", pad=2)
+            axes[0, column].set_title(as_label(name, 24), fontsize=SMALL, rotation=55, ha="left", pad=2)
         figure.subplots_adjust(
             wspace=0.06, hspace=0.06, left=0.01, right=0.95, bottom=0.01, top=1 - 0.9 / (0.5 * each + 0.9)
         )

@@ -42,6 +42,7 @@ from asymdistill.plots.tables import (
     students_of,
     teacher_of,
 )
+from asymdistill.runtime.markup import as_label
 
 ACCURACY = "probe accuracy (%)"
 
@@ -272,7 +273,7 @@ def crossmodal(rows: pd.DataFrame) -> Figure:
         axes[name].set_ylim(0, 103)
     chance = pick(rows, "chance")
     axes["z"].axhline(chance["value"].mean(), color=GREY, linestyle=":", linewidth=1.5)
-    axes["z"].set_title(f"texts of {', '.join(chance['variant'])}", loc="left", fontsize=SMALL)
+    axes["z"].set_title(f"texts of {as_label(', '.join(chance['variant']))}", loc="left", fontsize=SMALL)
     gap = pick(rows, "modality_gap")
     names = {"full": "teacher", cut: f"its {cut}", "student": "students"}
     for row, variant in enumerate(names):

@@ -58,6 +58,7 @@ from asymdistill.plots.tables import (
     teacher_of,
     two,
 )
+from asymdistill.runtime.markup import as_label
 
 
 def table(generality: Runs) -> pd.DataFrame:
@@ -211,7 +212,7 @@ def noise(generality: pd.DataFrame) -> Figure:
     figure, axes = panels([[str(row) for row in range(len(found))]], 3.7, sharey=True)
     for axis, ((_, teacher), own) in zip(axes.values(), found.items(), strict=True):
         under_noise(axis, own, 100 / own["classes"].iloc[0])
-        axis.set(xlabel="noise, σ (normalised)", title=f"teacher {teacher}")
+        axis.set(xlabel="noise, σ (normalised)", title=f"teacher {as_label(teacher)}")
     axes["0"].set_ylabel("probe accuracy (%)")
     legend_above(figure, [*model_handles(most), *lines_of(objectives(generality))])
     return figure
@@ -228,7 +229,7 @@ def asymmetry(generality: Runs) -> Figure:
         figure, axes = panels([["s"]], 0.6 * len(found) + 1.2)
         for row, own in enumerate(found.values()):
             row_of_dots(axes["s"], own, row, **looks[own["architecture"].iloc[0]])
-        name_rows(axes["s"], ["\n".join(pair) for pair in found])
+        name_rows(axes["s"], ["\n".join(map(as_label, pair)) for pair in found])
         axes["s"].set(xlabel="share of the teacher's effective rank (%)", xlim=(0, 1.1 * table["value"].max()))
         kinds = [handle(GREY, "o", f"teacher: {kind}", hollow=bool(look)) for kind, look in looks.items()]
         legend_above(figure, [*model_handles(table), *kinds])

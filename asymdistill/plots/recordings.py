@@ -20,6 +20,7 @@ from asymdistill.config.settings import Settings
 from asymdistill.plots.scorecard import LOOKS
 from asymdistill.plots.style import STYLE, dots, stacked
 from asymdistill.plots.tables import pick, ratios, shown, span, students_of, teacher_of, two
+from asymdistill.runtime.markup import as_label
 
 IMAGES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "scenes": "Scenes", "scenes100": "Scenes100"}
 TITLE_WIDTH = 56  # characters per line of a panel's title
@@ -169,7 +170,7 @@ def verdicts(judged: Ledgers) -> pd.DataFrame:
 
 def rank_figure(runs: Sequence[ShownRun]) -> Figure:
     """Effective rank of the teacher and of each student of the first objective: one panel per run, one dot per seed."""
-    tables = {fill(run.name, TITLE_WIDTH): run.ranks() for run in runs}
+    tables = {fill(as_label(run.name, 200), TITLE_WIDTH): run.ranks() for run in runs}
     with plt.rc_context(STYLE):
         figure, axes = stacked(tables, [0.34 * table["model"].nunique() + 0.5 for table in tables.values()])
         for name, axis in axes.items():

@@ -29,6 +29,21 @@ def free_and_total(device: torch.device) -> tuple[int, int]:
     return free, total
 
 
+def check_room(what: str, size: int) -> None:
+    """Refuse what does not fit into the free memory of the host, before any of it is taken.
+
+    Args:
+        what: names it at the beginning of the message.
+        size: in bytes.
+
+    Raises:
+        InputError: there is less.
+    """
+    free, _ = free_and_total(torch.device("cpu"))
+    if size > free:
+        raise InputError(f"{what} need {size / 2**30:,.1f} GiB of memory; {max(0, free) / 2**30:,.1f} GiB are free")
+
+
 def resolve_device(device: str) -> torch.device:
     """The device that a setting names; ``auto`` is a GPU if there is one.
 

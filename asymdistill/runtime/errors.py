@@ -1,6 +1,7 @@
-"""The error that bad input raises, and checks of plain values."""
+"""The error that bad input raises, and checks of plain values and paths."""
 
 from collections.abc import Collection
+from pathlib import Path
 
 
 class InputError(ValueError):
@@ -21,3 +22,15 @@ def check_positive(name: str, value: float) -> None:
     """Raise ``InputError`` unless ``value`` is a finite number greater than zero."""
     if not 0 < value < float("inf"):
         raise InputError(f"{name} is {value}; it must be a finite number greater than 0")
+
+
+def without_tilde(path: Path | str) -> Path:
+    """A path in which a tilde at the beginning is the home folder; a job may have neither HOME nor a known user.
+
+    Raises:
+        InputError: nobody knows where it is.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise InputError(f"{path} is in a home folder, and there is none: set HOME, or give another path") from None

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+SEAL = "seal"  # the name of a digest within a file
+
+
 class DamagedFileWarning(UserWarning):
     """A stored file does not match its checksum; what it held is computed again."""
 
@@ -58,8 +61,11 @@ def write_file(path: Path, data: bytes, *, durable: bool = True) -> None:
             if durable:
                 os.fsync(file.fileno())
         if path.is_dir():
-            shutil.rmtree(path)
+            remove(path)
         temporary.replace(path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # which a full disk does not say
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -113,11 +119,14 @@ def read_table(path: Path) -> "pd.DataFrame":
     return pd.read_csv(path, dtype=dict.fromkeys(INTEGER_COLUMNS, "Int64"))
 
 
-def write_safetensors(path: Path, tensors: Mapping[str, "Tensor"], *, durable: bool = True) -> str:
-    """Write named tensors as a safetensors file; return its SHA-256."""
+def write_safetensors(
+    path: Path, tensors: Mapping[str, "Tensor"], *, durable: bool = True, metadata: dict[str, str] | None = None
+) -> str:
+    """Write named tensors, and strings beside them, as a safetensors file; return its SHA-256."""
     import safetensors.torch
 
-    data = safetensors.torch.save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
+    own = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    data = safetensors.torch.save(own, metadata)
     write_file(path, data, durable=durable)
     return digest_bytes(data)
 
@@ -132,23 +141,46 @@ def read_safetensors(path: Path) -> dict[str, "Tensor"]:
 
 
 def write_sealed_tensors(path: Path, tensors: Mapping[str, "Tensor"]) -> None:
-    """Write named tensors and their companion, without waiting for the disk: what is lost is computed again."""
-    digest = write_safetensors(path, tensors, durable=False)
-    write_file(_companion(path), f"{digest}  {path.name}\n".encode(), durable=False)
+    """Write named tensors with a digest in the same file, so that what was there before stays until this is there.
+
+    It does not wait for the disk: what is lost is computed again.
+    """
+    write_safetensors(path, tensors, durable=False, metadata={SEAL: _digest_of(tensors)})
 
 
 def read_sealed_tensors(path: Path) -> dict[str, "Tensor"] | None:
-    """Read named tensors that have a companion; None where they are absent, and, after a warning, where damaged."""
-    if is_intact(path):
-        return read_safetensors(path)
-    _warn_if_there(path)
-    return None
+    """Read such tensors; None where they are absent, and, after a warning, where they are damaged."""
+    import safetensors
+
+    if not path.exists():
+        return None
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            seal = (file.metadata() or {}).get(SEAL)
+        tensors = read_safetensors(path)
+    except (OSError, safetensors.SafetensorError):
+        seal, tensors = None, {}
+    if seal is None or seal != _digest_of(tensors):
+        warn_damaged(path)
+        return None
+    return tensors
 
 
-def remove_sealed_tensors(path: Path) -> None:
-    """Remove a file and its companion, if they are there."""
-    for file in (_companion(path), path):
-        file.unlink(missing_ok=True)
+def remove(path: Path) -> None:
+    """Remove a file, or a folder in its place, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    path.unlink(missing_ok=True)
+
+
+def _digest_of(tensors: Mapping[str, "Tensor"]) -> str:
+    import torch
+
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _warn_if_there(path: Path) -> None:

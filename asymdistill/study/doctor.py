@@ -2,12 +2,11 @@
 
 import heapq
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from asymdistill.config.names import GENERATED_IMAGES, TORCHVISION_IMAGES, WEIGHTS_VARIABLE
@@ -18,9 +17,8 @@ from asymdistill.models.teacher_views import teacher_view
 from asymdistill.runtime import devices
 from asymdistill.runtime.errors import InputError
 from asymdistill.runtime.executors import executor_for
-from asymdistill.study import comparisons
+from asymdistill.study import comparisons, suitability
 from asymdistill.study.student_configs import StudentConfig, StudentConfigs
-from asymdistill.training.distillation import steps_per_epoch
 
 Status = Literal["ok", "missing", "warning"]
 FLOAT = 4  # bytes
@@ -93,13 +91,9 @@ def _images(settings: Settings) -> tuple[datasets.Census | None, Need]:
     """What images there are, and whether they are enough."""
     name = settings.dataset
     try:
-        there = datasets.census(name, root=settings.dataset_root, image_size=settings.image_size)
-        wanted = replace(there, train=settings.train_limit or there.train, test=settings.test_limit or there.test)
-        for split in ("train", "test"):
-            if name not in GENERATED_IMAGES and getattr(wanted, split) > getattr(there, split):
-                limit, count = getattr(wanted, split), getattr(there, split)
-                raise InputError(f"{split}_limit is {limit}; {name} has {count} such images")
-        steps_per_epoch(wanted.train, settings.batch_size)
+        there = suitability.census(settings)
+        suitability.check_beforehand(settings, there)
+        wanted = suitability.within_limits(settings, there)
     except InputError as error:
         return None, Need("images", "missing", str(error))
     if there.missing:
@@ -107,7 +101,9 @@ def _images(settings: Settings) -> tuple[datasets.Census | None, Need]:
         return wanted, Need("images", "missing", f"{there.missing}; {then}")
     if name in GENERATED_IMAGES:
         return wanted, Need("images", "ok", f"{name}, which are drawn and need no file")
-    words = f"{there.train:,} for training and {there.test:,} for testing, of {there.classes} classes, in {there.place}"
+    note = f"; {there.note}" if there.note else ""
+    words = f"{there.train:,} for training and {there.test:,} for testing, of {there.classes} classes, in "
+    words += f"{there.place}{note}"
     return wanted, Need("images", "ok", f"{name}: {words}" if name in TORCHVISION_IMAGES else words)
 
 
@@ -118,12 +114,10 @@ def _weights(settings: Settings) -> Need:
         if path is None and source is not None:
             path = source.cached()
         if path is not None:
-            with safe_open(path, "pt"):  # reads the header alone, and holds the file's size against it
-                return Need("weights", "ok", f"{name} in {path}, {_amount(path.stat().st_size)}")
+            weights.check_header(name, path)
+            return Need("weights", "ok", f"{name} in {path}, {_amount(path.stat().st_size)}")
     except InputError as error:
         return Need("weights", "missing", str(error))
-    except (SafetensorError, OSError) as error:
-        return Need("weights", "missing", f"{path} is no whole safetensors file ({error})")
     words = f"neither teacher_weights nor {WEIGHTS_VARIABLE} names a file of {name}, "
     if source is None:
         words += "whose weights are published only in formats that can run code"

@@ -35,6 +35,7 @@ from asymdistill.store.keys import Artifact, Kind
 from asymdistill.store.store import Store
 from asymdistill.store.tasks import Task, compute_missing
 from asymdistill.study.student_configs import Model, StudentConfig, StudentConfigs
+from asymdistill.study.suitability import check_images
 from asymdistill.training import losses
 from asymdistill.training.distillation import Diverged, Objective, Recipe, TrainingState, distil, steps_per_epoch
 
@@ -46,7 +47,8 @@ _TRAINING = (
     "training/distillation.py",
     "training/losses.py",
 )
-IMAGES = Kind("images", 1, ("data/datasets.py", "data/scenes.py"), ("numpy", "pillow"))
+_LOADING = tuple(f"data/{name}.py" for name in ("arrays", "datasets", "listing", "pixels", "scenes"))
+IMAGES = Kind("images", 1, _LOADING, ("numpy", "pillow"))
 EMBEDDINGS = Kind(
     "embeddings", 1, (*_SEEING, "models/teachers.py", "models/mini_clip.py"), ("torch", "timm", "open_clip_torch")
 )
@@ -115,6 +117,14 @@ class Experiment:
     def class_names(self) -> tuple[str, ...]:
         """Names of the classes."""
         return self.test.class_names
+
+    def check_images(self) -> None:
+        """Find images that no table could be made of, or too few of them.
+
+        Raises:
+            InputError: it names what is wrong and what is allowed.
+        """
+        self._memo("checked", lambda: check_images(self.settings, self.train, self.test))
 
     # Teacher
 
@@ -362,16 +372,11 @@ class Experiment:
 
     def _check(self, configs: Sequence[StudentConfig]) -> None:
         """Find a teacher, students and images that no table could be made of now, not after hours of training."""
+        self.check_images()
         dim = self.teacher.embedding_dim
         for config in configs:
             with torch.device("meta"):
                 config.design.network(dim)
-            if config.epochs:
-                steps_per_epoch(len(self.images("train", config.classes)), config.batch_size)
-        if len(self.train.labels.unique()) < 2:
-            raise InputError("the training images are all of one class; a probe needs at least two")
-        if len(self.test) < 2:
-            raise InputError(f"{len(self.test)} test images; at least two are needed")
 
     def _cost(self, config: StudentConfig) -> int:
         """What a step of a student's training costs beside others: for order and progress, so roughly."""
@@ -440,11 +445,11 @@ class Experiment:
                 save=save,
             )
         except Diverged as error:
-            files.remove_sealed_tensors(path)
+            files.remove(path)
             raise Diverged(error.step, error.loss, error.learning_rate, config.described) from None
         tensors, value = result.student.state_dict(), {"losses": result.losses}
         self.store.put(artifact, value, tensors, seconds=spent())
-        files.remove_sealed_tensors(path)
+        files.remove(path)
 
     def _unfinished(self, path: Path) -> tuple[TrainingState | None, float]:
         """The state in which an interrupted training was left, and the seconds that it had taken."""

@@ -115,13 +115,18 @@ def record(folder: str | Path, out: str | Path = RESULTS) -> Path:
 
     Raises:
         InputError: the folder holds no run, or one that is not finished or is damaged; its manifest names an absolute
-            path, which must not be published; or something else is there under its name.
+            path, which must not be published; a link in it leads out of it; or something else is there under its name.
     """
     source = Path(folder)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", files.DamagedFileWarning)  # one error says it
         run = Recorded(source)
     kept = [MANIFEST, *(f"tables/{name}.csv" for name in _stored(run.settings))]
+    inside = source.resolve()
+    for name in kept:
+        for path in (source / name, source / f"{name}.sha256"):
+            if not path.resolve().is_relative_to(inside):
+                raise InputError(f"{path} is a link that leads out of the run's folder, which is not recorded")
     broken = [name for name in kept if not files.is_intact(source / name)]
     if broken:
         more = f" and {len(broken) - 1} more are" if len(broken) > 1 else " is"
@@ -135,8 +140,8 @@ def record(folder: str | Path, out: str | Path = RESULTS) -> Path:
             )
     copied = [name + suffix for name in kept for suffix in ("", ".sha256")]
     target = Path(out) / source.resolve().name
-    if target.exists():
-        if _contents(target) != {name: (source / name).read_bytes() for name in copied}:
+    if target.exists() or target.is_symlink():
+        if target.is_symlink() or _contents(target) != {name: (source / name).read_bytes() for name in copied}:
             raise InputError(f"{target} is there already and differs from {folder}; remove it first, or choose --out")
         return target
     _copy(source, target, copied)

@@ -12,13 +12,15 @@ import torch
 from asymdistill.config.names import GAINS, IDENTITY, TABLES, TEACHER, UNKNOWN, architecture, student_name
 from asymdistill.config.profiles import load_settings
 from asymdistill.config.settings import Settings
+from asymdistill.data import datasets
 from asymdistill.data.datasets import ImageSet, Split
 from asymdistill.metrics import spectrum
 from asymdistill.models import students
-from asymdistill.runtime.errors import check_option
+from asymdistill.runtime.errors import InputError, check_option
+from asymdistill.runtime.markup import as_code, as_text
 from asymdistill.store import files
 from asymdistill.store.keys import canonical
-from asymdistill.study import comparisons, controls
+from asymdistill.study import comparisons, controls, suitability
 from asymdistill.study.controls import Control, Row
 from asymdistill.study.experiment import Experiment
 from asymdistill.study.folders import default_runs_dir
@@ -65,6 +67,7 @@ class Study:
         self._control = Control(self._run, self._measurements)
         kept = canonical(settings.model_dump(mode="json", exclude=set(NO_RESULT)))
         self.folder = self._runs_dir / f"{profile}-{hashlib.sha256(kept.encode()).hexdigest()[:10]}"
+        self._checked = False
         self._manifest = Manifest(self.folder, profile, settings, self._run)
 
     @classmethod
@@ -111,13 +114,25 @@ class Study:
         return self._run.configs.everyone()
 
     def check(self) -> None:
-        """Find missing other images, and weights of other teachers, now and not after hours of training.
+        """Find images that no table can be made of, and missing weights of other teachers, before hours of training.
 
         Raises:
-            InputError: one of them is missing.
+            InputError: it names what is wrong, or missing.
         """
+        if self._checked:
+            return
+        self._run.check_images()
         for other in self.crossed():
+            images = suitability.census(other.settings)
+            if images.missing and not other.settings.download:
+                raise InputError(f"{other.settings.dataset} is missing: {images.missing}; download is false")
+            suitability.check_beforehand(other.settings, images)
             _ = other._run.teacher_name  # holds the digest of the weights
+        self._checked = True
+
+    def images_note(self) -> str:
+        """What was left out of a user's own images, or stands in for something else; empty if nothing."""
+        return datasets.note(self.settings.dataset)
 
     def train(self) -> None:
         """Train every student that is not stored yet, the longest first."""
@@ -144,7 +159,7 @@ class Study:
         """What this study is, in one paragraph of Markdown: images, teacher, students, and what made its numbers."""
         images = {"train": len(self.images("train")), "test": len(self.images("test"))}
         made = self._manifest.made() | {"run": self.folder.name}
-        return f"**Profile `{self.profile}`**: {describe(self.settings, images, made)}"
+        return f"**Profile {as_code(self.profile)}**: {describe(self.settings, images, made)}"
 
     def provenance(self) -> dict[str, str]:
         """What made this study's numbers, in a few words each, for the foot of a page."""
@@ -371,12 +386,12 @@ def describe(settings: Settings, images: Mapping[str, int], made: Mapping[str, s
     steps = settings.epochs * steps_per_epoch(images["train"], settings.batch_size)
     kind = "" if (found := architecture(settings.teacher)) == UNKNOWN else f" (a {found})"
     if settings.teacher_weights is not None:  # a file may hold anything, whatever the network is called
-        kind += f" with the weights in `{settings.teacher_weights.name}`"
+        kind += f" with the weights in {as_code(settings.teacher_weights.name)}"
     return (
-        f"{images['train']:,} training and {images['test']:,} test images of `{Path(settings.dataset).name}`, teacher "
-        f"`{settings.teacher}`{kind}, students of width {_listed(settings.widths)}, seeds {_listed(settings.seeds)}, "
-        f"{settings.epochs} epoch{'s' * (settings.epochs > 1)} ({steps:,} steps). Run `{made['run']}`, computed on "
-        f"{made['device']} at commit `{made['commit']}`."
+        f"{images['train']:,} training and {images['test']:,} test images of {as_code(Path(settings.dataset).name)}, "
+        f"teacher {as_code(settings.teacher)}{kind}, students of width {_listed(settings.widths)}, seeds "
+        f"{_listed(settings.seeds)}, {settings.epochs} epoch{'s' * (settings.epochs > 1)} ({steps:,} steps). Run "
+        f"{as_code(made['run'])}, computed on {as_text(made['device'])} at commit {as_code(made['commit'])}."
     )
 
 

@@ -1,12 +1,10 @@
 """Images of every source: the right ones, in the right order, and one clear line where a file is no good."""
 
-import io
 import os
 import pickle
 import shutil
 import tarfile
 import time
-import zipfile
 from collections import Counter
 from pathlib import Path
 
@@ -170,80 +168,6 @@ def test_a_limit_on_an_npz_file_is_balanced(tmp_path: Path) -> None:
     assert torch.bincount(loaded.labels).tolist() == [4, 4, 4]
 
 
-def test_narrow_and_unsigned_labels_are_read(tmp_path: Path) -> None:
-    write_npz(tmp_path / "a.npz", train_labels=(np.arange(30) % 3).astype(np.uint8))
-    assert datasets.load(str(tmp_path / "a.npz"), "train").labels.dtype == torch.int64
-
-
-@pytest.mark.parametrize(
-    ("replaced", "message"),
-    [
-        ({"train_images": np.zeros((30, 8, 8, 3), np.float32)}, "images must be uint8"),
-        ({"train_images": np.zeros((30, 8, 8), np.uint8)}, "N x H x W x 3"),
-        ({"train_images": np.zeros((30, 3, 8, 8), np.uint8)}, "N x H x W x 3"),
-        ({"train_images": np.zeros((29, 8, 8, 3), np.uint8)}, "labels must be int64 of shape"),
-        ({"train_labels": np.zeros(30, np.float64)}, "labels integers"),
-        ({"train_labels": np.full(30, 3)}, r"labels must lie in 0\.\.2"),
-        ({"train_labels": np.full(30, -1)}, r"labels must lie in 0\.\.2"),
-        ({"train_labels": np.full(30, 2**64 - 1, np.uint64)}, r"labels must lie in 0\.\.2"),
-        ({"classes": np.array("ant")}, r"labels must lie in 0\.\.0"),
-        ({"classes": np.array(["ant", None, "cat"], object)}, "not a readable .npz"),
-        ({"train_images": np.array([None] * 30, object)}, "not a readable .npz"),
-    ],
-)
-def test_arrays_of_another_kind_are_refused(tmp_path: Path, replaced: dict[str, object], message: str) -> None:
-    write_npz(tmp_path / "a.npz", **replaced)
-    with pytest.raises(InputError, match=message):
-        datasets.load(str(tmp_path / "a.npz"), "train")
-
-
-class Trap:
-    sprung = False
-
-    def __reduce__(self) -> tuple[object, tuple[str, ...]]:
-        return Trap.spring, ()
-
-    @staticmethod
-    def spring() -> list[int]:
-        Trap.sprung = True
-        return []
-
-
-def test_no_pickle_is_ever_run(tmp_path: Path) -> None:
-    trapped = np.empty(30, object)
-    trapped[:] = [Trap() for _ in range(30)]
-    write_npz(tmp_path / "objects.npz", train_images=trapped)
-    (tmp_path / "bare.npz").write_bytes(pickle.dumps(Trap()))
-    for name in ("objects.npz", "bare.npz"):
-        with pytest.raises(InputError, match=f"{name} is not a readable"):
-            datasets.load(str(tmp_path / name), "train")
-    assert not Trap.sprung
-
-
-def test_missing_arrays_are_named(tmp_path: Path) -> None:
-    np.savez(tmp_path / "a.npz", train_images=np.zeros((2, 8, 8, 3), np.uint8), classes=["ant"])
-    with pytest.raises(InputError, match="lacks test_images, train_labels, test_labels; it must hold"):
-        datasets.load(str(tmp_path / "a.npz"), "train")
-
-
-def contents_of_no_archive() -> dict[str, bytes]:
-    single = io.BytesIO()
-    np.save(single, np.zeros(3))
-    return {
-        "empty": b"",
-        "text": b"no archive at all",
-        "a single array": single.getvalue(),
-        "a zip header": b"PK\x03\x04" + bytes(40),
-    }
-
-
-@pytest.mark.parametrize("content", contents_of_no_archive().values(), ids=contents_of_no_archive().keys())
-def test_a_file_that_is_no_archive_is_refused(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "a.npz").write_bytes(content)
-    with pytest.raises(InputError, match=r"a\.npz is not a readable \.npz file"):
-        datasets.load(str(tmp_path / "a.npz"), "train")
-
-
 def test_an_archive_damaged_anywhere_is_refused_or_read_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "a.npz"
     arrays = write_npz(path, count=6)
@@ -262,14 +186,6 @@ def test_an_archive_damaged_anywhere_is_refused_or_read_as_it_was(tmp_path: Path
             else:
                 assert sorted(images.flatten().tolist()) == sorted(arrays["train_images"].flatten().tolist())
     assert refused > len(whole) // 23
-
-
-def test_an_archive_of_other_things_is_refused(tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
-        for name in datasets.NPZ_NAMES:
-            archive.writestr(f"{name}.npy", b"not an array")
-    with pytest.raises(InputError, match=r"a\.npz: images must be uint8"):
-        datasets.load(str(tmp_path / "a.npz"), "train")
 
 
 # Folders
@@ -301,21 +217,6 @@ def test_an_image_that_is_not_square_is_scaled_and_cropped_as_torchvision_does(
     assert np.array_equal(loaded.images[loaded.labels == 0][0].numpy(), np.asarray(expected))
 
 
-def test_palette_and_greyscale_images_become_rgb(tmp_path: Path) -> None:
-    write_folder(tmp_path, classes=("grey", "palette", "see-through"), each=1)
-    grey = np.arange(64, dtype=np.uint8).reshape(8, 8)
-    Image.fromarray(grey).save(tmp_path / "train" / "grey" / "0.png")
-    palette = Image.fromarray(np.full((8, 8), 1, np.uint8), mode="P")
-    palette.putpalette([0, 0, 0, 10, 200, 30])
-    palette.save(tmp_path / "train" / "palette" / "0.png")
-    Image.new("RGBA", (8, 8), (1, 2, 3, 255)).save(tmp_path / "train" / "see-through" / "0.png")
-    loaded = datasets.load(str(tmp_path), "train", image_size=8)
-    images = dict(zip([loaded.class_names[label] for label in loaded.labels], loaded.images, strict=True))
-    assert np.array_equal(images["grey"].numpy(), np.repeat(grey[..., None], 3, axis=2))
-    assert torch.unique(images["palette"].reshape(-1, 3), dim=0).tolist() == [[10, 200, 30]]
-    assert torch.unique(images["see-through"].reshape(-1, 3), dim=0).tolist() == [[1, 2, 3]]
-
-
 def test_an_image_damaged_anywhere_is_refused_by_name_or_read(tmp_path: Path) -> None:
     write_folder(tmp_path, each=1)
     file = tmp_path / "train" / "ant" / "0.png"
@@ -336,7 +237,7 @@ def test_train_and_test_must_have_the_same_classes(tmp_path: Path) -> None:
     write_folder(tmp_path, classes=("ant", "bee", "cat"))
     os.rename(tmp_path / "test" / "ant", tmp_path / "test" / "asp")
     for split in ("train", "test"):
-        with pytest.raises(InputError, match=r"has the classes .*bee.* and .*bee"):
+        with pytest.raises(InputError, match=r"only in train/: 'ant'; only in test/: 'asp'"):
             datasets.load(str(tmp_path), split)
 
 
@@ -360,6 +261,18 @@ def test_an_unknown_data_set_is_named_beside_the_allowed_ones(tmp_path: Path) ->
 
 
 # CIFAR through torchvision
+
+
+class Trap:
+    sprung = False
+
+    def __reduce__(self) -> tuple[object, tuple[str, ...]]:
+        return Trap.spring, ()
+
+    @staticmethod
+    def spring() -> list[int]:
+        Trap.sprung = True
+        return []
 
 
 def fake_cifar10(root: Path, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:

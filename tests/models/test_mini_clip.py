@@ -26,7 +26,7 @@ from asymdistill.models.mini_clip import (
     load_towers,
     save_towers,
 )
-from asymdistill.models.teachers import load_teacher
+from asymdistill.models.teachers import Teacher, load_teacher
 from asymdistill.models.weights import shipped_path
 from asymdistill.runtime.errors import InputError
 from asymdistill.training import scenes_clip
@@ -163,7 +163,9 @@ def test_an_image_tower_by_itself_is_written_and_read_without_texts(fresh: Tower
         assert torch.equal(tensor, tensors[f"image.{name}"].to(tensor.dtype))
     teacher = load_teacher(SCENES_SIMCLR, weights=path)
     images = scenes.generate(4, seed=3).images
-    assert torch.equal(teacher.encode(images), load_teacher(SCENES_CLIP, weights=path).encode(images))
+    assert torch.equal(teacher.encode(images), Teacher(SCENES_SIMCLR, loaded.image, teacher.view).encode(images))
+    with pytest.raises(InputError, match="it has no text tower; allowed: a file with a text tower"):
+        load_teacher(SCENES_CLIP, weights=path)
     with pytest.raises(InputError, match=f"^teacher {SCENES_SIMCLR!r} has no text tower$"):
         teacher.encode_text(["a ring"])
 

@@ -10,9 +10,11 @@ import huggingface_hub
 import open_clip
 import pytest
 import timm
+import torch
 from open_clip import pretrained as registry
+from safetensors.torch import save_file
 
-from asymdistill.config.names import SCENES_CLIP, SHIPPED_TEACHERS, WEIGHTS_VARIABLE
+from asymdistill.config.names import SCENES_CLIP, SCENES_SIMCLR, SHIPPED_TEACHERS, WEIGHTS_VARIABLE
 from asymdistill.models import weights
 from asymdistill.models.weights import fetch, find_weights, published, shipped_path, weights_digest
 from asymdistill.runtime.download import HubFile
@@ -31,7 +33,7 @@ HUBS = {
 
 def test_a_named_file_comes_before_all_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     named = tmp_path / "named.safetensors"
-    named.touch()
+    save_file({"named": torch.ones(1)}, named)
     assert find_weights(CLIP) is None
     assert find_weights(SCENES_CLIP) == shipped_path(SCENES_CLIP)
     for name in (CLIP, DINO, SCENES_CLIP):
@@ -57,6 +59,32 @@ def test_a_file_that_is_missing_or_no_safetensors_file_is_refused(tmp_path: Path
             find_weights(CLIP, tmp_path / name)
 
 
+FILES = {
+    b"version https://git-lfs.github.com/spec/v1\n": "it is a Git LFS pointer .* git lfs pull",
+    b"<!doctype html>": "it is a web page",
+    b"": "it is empty",
+    b"\x80\x02}q\x00.": "it is a Python pickle, which can run code and is never read",
+    b"\xff\xff\xff\xff\xff\xff\xff\x7f{}": "header",
+    b"\x02\x00\x00\x00\x00\x00\x00\x00{}" + bytes(9): "",
+}
+
+
+@pytest.mark.parametrize("content", FILES)
+def test_a_file_that_holds_something_else_is_explained(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.safetensors").write_bytes(content)
+    with pytest.raises(InputError, match=rf"a\.safetensors is no whole safetensors file \(.*{FILES[content]}"):
+        find_weights(CLIP, tmp_path / "a.safetensors")
+
+
+def test_weights_of_the_two_teachers_of_scenes_are_not_interchanged() -> None:
+    for name, other in ((SCENES_CLIP, SCENES_SIMCLR), (SCENES_SIMCLR, SCENES_CLIP)):
+        with pytest.raises(
+            InputError, match=rf"{other}\.safetensors does not hold the weights of teacher '{name}': it"
+        ):
+            find_weights(name, shipped_path(other))
+        assert find_weights(name, shipped_path(name)) == shipped_path(name)
+
+
 # Digests
 
 
@@ -67,8 +95,8 @@ def sha256(content: bytes) -> str:
 def test_a_digest_is_that_of_the_file_that_would_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_hub.use(monkeypatch, tmp_path / "hub", fake_hub.refusing())
     named = tmp_path / "named.safetensors"
-    named.write_bytes(b"named")
-    assert weights_digest(CLIP, named) == sha256(b"named")
+    save_file({"named": torch.ones(1)}, named)
+    assert weights_digest(CLIP, named) == sha256(named.read_bytes())
     assert weights_digest(SCENES_CLIP) == sha256(shipped_path(SCENES_CLIP).read_bytes())
     fake_hub.store(tmp_path / "hub", HUBS[CLIP].project, HUBS[CLIP].name, b"cached")
     assert weights_digest(CLIP) == sha256(b"cached")

@@ -1,9 +1,12 @@
 """Files of a run: what is read is what was written, and nothing that is damaged is trusted."""
 
+import errno
 import math
+import os
 import shutil
 import subprocess
 import threading
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -122,11 +125,11 @@ def test_tensors_outlive_their_file(tmp_path: Path) -> None:
 def test_sealed_tensors_come_back_and_go(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "t.safetensors"
     files.write_sealed_tensors(path, {"a": torch.ones(3)})
-    assert files.is_intact(path)
+    assert [file.name for file in path.parent.iterdir()] == ["t.safetensors"]  # one file, whole or not at all
     read = files.read_sealed_tensors(path) or {}
     assert torch.equal(read["a"], torch.ones(3))
     for _ in range(2):
-        files.remove_sealed_tensors(path)
+        files.remove(path)
         assert not list(path.parent.iterdir())
 
 
@@ -157,11 +160,38 @@ def test_damaged_files_read_as_nothing_with_a_warning_and_can_be_written_again(t
         assert files.read_json(path) == {"a": 1}
         assert (files.read_sealed_tensors(tensors) or {}).keys() == {"a"}
         damage(path)
-        damage(tensors)
         with pytest.warns(DamagedFileWarning, match=r"a\.json is damaged"):
             assert files.read_json(path) is None
-        with pytest.warns(DamagedFileWarning, match=r"a\.safetensors is damaged"):
-            assert files.read_sealed_tensors(tensors) is None
+        if damage in (flip_bit, truncate, folder_instead):
+            damage(tensors)
+            with pytest.warns(DamagedFileWarning, match=r"a\.safetensors is damaged"):
+                assert files.read_sealed_tensors(tensors) is None
+
+
+def test_a_flipped_bit_anywhere_in_sealed_tensors_is_found(tmp_path: Path) -> None:
+    path, tensors = (
+        tmp_path / "a.safetensors",
+        {"a": torch.arange(6.0), "b": torch.tensor([True]), "c": torch.tensor(7)},
+    )
+    files.write_sealed_tensors(path, tensors)
+    whole = path.read_bytes()
+    for position in range(len(whole)):
+        for bit in (1, 32):
+            path.write_bytes(whole[:position] + bytes([whole[position] ^ bit]) + whole[position + 1 :])
+            with warnings.catch_warnings(action="ignore", category=DamagedFileWarning):
+                read = files.read_sealed_tensors(path)
+            assert read is None or all(torch.equal(read[name], own) for name, own in tensors.items())
+
+
+def test_a_full_disk_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    files.write_file(tmp_path / "a.json", b"before")
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match=r"No space left on device: .*a\.json"):
+        files.write_file(tmp_path / "a.json", b"after")
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"before"]
 
 
 def stored(path: Path, table: pd.DataFrame) -> pd.DataFrame:

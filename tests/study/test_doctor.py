@@ -178,13 +178,13 @@ def write_folder(root: Path) -> Path:
             folder = root / split / name
             folder.mkdir(parents=True)
             for index in range(count):
-                Image.new("RGB", (8, 8)).save(folder / f"{index}.png")
+                Image.new("RGB", (8, 8), (index, 0, 0)).save(folder / f"{index}.png")
     return root
 
 
 def test_ones_own_images_are_counted(teacher_file: Path, tmp_path: Path) -> None:
     limits = {"train_limit": None, "test_limit": None}
-    pixels = np.zeros((100, 8, 8, 3), np.uint8)
+    pixels = np.random.default_rng(0).integers(0, 256, (100, 8, 8, 3), dtype=np.uint8)
     archive = tmp_path / "mine.npz"
     labels = {"train_labels": np.arange(100) % 2, "test_labels": np.arange(8) % 2, "classes": ["ant", "bee"]}
     np.savez(archive, train_images=pixels, test_images=pixels[:8], **labels)

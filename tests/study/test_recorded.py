@@ -234,3 +234,33 @@ def test_an_interrupted_copy_leaves_nothing(finished: Path, tmp_path: Path, monk
     with pytest.raises(OSError, match="No space left"):
         record(finished, tmp_path / "results")
     assert not list((tmp_path / "results").iterdir())
+
+
+@pytest.mark.parametrize("name", ["tables", "tables/spectrum.csv", "tables/spectrum.csv.sha256", "manifest.json"])
+def test_a_link_that_leads_out_of_a_run_is_not_followed(name: str, finished: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside" / name
+    outside.parent.mkdir(parents=True)
+    (finished / name).rename(outside)
+    (finished / name).symlink_to(outside)
+    with pytest.raises(InputError, match="is a link that leads out of the run's folder, which is not recorded"):
+        record(finished, tmp_path / "results")
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_in_place_of_a_copy_stays_as_it_is(there: bool, finished: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    if there:
+        elsewhere.mkdir()
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / finished.name).symlink_to(elsewhere)
+    with pytest.raises(InputError, match="is there already and differs"):
+        record(finished, tmp_path / "results")
+    assert not list(elsewhere.glob("*"))
+
+
+@pytest.mark.parametrize("control", ["../../etc/passwd", "/etc/passwd", "noise/../../x"])
+def test_names_in_a_manifest_lead_nowhere(control: str, finished: Path, tmp_path: Path) -> None:
+    change(finished, controls=[control])
+    with pytest.raises(InputError, match="damaged or of another version"):
+        record(finished, tmp_path / "results")
