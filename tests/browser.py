@@ -55,6 +55,7 @@ class Visit:
         self.complaints: list[str] = []
         self.foreign: list[str] = []
         self.loaded: set[Path] = set()
+        page.set_default_timeout(180_000)  # where other work holds the cores
         page.on("console", self._said)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("request", self._asked)

@@ -3,6 +3,7 @@
 Filled markers and solid lines are students of the first objective, open markers and dashed lines those of the second.
 """
 
+from textwrap import fill
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -212,7 +213,7 @@ def noise(generality: pd.DataFrame) -> Figure:
     figure, axes = panels([[str(row) for row in range(len(found))]], 3.7, sharey=True)
     for axis, ((_, teacher), own) in zip(axes.values(), found.items(), strict=True):
         under_noise(axis, own, 100 / own["classes"].iloc[0])
-        axis.set(xlabel="noise, σ (normalised)", title=f"teacher {as_label(teacher)}")
+        axis.set(xlabel="noise, σ (normalised)", title=fill(f"teacher {as_label(teacher)}", 40 // len(found)))
     axes["0"].set_ylabel("probe accuracy (%)")
     legend_above(figure, [*model_handles(most), *lines_of(objectives(generality))])
     return figure

@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import FormatStrFormatter
 
 from asymdistill.plots.style import BLACK, GREY, STYLE, WIDTH, lines, panels, plain_log_ticks
 
@@ -26,6 +27,7 @@ def spectrum(variances: Sequence[float], effective_rank: float) -> Figure:
         axis.plot(components[shares > FLOOR], shares[shares > FLOOR], "o-", color=BLACK, markersize=3)
         axis.axvline(effective_rank, color=GREY, linestyle="--", label=f"effective rank {effective_rank:.4g}")
         axis.set(xscale="log", yscale="log", xlabel="component (number)", ylabel="share of the variance")
+        axis.yaxis.set_major_formatter(FormatStrFormatter("%g"))
         plain_log_ticks(axis)
         axis.legend()
     return figure

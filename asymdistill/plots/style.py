@@ -8,6 +8,7 @@ wide, no letter is below 11.
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
+from textwrap import fill
 from typing import Any
 from zlib import crc32
 
@@ -212,7 +213,8 @@ def noise_panels(runs: Runs, pixels: Mapping[str, float]) -> tuple[Figure, dict[
 def placeholder(words: str) -> Figure:
     """Stands in for a figure that a profile has no numbers for."""
     figure = plt.figure(figsize=(WIDTH, 1))
-    figure.text(0.5, 0.5, words, ha="center", va="center")
+    figure.add_axes((0, 0, 1, 1)).axis("off")  # notebooks do not show a figure without axes
+    figure.text(0.5, 0.5, fill(words, 44), ha="center", va="center")
     return figure
 
 

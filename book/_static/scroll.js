@@ -1,17 +1,14 @@
 // What is wider than the page scrolls in a frame of its own. Such a frame shows where there is more, and keyboards reach it.
-const frames = ".cell_output, .table-figure, .pst-scrollable-table-container, .math-block, .wide";
+const frames = ".bd-article :is(.output, .text_html, .pst-scrollable-table-container, .math-block, .wide)";
 
 function mark(frame) {
-  const inner = [frame, ...frame.querySelectorAll(".output, .pst-scrollable-table-container, .words, .math-block")];
-  for (const box of inner) {
-    const wide = box.scrollWidth > box.clientWidth + 1 && getComputedStyle(box).overflowX === "auto";
-    box.classList.toggle("scrolls", wide);
-    if (!wide) continue;
-    const caption = box.closest("figure")?.querySelector(".caption-text");
-    box.setAttribute("tabindex", "0");
-    box.setAttribute("role", "region");
-    box.setAttribute("aria-label", (caption ? caption.textContent + " " : "") + "Scrolls sideways");
-  }
+  const wide = frame.scrollWidth > frame.clientWidth + 1 && getComputedStyle(frame).overflowX === "auto";
+  frame.classList.toggle("scrolls", wide);
+  if (!wide) return;
+  const caption = frame.closest("figure")?.querySelector(".caption-text");
+  frame.tabIndex = 0;
+  frame.setAttribute("role", "region");
+  frame.setAttribute("aria-label", `Scrolls sideways: ${caption?.textContent ?? "more columns"}`);
 }
 
 function markAll() {
