@@ -1,6 +1,6 @@
 """Random damage to every kind of file that people feed it: what is read makes sense, and all else is one line.
 
-``FUZZ_EXAMPLES`` sets how many examples each test tries: 300, which takes seconds, where it is not set. With 50,000
+``FUZZ_EXAMPLES`` sets how many examples each test tries: 100, which takes seconds, where it is not set. With 50,000
 (``FUZZ_EXAMPLES=50000 pytest tests/test_fuzz.py``) the file takes about an hour.
 """
 
@@ -28,7 +28,7 @@ from asymdistill.models.weights import find_weights
 from asymdistill.runtime.errors import InputError
 from asymdistill.store import files
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "300"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "100"))
 CLIP = "open_clip:ViT-B-32-quickgelu/openai"
 fuzzed = settings(
     max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
