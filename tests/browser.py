@@ -72,6 +72,7 @@ class Visit:
     def serious(self, mode: str) -> list[str]:
         """Serious and critical violations that axe-core finds in light or dark mode: rule and first element."""
         self.page.evaluate(THEME, mode)
+        self.page.add_style_tag(content="* { transition: none !important }")  # a colour on its way is no colour
         found = self.page.evaluate(AXE)
         return [f"{mode}: {one['id']} {one['nodes'][0]['html'][:200]}" for one in found if one["impact"] in SERIOUS]
 

@@ -10,14 +10,16 @@ from PIL import Image, ImageChops, ImageStat
 from asymdistill.runtime.errors import InputError
 
 GLUED_PNG = r'"application/papermill\.record/image/png": "([^"]+)"'
-# Draws icons as SVG from a file of 1.5 MB. Without it the theme draws the same icons from a font of a tenth of that.
+# Draws icons as SVG from a file of 1.5 MB. Without it the theme draws the same icons from a font.
 ICON_SCRIPT = re.compile(
     r'\s*<script [^>]*src="[^"]*fontawesome\.js[^"]*"[^>]*></script>|<link [^>]*fontawesome\.js[^>]*>'
 )
 SEARCH_SCRIPT = re.compile(r'\s*<script src="[^"]*(?:searchtools|language_data|searchindex)\.js[^>]*></script>')
 WORD = re.compile(r'<span class="pre">([^<]*)</span>')  # docutils marks each word of code, for nobody here
 COLOURS = 128  # of a figure, unless it has too many for that
-UNUSED = ("*.map", "fontawesome.js*", "*.ttf")
+ICON_RULE = re.compile(r'((?:\.fa-[a-z0-9-]+:before,?)+)\{content:"[^"]*"\}')
+WOFF2 = re.compile(r'url\([^)]*\.woff2[^)]*\) format\("woff2"\),')
+UNUSED = ("*.map", "fontawesome.js*", "*.woff2")
 
 
 def finish(pages: Path, stage: Path) -> Path:
@@ -41,9 +43,11 @@ def finish(pages: Path, stage: Path) -> Path:
                 raise InputError(f"the book does not build: {page.relative_to(pages)} shows {image}, which isn't there")
         if page.name != "search.html":  # which alone needs the index of the whole book
             text = SEARCH_SCRIPT.sub("", text)
+        text = text.replace('<div role="list" class="citation-list">', '<div class="citation-list">')  # no list items
         page.write_text(WORD.sub(r"\1", ICON_SCRIPT.sub("", text)), "utf-8")
     for image in (pages / "_images").glob("*.png"):
         _make_smaller(image)
+    _keep_used_icons(pages)
     for pattern in UNUSED:
         for unused in (pages / "_static").rglob(pattern):
             if unused.is_file():
@@ -71,3 +75,22 @@ def _make_smaller(image: Path) -> None:
     few = colours.quantize(COLOURS, dither=Image.Dither.NONE)
     if max(ImageStat.Stat(ImageChops.difference(colours, few.convert("RGB"))).mean) < 1:
         few.save(image, optimize=True)
+
+
+def _keep_used_icons(pages: Path) -> None:
+    """Leave out the icons of the theme's font that no page and no script names: 1,900 rules and most of the font."""
+    from fontTools import subset
+
+    style = pages / "_static" / "styles" / "pydata-sphinx-theme.css"
+    speaking = [*pages.rglob("*.html"), *(pages / "_static" / "scripts").glob("*theme.js")]
+    used = {name for file in speaking for name in re.findall(r"\bfa-[a-z0-9-]+", file.read_text("utf-8"))}
+    rules = WOFF2.sub("", style.read_text("utf-8"))
+    rules = ICON_RULE.sub(lambda rule: rule[0] if used & set(re.findall(r"fa-[a-z0-9-]+", rule[1])) else "", rules)
+    style.write_text(rules, "utf-8")
+    icons = {int(code, 16) for code in re.findall(r'"\\([0-9a-f]{2,6}) ?"', rules)}
+    for path in (pages / "_static").rglob("fa-*.ttf"):
+        with subset.load_font(path, subset.Options()) as font:
+            subsetter = subset.Subsetter()
+            subsetter.populate(unicodes=icons)
+            subsetter.subset(font)
+            font.save(path)

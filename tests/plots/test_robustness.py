@@ -70,7 +70,7 @@ def test_noise_on_the_picture_alone_has_nothing_of_the_papers_beside_it() -> Non
 def test_the_figure_says_what_a_unit_of_the_tensor_is_in_pixels() -> None:
     runs = {"this copy": study_tables.robustness(ACCURACY, {0.0: 94.0, 0.1: 89.0})}
     figure = robustness.accuracy(runs, chance={}, pixels={"this copy": 0.5, "paper": 0.25})
-    labels = [axis.get_xlabel() for axis in figure.axes]
+    labels = [axis.get_xlabel().replace("\n", " ") for axis in figure.axes]
     assert ["1 is 0.25 of the pixel range" in label for label in labels] == [True, False, False]
     assert ["1 is 0.50 of the pixel range" in label for label in labels] == [False, True, False]
 
