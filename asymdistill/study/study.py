@@ -17,7 +17,7 @@ from asymdistill.data.datasets import ImageSet, Split
 from asymdistill.metrics import spectrum
 from asymdistill.models import students
 from asymdistill.runtime.errors import InputError, check_option
-from asymdistill.runtime.markup import as_code, as_text
+from asymdistill.runtime.markup import as_code
 from asymdistill.store import files
 from asymdistill.store.keys import canonical
 from asymdistill.study import comparisons, controls, suitability
@@ -391,7 +391,7 @@ def describe(settings: Settings, images: Mapping[str, int], made: Mapping[str, s
         f"{images['train']:,} training and {images['test']:,} test images of {as_code(Path(settings.dataset).name)}, "
         f"teacher {as_code(settings.teacher)}{kind}, students of width {_listed(settings.widths)}, seeds "
         f"{_listed(settings.seeds)}, {settings.epochs} epoch{'s' * (settings.epochs > 1)} ({steps:,} steps). Run "
-        f"{as_code(made['run'])}, computed on {as_text(made['device'])} at commit {as_code(made['commit'])}."
+        f"{as_code(made['run'])}, computed on {as_code(made['device'])} at commit {as_code(made['commit'])}."
     )
 
 
