@@ -282,7 +282,7 @@ def test_output_goes_to_a_stream_of_any_encoding(
             assert len(json.loads(written)) > 10
         elif words[0] == "claims":
             ids = [line.split()[1] for line in written.splitlines() if line[:1] in "│|" and "v1-" in line]
-            assert "v1-size-s" in ids
+            assert "v1-size-teacher" in ids
             assert max(map(len, written.splitlines())) > 80  # a log has no columns: nothing is cut
 
 

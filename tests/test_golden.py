@@ -541,7 +541,7 @@ def test_another_optimiser_would_be_seen(changed: dict[str, float]) -> None:
 def seen_in_training(count: int, epochs: int, seed: int) -> list[torch.Tensor]:
     """The inputs of every step."""
     images, targets = examples(count)
-    student, seen = students.build(1 / 16, DIM, SEED), []
+    student, seen = students.build(students.Design(1 / 16), DIM, SEED), []
     student.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach().clone()))
     distil(student, images, targets, View(16), Recipe(epochs=epochs, batch_size=BATCH), seed=seed)
     return seen

@@ -93,7 +93,7 @@ def test_students_are_those_that_training_alone_gives(small_study: Study) -> Non
     run = small_study._run
     plain = next(config for config in run.configs.grid() if (config.width, config.seed) == (0.5, 123))
     for config in (plain, run.configs.augmented()[0]):
-        student = students.build(config.width, 128, config.seed)
+        student = students.build(config.design, 128, config.seed)
         targets = run.teacher.encode if config.augmented else run.encode(None, "train")
         recipe = Recipe(epochs=2, batch_size=40)
         result = distil(student, run.train.images, targets, run.view(config), recipe, seed=config.seed)
@@ -133,7 +133,9 @@ def test_a_student_is_trained_for_what_its_config_says(open_run: Open) -> None:
     for config, loss in wanted.items():
         recipe = Recipe(1, config.batch_size, config.learning_rate, loss)
         own = TARGETS[config.objective](targets) if config.objective in TARGETS else targets
-        result = distil(students.build(0.5, 128, 42), run.train.images, own, run.view(config), recipe, seed=42)
+        result = distil(
+            students.build(students.Design(0.5), 128, 42), run.train.images, own, run.view(config), recipe, seed=42
+        )
         stored = run.student(config).state_dict()
         assert all(torch.equal(stored[name], tensor) for name, tensor in result.student.state_dict().items()), config
         assert run.losses(config) == result.losses
