@@ -89,7 +89,7 @@ def test_a_run_that_lacks_nothing_is_weighed_and_nothing_is_written_or_computed(
 def test_students_are_those_of_the_run(teacher_file: Path) -> None:
     overrides = {"controls": ["capacity", "noise"], "sweeps": ["weight"], "objectives": ["cosine", "infonce"]}
     words = found(teacher_file, **overrides)["students"].words
-    # capacity: another input, dilation and architecture, 2 seeds each; noise: 2 seeds and the widest; weight: 10, 2 seeds
+    # capacity: another input, dilation, architecture, 2 seeds each; noise: 2 seeds and the widest; weight: 10, 2 seeds
     assert words.startswith("20: 8 of the grid, 1 augmented, 11 of the controls and comparisons")
 
 
