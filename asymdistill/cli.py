@@ -197,7 +197,7 @@ def measure(
         [TITLES[own.name], f"{own.value:.5g}", "" if own.low is None else f"{own.low:.5g} to {own.high:.5g}"]
         for own in report.quantities
     ]
-    Console(markup=False, emoji=False).print(_rich_table("Embeddings", ["quantity", "value", "95 % interval"], rows))
+    _console().print(_rich_table("Embeddings", ["quantity", "value", "95 % interval"], rows))
     print("\n".join(report.notes()))
 
 

@@ -66,7 +66,7 @@ print(scorecard.lines(answers))
 expansion = evidence.table("expansion")
 own = expansion[THIS_COPY]
 gains = own[own["comparison"] == "gains"]
-paper = ledger.load().set_index("id")["value"]
+paper = ledger.stated()
 for key, value in chapter.numbers(own).items():
     glue(key, value, display=False)
 

@@ -1,4 +1,4 @@
-"""What can happen to a file of a store."""
+"""What can happen to a file of a store, and what one from elsewhere may hold."""
 
 from pathlib import Path
 
@@ -23,3 +23,17 @@ def folder_instead(path: Path) -> None:
 
 
 DAMAGES = (cut, empty, flip, folder_instead)
+
+
+class Trap:
+    """A pickled one says whether it was ever unpickled."""
+
+    sprung = False
+
+    def __reduce__(self) -> tuple[object, tuple[str, ...]]:
+        return Trap.spring, ()
+
+    @staticmethod
+    def spring() -> list[int]:
+        Trap.sprung = True
+        return []

@@ -17,7 +17,7 @@ PACKAGE = Path(asymdistill.__file__).parent
 MODULES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 UNPICKLERS = {"pickle", "joblib", "dill", "cloudpickle", "shelve", "marshal"}
 # Imported within functions of the builder only; the extra "book" declares them.
-BOOK = {"ipykernel", "markdown_it", "nbclient", "papermill", "yaml"}
+BOOK = {"fontTools", "ipykernel", "markdown_it", "nbclient", "papermill", "yaml"}
 # Imported only to read such files; an extra of its own.
 PARQUET = {"pyarrow"}
 

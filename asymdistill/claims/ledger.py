@@ -130,6 +130,11 @@ def parse(ledger: pd.DataFrame) -> tuple[Claim, ...]:
     return tuple(_claim(row) for row in ledger.to_dict("records"))
 
 
+def stated() -> dict[str, float]:
+    """The papers' numbers by the ids of the claims that give one."""
+    return {claim.id: claim.value for claim in paper_claims() if claim.value is not None}
+
+
 def published(quantity: str) -> pd.DataFrame:
     """The papers' own values of one quantity, each of one model over all seeds.
 

@@ -4,11 +4,10 @@ import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
-from asymdistill.models.transformer_student import TransformerStudent, channels_for
+from asymdistill.models.transformer_student import TransformerStudent, channels_for, size_of
 from asymdistill.runtime.errors import InputError, check_positive
 from asymdistill.runtime.seeding import seeded
 
@@ -88,8 +87,7 @@ class Design:
 
     def parameter_count(self, embedding_dim: int) -> int:
         """Number of trainable parameters, computed without allocating them."""
-        with torch.device("meta"):
-            return sum(parameter.numel() for parameter in self.network(embedding_dim).parameters())
+        return size_of(lambda: self.network(embedding_dim))
 
 
 def build(design: Design, embedding_dim: int, seed: int) -> nn.Module:
@@ -111,8 +109,7 @@ def restore(design: Design, state: Mapping[str, Tensor]) -> nn.Module:
 
 def parameter_count(width: float, embedding_dim: int = 512) -> int:
     """Number of trainable parameters of a student, computed without allocating it."""
-    with torch.device("meta"):
-        return sum(parameter.numel() for parameter in ScalableCNN(width, embedding_dim).parameters())
+    return Design(width).parameter_count(embedding_dim)
 
 
 def receptive_field(dilation: int = 1) -> int:

@@ -1,5 +1,8 @@
 """A student of another architecture: a small vision transformer with as many parameters as a convolutional one."""
 
+from collections.abc import Callable
+from functools import cache
+
 import torch
 from torch import Tensor, nn
 
@@ -46,13 +49,18 @@ class TransformerStudent(nn.Module):
         return embeddings
 
 
+def size_of(build: Callable[[], nn.Module]) -> int:
+    """Number of trainable parameters of a network, computed without allocating them."""
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in build().parameters())
+
+
 def parameter_count(channels: int, resolution: int, embedding_dim: int) -> int:
     """Number of trainable parameters, computed without allocating them."""
-    with torch.device("meta"):
-        student = TransformerStudent(channels, resolution, embedding_dim)
-        return sum(parameter.numel() for parameter in student.parameters())
+    return size_of(lambda: TransformerStudent(channels, resolution, embedding_dim))
 
 
+@cache
 def channels_for(parameters: int, resolution: int, embedding_dim: int) -> int:
     """The number of channels at which the number of parameters is nearest to a given one."""
     channels = STEP

@@ -22,7 +22,17 @@ from asymdistill.plots.style import (
     spectrum_axes,
     stacked,
 )
-from asymdistill.plots.tables import Runs, beside_paper, merge_measures, number, pick, students_of, teacher_of, wide
+from asymdistill.plots.tables import (
+    Runs,
+    beside_paper,
+    merge_measures,
+    number,
+    pick,
+    students_of,
+    teacher_of,
+    variance_shares,
+    wide,
+)
 from asymdistill.runtime.markup import as_label
 
 if TYPE_CHECKING:
@@ -82,9 +92,7 @@ def spectra(singular_values: Runs) -> Figure:
     with plt.rc_context(STYLE):
         figure, axes = stacked(singular_values, 3.2 if len(singular_values) > 1 else 3.9, sharey=True)
         for name, table in singular_values.items():
-            squared = table["value"] ** 2
-            keys = [table["model"], table["seed"].astype("float")]
-            own = table.assign(share=squared / squared.groupby(keys, dropna=False).transform("sum"))
+            own = variance_shares(table)
             lines(axes[name], own[own["share"] > SHARE_FLOOR], "component", "share")
             spectrum_axes(axes[name])
             axes[name].legend()

@@ -18,13 +18,14 @@ from asymdistill.plots.tables import (
     ends,
     noise_loss,
     number,
-    options_of,
+    of_each,
     paired,
     paired_tests,
     pick,
     shown,
     students_of,
     teacher_of,
+    with_control,
 )
 
 CENTRED = "variance, centred"
@@ -59,13 +60,11 @@ def table_of(name: str) -> Callable[[Callable[..., Iterator[Row]]], Callable[...
     def decorate(make: Callable[..., Iterator[Row]]) -> Callable[..., pd.DataFrame]:
         @wraps(make)
         def made(controls: Runs, **options: Any) -> pd.DataFrame:
-            ran = {run: rows for run, table in controls.items() if len(rows := pick(table, control=name))}
+            ran = with_control(controls, name)
             if not ran:
                 return pd.DataFrame([{"control": TITLES[name], "numbers": "not run by this profile"}])
-            parts = [pd.DataFrame(make(rows, **options_of(run, options))) for run, rows in ran.items()]
-            table = pd.concat([part.assign(**{"from": run}) for run, part in zip(ran, parts, strict=True)])
-            table = table.reset_index(drop=True).convert_dtypes()
-            return table[sorted(table, key=lambda column: (column.startswith("seeds"), column != "from"))]
+            table = of_each(ran, lambda rows, **own: pd.DataFrame(make(rows, **own)), **options).convert_dtypes()
+            return table[sorted(table, key=lambda column: column.startswith("seeds"))]
 
         return made
 

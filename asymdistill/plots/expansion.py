@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from asymdistill.claims.ledger import load
+from asymdistill.claims.ledger import stated
 from asymdistill.config.names import COSINE, INFONCE, OBJECTIVES, PAPER, TEACHER
 from asymdistill.plots.style import (
     BLACK,
@@ -56,6 +56,7 @@ from asymdistill.plots.tables import (
     students_of,
     teacher_of,
     two,
+    variance_shares,
 )
 
 RANK = "effective rank (dimensions)"
@@ -109,11 +110,11 @@ def table(expansion: Runs) -> pd.DataFrame:
 
 
 def _papers_row() -> pd.DataFrame:
-    stated = load().set_index("id")["value"]
-    row = {"from": PAPER, "student": "all", "teacher": number(stated["v1-rank-teacher"], None, 1)}
-    ranks = (stated["v2-baseline-rank"], stated["v2-infonce-rank"])
+    paper = stated()
+    row = {"from": PAPER, "student": "all", "teacher": number(paper["v1-rank-teacher"], None, 1)}
+    ranks = (paper["v2-baseline-rank"], paper["v2-infonce-rank"])
     row |= {OBJECTIVES[kind]: number(rank, None, 1) for kind, rank in zip((COSINE, INFONCE), ranks, strict=True)}
-    return pd.DataFrame([row | {"factor": number(stated["v2-expansion"], None, 2)}])
+    return pd.DataFrame([row | {"factor": number(paper["v2-expansion"], None, 2)}])
 
 
 def _ranks_by_student(expansion: pd.DataFrame) -> pd.DataFrame:
@@ -295,15 +296,13 @@ def spectra(singular_values: Runs) -> Figure:
     """Share of the variance in each component on a logarithmic axis, teacher and students of both objectives."""
     figure, axes = stacked(singular_values, 3.3, sharey=True)
     for name, table in singular_values.items():
-        squared = table["value"] ** 2
-        keys = [table[column].astype("string") for column in ("model", "objective", "seed")]
-        own = table.assign(value=squared / squared.groupby(keys, dropna=False).transform("sum"))
-        band(axes[name], teacher_of(own), "component", "value", BLACK)
+        own = variance_shares(table)
+        band(axes[name], teacher_of(own), "component", "share", BLACK)
         for kind, (dashes, _) in looks_of(objectives(own)).items():
             students = pick(own, objective=kind)
             for model, (colour, _) in style(students["model"]).items():
                 rows = students[students["model"] == model]
-                band(axes[name], rows, "component", "value", colour, linestyle=dashes)
+                band(axes[name], rows, "component", "share", colour, linestyle=dashes)
         spectrum_axes(axes[name])
     axes[name].set_xlabel("component (number)")
     plain_log_ticks(axes[name])

@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from asymdistill.claims.ledger import load
+from asymdistill.claims.ledger import stated
 from asymdistill.config.names import (
     CONVOLUTIONAL,
     COSINE,
@@ -77,7 +77,7 @@ def table(generality: Runs) -> pd.DataFrame:
 
 def _papers_rows() -> pd.DataFrame:
     """What the second version states of its two settings, and the first version's rank of CLIP."""
-    stated = load().set_index("id")["value"]
+    paper = stated()
     settings = {
         ("CIFAR-10", "CLIP ViT-B/32"): ("v1-rank-teacher", "v2-baseline-rank", "v2-infonce-rank"),
         ("CIFAR-100", "DINOv2"): (None, "v2-dinov2-baseline-rank", "v2-dinov2-infonce-rank"),
@@ -85,7 +85,7 @@ def _papers_rows() -> pd.DataFrame:
     columns = ("teacher's rank", OBJECTIVES[COSINE], OBJECTIVES[INFONCE])
     rows = []
     for (images, teacher), ids in settings.items():
-        values = dict(zip(columns, (stated[name] if name else float("nan") for name in ids), strict=True))
+        values = dict(zip(columns, (paper[name] if name else float("nan") for name in ids), strict=True))
         row = {"from": PAPER, "images": images, "teacher": teacher}
         rows.append(row | {column: number(value, None, 1) for column, value in values.items()})
     return pd.DataFrame(rows)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from asymdistill.claims.ledger import load, published
+from asymdistill.claims.ledger import published, stated
 from asymdistill.claims.quantities import NOISE_SPACE
 from asymdistill.config.names import PAPER, THIS_COPY
 from asymdistill.plots.tables import (
@@ -121,7 +121,7 @@ def _papers() -> dict[str, str]:
         number(rank["teacher"], None, 1),
         span(students),
         span(100 * students / rank["teacher"], 0),
-        number(load().set_index("id")["value"]["v2-expansion"], None, 2),
+        number(stated()["v2-expansion"], None, 2),
         number(lost["teacher"], None, 1),
         number(lost["S"], None, 1),
         number(lost["L"], None, 1),

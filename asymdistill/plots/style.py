@@ -23,7 +23,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
 from asymdistill.config.names import TEACHER
-from asymdistill.plots.tables import Runs, options_of, pick
+from asymdistill.plots.tables import Runs, options_of, with_control
 
 WIDTH = 4.8  # inches
 SHARE_FLOOR = 1e-6  # of the variance: shares below it are rounding errors
@@ -228,9 +228,8 @@ def of_control(name: str) -> Callable[[Callable[..., Figure]], Callable[..., lis
     def decorate(draw: Callable[..., Figure]) -> Callable[..., list[Figure]]:
         @wraps(draw)
         def drawn(controls: Runs, **options: Any) -> list[Figure]:
-            ran = {run: rows for run, table in controls.items() if len(rows := pick(table, control=name))}
             figures = []
-            for run, rows in ran.items():
+            for run, rows in with_control(controls, name).items():
                 with plt.rc_context(STYLE):
                     figures.append(draw(rows, **options_of(run, options)))
                     _name(figures[-1], run)

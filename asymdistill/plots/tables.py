@@ -210,14 +210,32 @@ def merge_measures(parts: dict[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.concat([*named, next(iter(tables.values()))["seeds"]], axis=1).reset_index()
 
 
+def variance_shares(singular_values: pd.DataFrame) -> pd.DataFrame:
+    """Singular values with a further column ``share``: of its model's variance that each component holds."""
+    squared = singular_values["value"] ** 2
+    keys = [singular_values[name].astype("string") for name in ("model", "objective", "seed")]
+    return singular_values.assign(share=squared / squared.groupby(keys, dropna=False).transform("sum"))
+
+
+def with_control(controls: Runs, name: str) -> dict[str, pd.DataFrame]:
+    """The rows of one control, of the runs that have any."""
+    return {run: rows for run, table in controls.items() if len(rows := pick(table, control=name))}
+
+
 def options_of(run: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """The options of one run: a mapping has values by names of runs, and None for others; anything else is for all."""
     return {name: value.get(run) if isinstance(value, Mapping) else value for name, value in options.items()}
 
 
-def of_each(runs: Runs, make: Callable[[pd.DataFrame], pd.DataFrame]) -> pd.DataFrame:
-    """A table that is made of each run, one below the other, under the runs' names in a first column."""
-    made = [make(table) for table in runs.values()]
+def of_each(runs: Runs, make: Callable[..., pd.DataFrame], **options: Any) -> pd.DataFrame:
+    """A table that is made of each run, one below the other, under the runs' names in a first column.
+
+    Args:
+        runs: a table of each.
+        make: makes the table from it.
+        options: further arguments of ``make``, see ``options_of``.
+    """
+    made = [make(table, **options_of(name, options)) for name, table in runs.items()]
     for name, own in zip(runs, made, strict=True):
         own.insert(0, "from", name)
     return pd.concat(made, ignore_index=True)

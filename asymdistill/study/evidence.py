@@ -1,5 +1,6 @@
 """The tables of a study beside those of recorded runs on photographs: what chapters compare with the paper."""
 
+from functools import cache
 from pathlib import Path
 from statistics import mean
 
@@ -32,9 +33,13 @@ class Evidence:
         self.study = study
         self.recorded = [] if recorded is None else recorded_runs(recorded)
         self.on_photographs = [run for run in self.recorded if image_source(run.settings.dataset) != "generated"]
+        self._largest = cache(self._largest_with)  # a chapter asks several times, and tables are read from files
 
     def photographs(self, name: str) -> Recorded | None:
         """The recorded run whose table of that name is shown: of those that have any row of it, the largest."""
+        return self._largest(name)
+
+    def _largest_with(self, name: str) -> Recorded | None:
         found = ((run, run.table(name)) for run in self.on_photographs)
         return next((run for run, table in found if table is not None and not table.empty), None)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from damages import Trap
 
 from asymdistill.data import arrays, datasets
 from asymdistill.runtime import devices
@@ -180,18 +181,6 @@ def test_names_that_are_no_names_are_refused(names: list[str], tmp_path: Path) -
     path = save(tmp_path / "a.npz", classes=np.array(names))
     with pytest.raises(InputError, match=r"two classes are called 'ant'|a class is called '.*'; allowed: text"):
         datasets.load(str(path), "train")
-
-
-class Trap:
-    sprung = False
-
-    def __reduce__(self) -> tuple[object, tuple[str, ...]]:
-        return Trap.spring, ()
-
-    @staticmethod
-    def spring() -> list[int]:
-        Trap.sprung = True
-        return []
 
 
 def test_no_pickle_is_ever_run(tmp_path: Path) -> None:

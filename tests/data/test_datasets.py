@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 import torchvision
+from damages import Trap
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -261,18 +262,6 @@ def test_an_unknown_data_set_is_named_beside_the_allowed_ones(tmp_path: Path) ->
 
 
 # CIFAR through torchvision
-
-
-class Trap:
-    sprung = False
-
-    def __reduce__(self) -> tuple[object, tuple[str, ...]]:
-        return Trap.spring, ()
-
-    @staticmethod
-    def spring() -> list[int]:
-        Trap.sprung = True
-        return []
 
 
 def fake_cifar10(root: Path, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:

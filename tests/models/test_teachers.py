@@ -13,6 +13,7 @@ import open_clip
 import pytest
 import timm
 import torch
+from damages import Trap
 from fresh_process import imported_in_turn
 from open_clip import pretrained as registry
 from PIL import Image
@@ -498,18 +499,6 @@ def test_a_file_named_in_the_environment_is_read_for_the_main_teacher_only(
     content = save(timm.create_model(other[5:], pretrained=False), cache.with_name("timm.safetensors")).read_bytes()
     fake_hub.store(cache, f"timm/{other[5:]}", "model.safetensors", content)
     assert load_teacher(other).name == other
-
-
-class Trap:
-    sprung = False
-
-    def __reduce__(self) -> tuple[object, tuple[str, ...]]:
-        return Trap.spring, ()
-
-    @staticmethod
-    def spring() -> dict[str, Tensor]:
-        Trap.sprung = True
-        return {}
 
 
 @pytest.mark.parametrize(
