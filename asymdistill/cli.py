@@ -141,11 +141,14 @@ def claims(
 def record(
     run: Annotated[Path, typer.Argument(help="Folder of a finished run, such as runs/embedded-0123456789.")],
     out: Annotated[Path, typer.Option(help="Folder of the recorded runs that the book shows.")] = Path("results"),
+    unfinished: Annotated[
+        bool, typer.Option("--unfinished", help="Record a run that was cut short, with the tables that it has.")
+    ] = False,
 ) -> None:
     """Record a finished run for the book: copy its manifest and tables, and nothing else, to the recorded runs."""
     from asymdistill.study import recorded
 
-    print(f"manifest and tables: {recorded.record(run, out)}")
+    print(f"manifest and tables: {recorded.record(run, out, unfinished=unfinished)}")
 
 
 @app.command()

@@ -40,8 +40,7 @@ class Evidence:
         return self._largest(name)
 
     def _largest_with(self, name: str) -> Recorded | None:
-        found = ((run, run.table(name)) for run in self.on_photographs)
-        return next((run for run, table in found if table is not None and not table.empty), None)
+        return next((run for run in self.on_photographs if _has(run, name)), None)
 
     def table(self, name: str) -> dict[str, pd.DataFrame]:
         """A table by where it is from: ``photographs``, if a recorded run has it, and ``this copy``."""
@@ -87,6 +86,14 @@ class Evidence:
         runs = {run.folder: run for name in names if (run := self.photographs(name)) is not None}
         lines = [self.study.description(), *(f"**Photographs**: {_described(run)}" for run in runs.values())]
         return "\n\n".join(lines)
+
+
+def _has(run: Recorded, name: str) -> bool:
+    """Whether a run has anything to show in a table; one of augmentation needs students that were augmented."""
+    table = run.table(name)
+    if table is None or table.empty:
+        return False
+    return name != "augmentation" or bool(table["augmented"].any())
 
 
 def _described(run: Recorded) -> str:

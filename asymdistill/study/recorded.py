@@ -103,12 +103,13 @@ def _fewest_last(run: Recorded) -> tuple[float, int]:
     return -run.images.get("train", math.inf), run.settings.resolution or 0
 
 
-def record(folder: str | Path, out: str | Path = RESULTS) -> Path:
+def record(folder: str | Path, out: str | Path = RESULTS, *, unfinished: bool = False) -> Path:
     """Copy a finished run's manifest and tables, with their checksums and nothing else, to where it is kept.
 
     Args:
         folder: of the run.
         out: the folder in which the copy gets the name that the run's folder has.
+        unfinished: keep what is there of a run that was cut short: its tables that are whole, at least one.
 
     Returns:
         The folder of the copy, which is there whole or not at all. A copy that was there already stays.
@@ -122,12 +123,14 @@ def record(folder: str | Path, out: str | Path = RESULTS) -> Path:
         warnings.simplefilter("ignore", files.DamagedFileWarning)  # one error says it
         run = Recorded(source)
     kept = [MANIFEST, *(f"tables/{name}.csv" for name in _stored(run.settings))]
+    broken = [name for name in kept if not files.is_intact(source / name)]
+    if unfinished and len(broken) < len(kept) - 1 and MANIFEST not in broken:
+        kept, broken = [name for name in kept if name not in broken], []
     inside = source.resolve()
     for name in kept:
         for path in (source / name, source / f"{name}.sha256"):
             if not path.resolve().is_relative_to(inside):
                 raise InputError(f"{path} is a link that leads out of the run's folder, which is not recorded")
-    broken = [name for name in kept if not files.is_intact(source / name)]
     if broken:
         more = f" and {len(broken) - 1} more are" if len(broken) > 1 else " is"
         raise InputError(

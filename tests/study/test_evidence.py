@@ -104,3 +104,14 @@ def test_results_may_be_missing_but_no_other_place(
     assert Evidence(small_study).recorded == []
     with pytest.raises(InputError, match="recorded = 'elsewhere' is no folder; allowed: a recorded run, a folder of"):
         Evidence(small_study, "elsewhere")
+
+
+def test_augmentation_is_shown_of_a_run_that_augmented(small_study: Study, keep: Keep) -> None:
+    table = small_study.augmentation()
+    assert table["augmented"].any()
+    many = keep("many", {"train": 900})
+    some = keep("some", {"train": 500})
+    files.write_table(many / "tables" / "augmentation.csv", table[~table["augmented"]])
+    found = Evidence(small_study, some.parent).photographs("augmentation")
+    assert found is not None
+    assert found.folder.name == "some"

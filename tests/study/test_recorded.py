@@ -204,6 +204,24 @@ def test_an_unfinished_run_is_refused(fault: str, finished: Path, tmp_path: Path
     assert not (tmp_path / "results").exists()
 
 
+def test_what_is_whole_of_an_unfinished_run_is_kept_where_that_is_asked_for(finished: Path, tmp_path: Path) -> None:
+    tables = finished / "tables"
+    (tables / "spectrum.csv").write_bytes(b"cut")
+    (tables / "generality.csv").unlink()
+    target = record(finished, tmp_path / "results", unfinished=True)
+    left = {path.name for path in tables.glob("*.csv")} - {"spectrum.csv"}
+    assert {path.name for path in (target / "tables").glob("*.csv")} == left
+    assert Recorded(target).table("spectrum") is None
+    for path in tables.glob("*.csv"):
+        path.unlink()
+    with pytest.raises(InputError, match="no finished run"):
+        record(finished, tmp_path / "nothing", unfinished=True)
+    (finished / "manifest.json.sha256").unlink()
+    with pytest.raises(InputError, match=r"no finished run|damaged"):
+        record(finished, tmp_path / "nothing", unfinished=True)
+    assert not (tmp_path / "nothing").exists()
+
+
 @pytest.mark.parametrize("name", ["teacher_weights", "dataset", "dataset_root"])
 @pytest.mark.parametrize("path", ["/home/someone/file.npz", r"C:\\Users\\someone\\file.npz"])
 def test_an_absolute_path_is_not_published(name: str, path: str, finished: Path, tmp_path: Path) -> None:
