@@ -8,10 +8,11 @@ READY := $(VENV)/.ready
 # Importing open_clip in a notebook complains that bars for live notebooks are missing.
 QUIET := PYTHONWARNINGS="ignore:IProgress not found"
 
-.PHONY: help book test check serve bench notebooks pins clean
+.PHONY: help book pdf test check serve bench notebooks pins clean
 
 help:
 	@echo "make book       run every notebook on PROFILE=$(PROFILE) and build the book in _build/html"
+	@echo "make pdf        print the built book into _build/asymdistill.pdf; needs Chromium"
 	@echo "make test       check the code, run all tests, and run the notebooks against their stored outputs"
 	@echo "make serve      show the built book on http://localhost:8000"
 	@echo "make bench      measure what everything costs here, in the better part of an hour, and store it in benchmarks/"
@@ -30,6 +31,9 @@ $(READY): pyproject.toml constraints.txt
 
 book: $(READY)
 	$(BIN)/asymdistill book --profile $(PROFILE)
+
+pdf: $(READY)
+	$(BIN)/python book/pdf.py
 
 test: check
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder

@@ -40,8 +40,9 @@ Markdown(evidence.description("alignment"))
 # %% [markdown]
 # ## The claims of this chapter
 #
-# What the paper says of each, and the verdict here with the measured value and its 95 % interval over seeds. An
-# absolute number can be judged only in the paper's own setting. {doc}`The scorecard <09_scorecard>` has the reasons.
+# For each, the paper's value and the range that counts as agreement with it, and the verdict here with the measured
+# value and its 95 % interval over seeds. An absolute number can be judged only in the paper's own setting. {doc}`The
+# scorecard <09_scorecard>` has the reasons.
 
 # %%
 answers = judge(evidence, ["v1-share20", "v1-alignment-same", "v1-truncation"])

@@ -50,8 +50,9 @@ Markdown(evidence.description("generality"))
 # %% [markdown]
 # ## The claims of this chapter
 #
-# What the paper says of each, and the verdict here with the measured value and its 95 % interval over seeds. An
-# absolute number can be judged only in the paper's own setting. {doc}`The scorecard <09_scorecard>` has the reasons.
+# For each, the paper's value and the range that counts as agreement with it, and the verdict here with the measured
+# value and its 95 % interval over seeds. An absolute number can be judged only in the paper's own setting. {doc}`The
+# scorecard <09_scorecard>` has the reasons.
 
 # %%
 answers = judge(

@@ -97,7 +97,7 @@ def table(ledger: pd.DataFrame, others: Mapping[str, pd.DataFrame] | None = None
 
 
 def answers(judged: Mapping[str, pd.DataFrame]) -> str:
-    """HTML of a chapter's claims: what each says, the paper's value, and for each run the verdict and what it measured.
+    """HTML of a chapter's claims: what each says, the paper's value and the claimed range, and each run's verdict.
 
     Args:
         judged: the same claims judged on each run, by the run's name.
@@ -106,7 +106,9 @@ def answers(judged: Mapping[str, pd.DataFrame]) -> str:
     rows = []
     for name, claim in next(iter(tables.values())).items():
         cells = {run: f"{_verdict(found[name])}{_measured(found[name])}" for run, found in tables.items()}
-        rows.append({"claim": escape(claim["statement"]), "paper": values(claim)[0], **cells})
+        paper = f"{values(claim)[0]}<br>" if pd.notna(claim["paper_value"]) else ""
+        said = f"{paper}<small>{claimed(claim)}</small>"
+        rows.append({"claim": escape(claim["statement"]), "paper": said, **cells})
     return in_words(pd.DataFrame(rows), escape=False)
 
 

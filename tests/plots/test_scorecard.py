@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from asymdistill.claims import evaluate
+from asymdistill.claims.summary import claimed
 from asymdistill.plots import scorecard, style
 
 
@@ -249,6 +250,7 @@ def test_answers_have_a_verdict_and_a_value_for_each_run_and_lines_those_of_reco
     for row in own.to_dict("records"):
         assert escape(row["statement"]) in shown
         assert row["verdict"] in shown
+        assert f"<small>{claimed(row)}</small>" in shown
     assert shown.count(scorecard.NOT_TESTABLE) >= 3
     assert "&lt;b&gt;" in scorecard.answers({"this copy": other})
     lines = scorecard.lines({"photographs": own, "this copy": other}).splitlines()
