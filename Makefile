@@ -50,6 +50,7 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks
 
 notebooks: $(READY)
+	$(BIN)/python book/address.py
 	$(BIN)/jupytext --update --to ipynb notebooks/*.py
 	$(BIN)/asymdistill run --profile embedded
 	ls notebooks/*.ipynb | $(QUIET) xargs -P 2 -n 1 $(BIN)/jupyter execute --inplace

@@ -60,6 +60,13 @@ class Evidence:
         recorded = None if run is None else run.baseline(name)
         return ({} if recorded is None else {PHOTOGRAPHS: recorded}) | {THIS_COPY: self.study.baseline(name)}
 
+    def control(self, name: str) -> dict[str, pd.DataFrame]:
+        """The rows of one control by where they are from; no other control of the study is computed."""
+        run = self.photographs("controls")
+        recorded = None if run is None else run.table("controls")
+        found = {} if recorded is None else {PHOTOGRAPHS: recorded[recorded["control"] == name]}
+        return found | {THIS_COPY: self.study.controls(name)}
+
     def generality(self) -> dict[str, pd.DataFrame]:
         """The table of generality of all recorded runs on photographs, and that of this copy."""
         tables = [table for run in self.on_photographs if (table := run.table("generality")) is not None]
