@@ -23,7 +23,7 @@ LESS: dict[str, Any] = {
     "train_limit": 80,
     "test_limit": 60,
     "widths": [0.5],
-    "seeds": [42, 123, 456],
+    "seeds": [42],
     "epochs": 1,
     "batch_size": 40,
     "noise_levels": [0.0, 0.3],
@@ -44,8 +44,8 @@ ELSEWHERE = {
     "dataset": "scenes",
     "teacher": "scenes-clip",
     "device": "cpu",
-}  # for the papers' setting, which needs a GPU and downloads
-TRAINED = {"One more seed": 1, "Other noise": 0, "A longer training": 3, "Your images": 3, "Your teacher": 3}
+}  # as the papers' need a GPU and downloads
+TRAINED = {"One more seed": 1, "Other noise": 0, "A longer training": 1, "Your images": 1, "Your teacher": 1}
 
 
 def commands(section: str) -> list[list[str]]:
@@ -66,7 +66,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with all that the recipes begin from."""
     folder = tmp_path_factory.mktemp("recipes")
     words = ["run", "--profile", "embedded", "--out", str(folder / "runs")]
-    assert cli.main([*words, *less(words, store=folder / "store")]) == 0
+    assert cli.main([*words, *less(words, store=folder / "store", seeds=[42, 123, 456])]) == 0
     return folder / "store"
 
 
