@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 # Importing open_clip in a notebook complains that bars for live notebooks are missing.
 QUIET := PYTHONWARNINGS="ignore:IProgress not found"
 
-.PHONY: help book pdf test check serve bench notebooks pins clean
+.PHONY: help book pdf test check serve bench notebooks pins dist clean
 
 help:
 	@echo "make book       run every notebook on PROFILE=$(PROFILE) and build the book in _build/html"
@@ -19,6 +19,7 @@ help:
 	@echo "make check      ruff, mypy and import-linter only"
 	@echo "make notebooks  for maintainers: run the notebooks again, store their outputs, and renew the README's results"
 	@echo "make pins       for maintainers: write constraints.txt anew"
+	@echo "make dist       for maintainers: build wheel and source distribution in dist/ and check them"
 	@echo "make clean      remove the built book and the environment, but no run"
 
 # The environment is made when it is missing, and again when what it is made from has changed.
@@ -54,6 +55,7 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks
 
 notebooks: $(READY)
+	$(BIN)/python book/address.py
 	$(BIN)/jupytext --update --to ipynb notebooks/*.py
 	$(BIN)/asymdistill run --profile embedded
 	ls notebooks/*.ipynb | $(QUIET) xargs -P 2 -n 1 $(BIN)/jupyter execute --inplace
@@ -67,5 +69,14 @@ pins:
 	  $(BIN)/python -m pip freeze --exclude-editable; } > constraints.txt
 	@touch $(READY)
 
+# In an environment of its own, since the book and its tests need none of this.
+dist:
+	rm -rf dist $(VENV)-dist
+	$(PYTHON) -m venv $(VENV)-dist
+	$(VENV)-dist/bin/python -m pip install --quiet build twine
+	$(VENV)-dist/bin/python -m build --outdir dist .
+	$(VENV)-dist/bin/python -m twine check --strict dist/*
+	$(VENV)-dist/bin/python -m zipfile --list dist/*.whl
+
 clean:
-	rm -rf $(VENV) _build
+	rm -rf $(VENV) $(VENV)-dist _build dist

@@ -22,6 +22,16 @@
 # lie on a line, and equals the dimension when all directions carry the same. {doc}`Methods <../book/methods>` has the
 # equation and both estimators.
 
+# %% tags=["hide-input"]
+# Where the package is missing, as on Colab, install it from this book's repository.
+from importlib.util import find_spec
+
+repository = ""
+if repository and not find_spec("asymdistill"):
+    from IPython import get_ipython
+
+    get_ipython().run_line_magic("pip", f"install --quiet 'asymdistill[book] @ git+{repository}'")
+
 # %% tags=["parameters"]
 profile = "embedded"
 overrides = {}
@@ -36,11 +46,12 @@ from myst_nb import glue
 from asymdistill.builder.answers import judge
 from asymdistill.config.names import THIS_COPY
 from asymdistill.plots import collapse, scorecard, tables
+from asymdistill.plots.spectrum_lab import spectrum_lab
 from asymdistill.study import Evidence, Study
 
 study = Study.open(profile, overrides, runs_dir)
 evidence = Evidence(study, recorded)
-Markdown(evidence.description("spectrum"))
+Markdown(evidence.description("spectrum", "singular_values"))
 
 # %% [markdown]
 # ## The claims of this chapter
@@ -132,6 +143,29 @@ glue("fig_ranks", figure, display=False)
 # |   are means over the seeds; bands reach from the smallest to the largest value.
 figure = collapse.spectra(evidence.baseline("singular_values"))
 glue("fig_spectrum", figure, display=False)
+
+# %% [markdown]
+# ## Play with a spectrum
+#
+# Which spectra have a low rank? Drag the bars, or move to one with the tab key and use the arrow keys. Each bar is the
+# variance of a group of components; groups double in size, so that the last one holds more components than all before
+# it together. The ranks below the picture belong to the spectrum that is shown, and so does the dotted line, the number
+# of components that hold 90 % of the variance.
+#
+# Things to try: halve the first bar. Raise the last one a little. Compare how much each of the two ranks moves. Then
+# leave the mean in. All embeddings are unit vectors, so the squared length of their mean is what their variance lacks
+# of 1; the lab adds it as one more component. (That takes the mean to be at right angles to all components. It need not
+# be, and the rank without that assumption is slightly different.) All other ranks in this book are measured without the
+# mean.
+
+# %%
+# | name: fig-spectrum-lab
+# | caption: >-
+# |   A spectrum to play with: variance by group of components, its cumulative share, and the ranks that follow. One
+# |   student stands for each width, that of the first seed.
+lab = HTML(spectrum_lab(evidence.baseline("singular_values"), evidence.test_images("singular_values")))
+glue("spectrum_lab", lab, display=False)
+lab
 
 # %% [markdown]
 # ## Two estimators, one name

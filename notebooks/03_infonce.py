@@ -18,6 +18,16 @@
 # measure;
 # {doc}`chapter 6 <06_expansion>` trains with it.
 
+# %% tags=["hide-input"]
+# Where the package is missing, as on Colab, install it from this book's repository.
+from importlib.util import find_spec
+
+repository = ""
+if repository and not find_spec("asymdistill"):
+    from IPython import get_ipython
+
+    get_ipython().run_line_magic("pip", f"install --quiet 'asymdistill[book] @ git+{repository}'")
+
 # %% tags=["parameters"]
 profile = "embedded"
 overrides = {}

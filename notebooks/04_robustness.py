@@ -17,6 +17,16 @@
 # 3.73 % and the largest 43.76 ± 6.10 % *(paper, three seeds)*. The paper takes the lost dimensions to be the cause, and
 # small students to be low-pass filters.
 
+# %% tags=["hide-input"]
+# Where the package is missing, as on Colab, install it from this book's repository.
+from importlib.util import find_spec
+
+repository = ""
+if repository and not find_spec("asymdistill"):
+    from IPython import get_ipython
+
+    get_ipython().run_line_magic("pip", f"install --quiet 'asymdistill[book] @ git+{repository}'")
+
 # %% tags=["parameters"]
 profile = "embedded"
 overrides = {}
@@ -31,11 +41,12 @@ from myst_nb import glue
 from asymdistill.builder.answers import judge
 from asymdistill.config.names import THIS_COPY
 from asymdistill.plots import robustness, scorecard, tables
+from asymdistill.plots.cut_teacher import cut_the_teacher
 from asymdistill.study import Evidence, Study
 
 study = Study.open(profile, overrides, runs_dir)
 evidence = Evidence(study, recorded)
-Markdown(evidence.description("robustness"))
+Markdown(evidence.description("robustness", "controls"))
 
 # %% [markdown]
 # ## The claims of this chapter
@@ -130,6 +141,21 @@ table
 # | caption: >-
 # |   Welch's t-test of the paper's own accuracies at σ = 0.1, from its printed means and spreads.
 tables.for_readers(robustness.welch("S", "L", sigma=0.1))
+
+# %% [markdown]
+# ## Cut the teacher
+#
+# If a low rank made a model fragile, the teacher should become fragile when it is cut to few dimensions. Choose how
+# many of its strongest components it keeps, and how strong the noise is. Compare what the cut teacher loses with what
+# the whole teacher and the students lose. Section 3 of {doc}`the controls <08_controls>` has the experiment, with
+# random and weak components for comparison.
+
+# %%
+# | name: fig-cut-robustness
+# | caption: >-
+# |   Accuracy of the teacher cut to its first components, beside the whole teacher and the students, at the chosen
+# |   noise. Students are means over the seeds.
+HTML(cut_the_teacher(evidence.control("truncation")))
 
 # %% [markdown]
 # A lower rank and a lower robustness that appear together need not be cause and effect: a student differs from its

@@ -17,6 +17,16 @@
 # and 49.49 % at $\sigma = 0.1$ *(paper's notebook)*, against 72.94 ± 0.43 % and 43.76 ± 6.10 % without augmentation
 # *(paper)*. At that noise level the augmented student is ahead.
 
+# %% tags=["hide-input"]
+# Where the package is missing, as on Colab, install it from this book's repository.
+from importlib.util import find_spec
+
+repository = ""
+if repository and not find_spec("asymdistill"):
+    from IPython import get_ipython
+
+    get_ipython().run_line_magic("pip", f"install --quiet 'asymdistill[book] @ git+{repository}'")
+
 # %% tags=["parameters"]
 profile = "embedded"
 overrides = {}

@@ -27,6 +27,16 @@
 # the results were seen; those for centred targets (section 5) and for asymmetry (section 10), after a trial on CIFAR-10
 # with one seed and other settings.
 
+# %% tags=["hide-input"]
+# Where the package is missing, as on Colab, install it from this book's repository.
+from importlib.util import find_spec
+
+repository = ""
+if repository and not find_spec("asymdistill"):
+    from IPython import get_ipython
+
+    get_ipython().run_line_magic("pip", f"install --quiet 'asymdistill[book] @ git+{repository}'")
+
 # %% tags=["parameters"]
 profile = "embedded"
 overrides = {}
@@ -44,6 +54,8 @@ from asymdistill.plots import control_tables as tables
 from asymdistill.plots import controls as figures
 from asymdistill.plots import generality as crossed
 from asymdistill.plots import scorecard
+from asymdistill.plots.cut_teacher import cut_the_teacher
+from asymdistill.plots.explanations import underfit_or_bottleneck
 from asymdistill.plots.tables import for_readers
 from asymdistill.study import Evidence, Study
 
@@ -149,6 +161,30 @@ for_readers(tables.underfitting_table(controls, epochs=epochs))
 # limit for a student that only shrinks: correlated errors lower its rank further. Variance that does not follow the
 # teacher counts as rank and is not knowledge.
 #
+# ### Underfit or bottleneck?
+#
+# Choose an explanation, and see what it predicts. Underfitting shrinks every component, and a weak one more:
+# $R^2_k = \lambda_k / (\lambda_k + c)$. A bottleneck keeps the first components whole and loses the others. Each has
+# one free number, set by how much of the teacher's variance the student explains. That share $s$ follows from the
+# cosine distance $d$ after each epoch, if the student's output is the best guess: then, about,
+# $(1 - d)^2 = |m|^2 + s\,(1 - |m|^2)$, where $m$ is the teacher's mean embedding. So neither prediction is fitted to
+# the measured rank. The second slider sets another share.
+
+# %%
+# | name: fig-explanations
+# | caption: >-
+# |   Two explanations of a low rank: the rank that each predicts over the epochs, and the R² along the teacher's
+# |   components. Dots are measured, on test images; bars reach from the smallest to the largest value over the seeds.
+spectra, images = evidence.baseline("singular_values", of="controls"), evidence.test_images("controls")
+HTML(underfit_or_bottleneck(controls, spectra, images, epochs))
+
+# %% [markdown]
+# **How to read it.** Look at the lower panel first, since both explanations can give the same rank. Dots that fade like
+# the dashed line speak for underfitting; dots that stay high and then drop to zero speak for a bottleneck. Then move
+# through the epochs. If the measured rank follows the prediction, what the student explains is enough to account for
+# it. If it stays behind while the distance falls, something else holds it down; if it runs ahead, the student has
+# variance that is not the teacher's. Weak components are measured as a little above zero by chance.
+#
 # ## 2. Class structure
 #
 # Is the rank low because there are only ten classes? The variance of the embeddings is the variance of the class means
@@ -204,6 +240,16 @@ for_readers(tables.classes_table(controls))
 # |   lines are the whole teacher and the students.
 *_, figure = figures.truncation(controls, chance=chance)
 glue("fig_control_truncation", figure, display=False)
+
+# %% [markdown]
+# Here, the number of components and the noise can be chosen.
+
+# %%
+# | name: fig-cut
+# | caption: >-
+# |   Accuracy of the teacher cut to its first components, beside the whole teacher and the students, at the chosen
+# |   noise. Students are means over the seeds.
+HTML(cut_the_teacher(controls))
 
 # %%
 # | name: tab-truncation

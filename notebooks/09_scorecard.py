@@ -16,6 +16,16 @@
 # with its 95 % interval, the range that is claimed, a verdict, and the reason for the verdict with the numbers behind
 # it. The claims are kept as data in the ledger, the file `claims.toml` of the package; no verdict is written by hand.
 
+# %% tags=["hide-input"]
+# Where the package is missing, as on Colab, install it from this book's repository.
+from importlib.util import find_spec
+
+repository = ""
+if repository and not find_spec("asymdistill"):
+    from IPython import get_ipython
+
+    get_ipython().run_line_magic("pip", f"install --quiet 'asymdistill[book] @ git+{repository}'")
+
 # %% tags=["parameters"]
 profile = "embedded"
 overrides = {}

@@ -21,6 +21,16 @@
 # not CLIP, a run is evidence about another teacher on those images. It says nothing about CLIP, and a small teacher
 # says nothing about large ones.
 
+# %% tags=["hide-input"]
+# Where the package is missing, as on Colab, install it from this book's repository.
+from importlib.util import find_spec
+
+repository = ""
+if repository and not find_spec("asymdistill"):
+    from IPython import get_ipython
+
+    get_ipython().run_line_magic("pip", f"install --quiet 'asymdistill[book] @ git+{repository}'")
+
 # %% tags=["parameters"]
 profile = "embedded"
 overrides = {}

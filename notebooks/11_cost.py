@@ -21,6 +21,16 @@
 # cores. Batch size, optimiser, loss and epochs are the same. So are the images, which are generated: the time that an
 # image takes does not depend on what it shows. The teacher has CLIP's architecture and random weights.
 
+# %% tags=["hide-input"]
+# Where the package is missing, as on Colab, install it from this book's repository.
+from importlib.util import find_spec
+
+repository = ""
+if repository and not find_spec("asymdistill"):
+    from IPython import get_ipython
+
+    get_ipython().run_line_magic("pip", f"install --quiet 'asymdistill[book] @ git+{repository}'")
+
 # %% tags=["parameters"]
 profile = "embedded"
 overrides = {}

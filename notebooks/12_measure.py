@@ -24,6 +24,16 @@
 # float32 or float64, or folders of such files, whose rows are taken together. Each file is read once and never held in
 # memory, so a file may be far larger than the memory; [the page on cost](11_cost.ipynb) has rates.
 
+# %% tags=["hide-input"]
+# Where the package is missing, as on Colab, install it from this book's repository.
+from importlib.util import find_spec
+
+repository = ""
+if repository and not find_spec("asymdistill"):
+    from IPython import get_ipython
+
+    get_ipython().run_line_magic("pip", f"install --quiet 'asymdistill[book] @ git+{repository}'")
+
 # %% tags=["parameters"]
 profile = "embedded"
 overrides = {}

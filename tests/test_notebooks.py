@@ -1,8 +1,10 @@
 """The notebooks: paired, parameterised, runnable headless in any order, and honest about what made their outputs."""
 
+import importlib.util
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -10,13 +12,17 @@ import types
 from pathlib import Path
 from typing import Any
 
+import IPython
 import jupytext
 import nbformat
 import pytest
 import torch
 from conftest import SMALL
+from packaging.requirements import Requirement
 
 from asymdistill import metrics
+from asymdistill.builder import repository
+from asymdistill.builder.notebooks import command
 from asymdistill.claims import evaluate, summary
 from asymdistill.plots import alignment, collapse, expansion, robustness
 from asymdistill.runtime.errors import InputError
@@ -31,9 +37,17 @@ THIS_COPY_ALONE = ("11_cost", "12_measure")  # chapters that show no recorded ru
 def papermill(notebook: str, out: Path, cwd: Path, **parameters: object) -> subprocess.CompletedProcess[str]:
     """Run papermill as a researcher does, on the interpreter that runs the tests."""
     words = [word for name, value in parameters.items() for word in ("-p", name, str(value))]
-    command = [sys.executable, "-m", "papermill", "--no-progress-bar", notebook, str(out), *words]
+    return run([sys.executable, "-m", "papermill", "--no-progress-bar", notebook, str(out), *words], cwd)
+
+
+def run(words: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command where the programs of this interpreter are found first."""
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=600)
+    return subprocess.run(words, cwd=cwd, env=environment, capture_output=True, text=True, timeout=600)
+
+
+def code_cells(path: Path) -> list[Any]:
+    return [cell for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
 
 
 def shown_text(path: Path) -> str:
@@ -65,9 +79,33 @@ def test_one_parameters_cell_and_the_common_kernel(path: Path) -> None:
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
 def test_no_algorithm_in_a_notebook(path: Path) -> None:
-    code = "\n".join(cell.source for cell in nbformat.read(path, 4).cells if cell.cell_type == "code")
+    code = "\n".join(cell.source for cell in code_cells(path)[1:])
     assert not re.search(r"^\s*(def|class|while|import (torch|numpy|pandas))\b", code, re.M)
-    assert "pip install" not in code
+    assert not re.search(r"\bpip\b", code)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
+def test_the_first_cell_installs_the_package_from_the_book_s_repository_where_it_is_missing(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = repository.address(ROOT / "_config.yml")
+    cell = code_cells(path)[0].source
+    assert f'\nrepository = "{address}"\n' in cell
+    run: list[tuple[str, str]] = []
+    shell = types.SimpleNamespace(run_line_magic=lambda name, line: run.append((name, line)))
+    monkeypatch.setattr(IPython, "get_ipython", lambda: shell)
+    there = cell.replace(f'repository = "{address}"', 'repository = "https://github.com/someone/something"')
+    exec(there, {})
+    assert run == []  # the package is here
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    exec(cell.replace(f'repository = "{address}"', 'repository = ""'), {})
+    assert run == []
+    exec(there, {})
+    ((magic, line),) = run
+    assert magic == "pip"
+    *_, requirement = shlex.split(line)
+    assert (Requirement(requirement).name, Requirement(requirement).extras) == ("asymdistill", {"book"})
+    assert Requirement(requirement).url == "git+https://github.com/someone/something"
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
@@ -149,8 +187,11 @@ def test_stored_numbers_come_out_again() -> None:
 def test_runs_alone_on_smoke(name: str, tmp_path: Path) -> None:
     # On a store of its own: no notebook may lean on another. All of them run for the book of tests/builder/test_build.
     out, runs = tmp_path / "out.ipynb", tmp_path / "runs"
-    first = '{"objectives": ["cosine"], "controls": [], "sweeps": [], "other_teachers": [], "other_datasets": []}'
-    done = papermill(f"notebooks/{name}.ipynb", out, ROOT, profile="smoke", overrides=first, runs_dir=runs)
+    few: dict[str, object] = {"objectives": ["cosine"], "controls": [], "sweeps": []}
+    few |= {"other_teachers": [], "other_datasets": []}
+    # The command that a page of the book shows, where only results and the notebook go elsewhere.
+    line = command(name, {"profile": "smoke", "overrides": few, "runs_dir": "elsewhere"}).replace("out.ipynb", str(out))
+    done = run(["bash", "-c", f"{line} --no-progress-bar -p runs_dir {runs}"], ROOT)
     assert done.returncode == 0, done.stderr
     assert "**Profile `smoke`**: 320 training and 200 test images of `scenes`" in shown_text(out)
     assert len(list(runs.glob("smoke-*"))) == 1
@@ -169,9 +210,9 @@ def test_chapters_with_different_overrides_share_what_they_have_in_common(tmp_pa
         assert done.returncode == 0, done.stderr
         return shown_text(out)
 
-    chapter("02_alignment", '{"seeds": [11], "noise_levels": [0, 0.2]}')
+    chapter("02_alignment", '{"seeds": [11], "noise_levels": [0, 0.2], "controls": []}')
     before = stored()
-    text = chapter("04_robustness", '{"seeds": [11], "noise_levels": [0, 0.1, 0.3]}')
+    text = chapter("04_robustness", '{"seeds": [11], "noise_levels": [0, 0.1, 0.3], "controls": []}')
     after = stored()
     assert "seeds 11," in text
     levels = re.findall(r"teacher\s+(\d\.\d+)\s+input", text)

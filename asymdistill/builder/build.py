@@ -18,7 +18,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from asymdistill.builder import prose
+from asymdistill.builder import prose, repository
 from asymdistill.builder.downloads import write_downloads
 from asymdistill.builder.notebooks import execute, own_kernel
 from asymdistill.builder.pages import finish
@@ -60,8 +60,8 @@ def build(
 
     Raises:
         InputError: a missing package, an unknown profile, setting, notebook or parameter, a verdict written by hand
-            in the prose, a notebook that fails, or a page that does not build. A book already in ``out`` is left
-            untouched.
+            in the prose, a repository's address that no link can be made of, a notebook that fails, or a page that does
+            not build. A book already in ``out`` is left untouched.
     """
     from asymdistill.runtime.devices import cores  # imports torch
 
@@ -85,7 +85,7 @@ def build(
     _write_generated(generated, name, settings, overrides or {})
     write_downloads(tables, generated)
     (generated / "verdicts.json").write_text(json.dumps(verdicts or {}), "utf-8")
-    _write_footer(stage / "_config.yml", provenance)
+    _configure(stage / "_config.yml", provenance)
     return _publish(_make_html(stage, out), out / "html")
 
 
@@ -93,7 +93,8 @@ def check(source: Path) -> None:
     """Check that a book can be built from a folder, before anything expensive is computed.
 
     Raises:
-        InputError: a package of the extra ``book`` or a part of the sources is missing, or the prose states a verdict.
+        InputError: a package of the extra ``book`` or a part of the sources is missing, the repository's address is
+            none, or the prose states a verdict.
     """
     missing = [name for name in BOOK_PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
@@ -101,6 +102,7 @@ def check(source: Path) -> None:
     for required in ("_config.yml", "_toc.yml", "book", "notebooks"):
         if not (source / required).exists():
             raise InputError(f"{source.resolve()} holds no book: {required} is missing")
+    repository.address(source / "_config.yml")
     prose.check(source)
 
 
@@ -159,13 +161,14 @@ def _setting(value: object) -> str:
     return as_code(list(value) if isinstance(value, tuple) else value)
 
 
-def _write_footer(config: Path, provenance: Mapping[str, str]) -> None:
-    """Put the provenance of the run under every page."""
+def _configure(config: Path, provenance: Mapping[str, str]) -> None:
+    """Put the provenance of the run under every page, and links to the repository beside it if it has an address."""
     import yaml
 
     content = yaml.safe_load(config.read_text("utf-8"))
     items = " · ".join(f"{html.escape(name)} {html.escape(str(value))}" for name, value in provenance.items())
     content.setdefault("html", {})["extra_footer"] = f'<p class="provenance">Computed with {items}</p>'
+    repository.link(content, repository.address(config))
     config.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), "utf-8")
 
 

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import re
+import shlex
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -85,7 +86,8 @@ def present(notebook: Path, parameters: Mapping[str, Any]) -> None:
     """Make an executed notebook ready to be read: code is folded, but for the parameters that this run was given.
 
     Lines ``# | name: value`` at the head of a cell become its metadata ``mystnb``, such as a caption. The output to
-    stderr, papermill's own cell and its metadata are dropped.
+    stderr, papermill's own cell and its metadata are dropped. Above the parameters stands the command that runs the
+    notebook with them.
     """
     import yaml
 
@@ -104,6 +106,7 @@ def present(notebook: Path, parameters: Mapping[str, Any]) -> None:
             cell["source"] = _given(cell["source"], parameters)
         elif not HIDDEN & {*_tags(cell)}:
             _tags(cell).append("hide-input")
+    content["cells"] = [part for cell in content["cells"] for part in _with_command(cell, notebook.stem, parameters)]
     content["metadata"].pop("papermill", None)
     notebook.write_text(json.dumps(content, indent=1), "utf-8")
 
@@ -111,6 +114,28 @@ def present(notebook: Path, parameters: Mapping[str, Any]) -> None:
 def _tags(cell: dict[str, Any]) -> list[str]:
     tags: list[str] = cell["metadata"].setdefault("tags", [])
     return tags
+
+
+def _with_command(cell: dict[str, Any], name: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A cell, below the command if it is that of the parameters."""
+    if "parameters" not in _tags(cell):
+        return [cell]
+    words = f"This page, made again with these or other parameters:\n\n```bash\n{command(name, parameters)}\n```"
+    return [{"cell_type": "markdown", "id": "command", "metadata": {}, "source": words}, cell]
+
+
+def command(name: str, parameters: Mapping[str, Any]) -> str:
+    """The command that runs a notebook with the parameters of a run; results are stored where they always are.
+
+    Args:
+        name: of the notebook.
+        parameters: ``profile``, and ``overrides`` if there are any.
+    """
+    profile = _without_paths(parameters["profile"])
+    words = ["papermill", f"notebooks/{name}.ipynb", "out.ipynb", "-p", "profile", profile]
+    if parameters.get("overrides"):
+        words += ["-p", "overrides", json.dumps(_without_paths(parameters["overrides"]), default=str)]
+    return shlex.join(words)
 
 
 def _given(source: str, parameters: Mapping[str, Any]) -> str:

@@ -48,11 +48,23 @@ class Evidence:
         recorded = None if run is None else run.table(name)
         return ({} if recorded is None else {PHOTOGRAPHS: recorded}) | {THIS_COPY: self.study.table(name)}
 
-    def baseline(self, name: str) -> dict[str, pd.DataFrame]:
-        """The same of the teacher and of the students that were trained for each run's first objective."""
-        run = self.photographs(name)
+    def baseline(self, name: str, *, of: str | None = None) -> dict[str, pd.DataFrame]:
+        """The same of the teacher and of the students that were trained for each run's first objective.
+
+        Args:
+            name: of the table.
+            of: name of another, to take the runs whose table of that name is shown.
+        """
+        run = self.photographs(of or name)
         recorded = None if run is None else run.baseline(name)
         return ({} if recorded is None else {PHOTOGRAPHS: recorded}) | {THIS_COPY: self.study.baseline(name)}
+
+    def control(self, name: str) -> dict[str, pd.DataFrame]:
+        """The rows of one control by where they are from; no other control of the study is computed."""
+        run = self.photographs("controls")
+        recorded = None if run is None else run.table("controls")
+        found = {} if recorded is None else {PHOTOGRAPHS: recorded[recorded["control"] == name]}
+        return found | {THIS_COPY: self.study.controls(name)}
 
     def generality(self) -> dict[str, pd.DataFrame]:
         """The table of generality of all recorded runs on photographs, and that of this copy."""
@@ -64,6 +76,11 @@ class Evidence:
         """For how many epochs students were trained, by where a table is from."""
         run = self.photographs(name)
         return ({} if run is None else {PHOTOGRAPHS: run.settings.epochs}) | {THIS_COPY: self.study.settings.epochs}
+
+    def test_images(self, name: str) -> dict[str, int]:
+        """How many test images the embeddings of the spectrum are of, by where a table is from."""
+        spectra = self.baseline("spectrum", of=name)
+        return {where: int(table["images"].max()) for where, table in spectra.items()}
 
     def chance(self, name: str) -> dict[str, float]:
         """Accuracy of guessing in percent, of the paper's images (CIFAR-10) and by where a table is from.

@@ -271,11 +271,16 @@ class Study:
         columns = (*IDENTITY, "noise_space", "sigma", "accuracy", "effective_rank")
         return self._table("augmentation", rows(), columns)
 
-    def controls(self) -> pd.DataFrame:
-        """The controls that the settings name, one after the other: columns as in ``controls.COLUMNS``."""
+    def controls(self, only: str | None = None) -> pd.DataFrame:
+        """The controls that the settings name, one after the other: columns as in ``controls.COLUMNS``.
+
+        Args:
+            only: the one to compute; no rows, if the settings do not name it.
+        """
         found = [
             self._table(f"control-{name}", self._control_of(name).rows(name), controls.COLUMNS)
             for name in self.settings.controls
+            if only in (None, name)
         ]
         return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=list(controls.COLUMNS))
 

@@ -7,9 +7,9 @@ A code cell says at its head what can be seen in its output, and by which name p
 
 (The build turns such lines into the cell's metadata ``mystnb``, which this reads.)
 
-A figure then becomes "Figure 3", a table "Table 2", counted through the book, and ``{numref}`fig-ranks` `` leads there.
-The outputs of a cell share one caption, since they differ in nothing but the run. Wide tables scroll in a frame of
-their own, which keyboards reach.
+What is named ``fig-`` becomes "Figure 3", all else "Table 2", counted through the book, and ``{numref}`fig-ranks` ``
+leads there. The outputs of a cell share one caption, since they differ in nothing but the run. Wide tables scroll in a
+frame of their own, which keyboards reach.
 """
 
 from docutils import nodes
@@ -34,13 +34,13 @@ class Captions(SphinxTransform):
             outputs = [part for part in cell.children if part.get("nb_element") == "cell_code_output"]
             if "caption" not in said or not outputs:
                 continue
-            images = any(outputs[0].findall(nodes.image))
+            figure = said["name"].startswith("fig-")
             caption = nodes.caption(said["caption"], said["caption"])
-            frame = nodes.figure() if images else captioned_table()
+            frame = nodes.figure() if figure else captioned_table()
             frame["classes"].append("from-notebook")
             frame["names"].append(nodes.fully_normalize_name(said["name"]))
             self.document.note_explicit_target(frame, frame)
-            frame += [*outputs[0].children, caption] if images else [caption, *outputs[0].children]
+            frame += [*outputs[0].children, caption] if figure else [caption, *outputs[0].children]
             outputs[0].children = []
             outputs[0] += frame
 

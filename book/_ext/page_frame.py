@@ -1,4 +1,4 @@
-"""What stands around every page: its description for search engines and previews, and the way to its numbers."""
+"""What stands around every page: its description for search engines and previews, the way to its numbers and source."""
 
 from html import escape
 from textwrap import shorten
@@ -10,6 +10,7 @@ from sphinx.application import Sphinx
 TABLES = "book/tables"
 LENGTH = 200  # characters of a description
 BEGINNINGS = ("The question. ",)
+SHOW = {"text": "Show source", "tooltip": "Show source", "label": "source-file-button", "icon": "fas fa-code"}
 
 
 def describe(doctree: nodes.document | None, otherwise: str) -> str:
@@ -40,7 +41,17 @@ def frame(app: Sphinx, page: str, template: str, context: dict[str, Any], doctre
         context["theme_extra_footer"] = link + context.get("theme_extra_footer", "")
 
 
+def lead_to_source(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object) -> None:
+    """Let the theme's button lead to what people edit, which is a notebook's .py, and add one that shows it."""
+    groups = [group.get("buttons", []) for group in context.get("header_buttons", [])]
+    for buttons in groups:
+        for edit in [button for button in buttons if button.get("label") == "source-edit-button"]:
+            edit["url"] = edit["url"].replace(".ipynb", ".py")
+            buttons.append(edit | SHOW | {"url": edit["url"].replace("/edit/", "/blob/", 1)})
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Listen to the making of pages."""
     app.connect("html-page-context", frame)
+    app.connect("html-page-context", lead_to_source, priority=900)  # once the theme has made its buttons
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -3,12 +3,15 @@
 import hashlib
 import html
 import re
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from asymdistill.builder import build as builder
+from asymdistill.builder import repository
 from asymdistill.runtime.errors import InputError
 from asymdistill.store import files
 
@@ -44,10 +47,14 @@ print("seeds", overrides.get("seeds"))
 """
 
 
-def write_notebook(path: Path, *, parameters: str = PARAMETERS, code: str = GLUE) -> None:
+def write_notebook(path: Path, *, parameters: str = PARAMETERS, code: str = GLUE, more: str = "") -> None:
     cell = nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]})
     notebook = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_markdown_cell("# One"), cell, nbformat.v4.new_code_cell(code.strip())],
+        cells=[
+            nbformat.v4.new_markdown_cell("# One"),
+            cell,
+            *(nbformat.v4.new_code_cell(text.strip()) for text in (code, more)),
+        ],
         metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
     )
     nbformat.write(notebook, path)
@@ -101,6 +108,72 @@ def test_good_build(source: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
         assert "Computed with profile smoke · device a &lt;fast&gt; one" in text.split('class="provenance"')[1]
     made_on = str(tmp_path).encode()
     assert not [path for path in folder.rglob("*.ipynb") if made_on in path.read_bytes()]
+
+
+ADDRESS = "https://github.com/someone/something"
+LINKED = (
+    f"{ADDRESS}/issues/new",
+    f"{ADDRESS}/edit/main/notebooks/one.py",  # the source, not what is made of it
+    f"{ADDRESS}/blob/main/notebooks/one.py",
+    "https://mybinder.org/v2/gh/someone/something/main?urlpath=lab/tree/notebooks/one.ipynb",
+    "https://colab.research.google.com/github/someone/something/blob/main/notebooks/one.ipynb",
+)
+
+
+def test_one_setting_gives_every_page_its_links(source: Path) -> None:
+    root = Path(__file__).parents[2]
+    given = yaml.safe_load((root / "_config.yml").read_text())
+    settings = {name: given[name] for name in ("repository", "launch_buttons")} | yaml.safe_load(CONFIG)
+    settings["repository"]["url"] = ADDRESS
+    settings["sphinx"] = {"local_extensions": dict.fromkeys(("captions", "page_frame"), "book/_ext")}
+    shutil.copytree(root / "book" / "_ext", source / "book" / "_ext")
+    (source / "_config.yml").write_text(yaml.safe_dump(settings))
+    drawn = "# | name: fig-one\n# | caption: Two <b> marks.\n"
+    drawn += "import IPython.display\nIPython.display.HTML('<hr class=mine>')"
+    write_notebook(source / "notebooks" / "one.ipynb", code=drawn, more=GLUE)
+    folder = build(source, overrides={"seeds": [7, 8]})
+    chapter, second = (
+        html.unescape((folder / f"{name}.html").read_text()) for name in ("notebooks/one", "book/second")
+    )
+    assert [link for link in LINKED if link not in chapter] == []
+    assert f"{ADDRESS}/edit/main/book/second.md" in second
+    assert f"{ADDRESS}/edit/main/notebooks/one.ipynb" not in chapter
+    command = """papermill notebooks/one.ipynb out.ipynb -p profile smoke -p overrides '{"seeds": [7, 8]}'"""
+    assert command in re.sub(r"<[^>]*>", "", chapter)
+    figure = re.search(r"<figure[^>]*>(.*?)</figure>", chapter, re.S)
+    assert figure is not None
+    assert "<hr class=mine>" in figure[1]
+    assert "Two <b> marks." in figure[1]
+
+
+def test_without_an_address_there_are_no_links() -> None:
+    content = yaml.safe_load((Path(__file__).parents[2] / "_config.yml").read_text())
+    repository.link(content, "")
+    assert "launch_buttons" not in content
+    assert {content["html"][name] for name in repository.BUTTONS} == {False}
+
+
+@pytest.mark.parametrize("address", ["someone/something", "https://example.org/x", "https://github.com/someone"])
+def test_an_address_that_no_link_can_be_made_of_is_refused_at_once(address: str, source: Path) -> None:
+    (source / "_config.yml").write_text(f"{CONFIG}\nrepository: {{url: {address!r}}}")
+    with pytest.raises(
+        InputError, match=r"repository.url in _config.yml is .*; allowed: https://github.com/OWNER/NAME"
+    ):
+        build(source)
+
+
+def test_colab_reads_only_from_github() -> None:
+    content = {"launch_buttons": {"binderhub_url": "binder", "colab_url": "colab"}}
+    repository.link(content, "https://gitlab.com/someone/something")
+    assert content["launch_buttons"] == {"binderhub_url": "binder"}
+
+
+def test_a_notebook_is_told_the_address(tmp_path: Path) -> None:
+    notebook = tmp_path / "one.py"
+    notebook.write_text('x = 1\nrepository = ""\nif repository:\n    y = "repository = 1"\n')
+    for address in (ADDRESS, ""):
+        repository.tell(notebook, address)
+        assert notebook.read_text() == f'x = 1\nrepository = "{address}"\nif repository:\n    y = "repository = 1"\n'
 
 
 def test_failures_leave_the_book_before_them(source: Path) -> None:
