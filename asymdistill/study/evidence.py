@@ -1,20 +1,32 @@
 """The tables of a study beside those of recorded runs on photographs: what chapters compare with the paper."""
 
-from functools import cache
+import itertools
+from functools import cache, cached_property
 from pathlib import Path
 from statistics import mean
+from typing import Any
 
 import pandas as pd
 
 from asymdistill.config.names import PAPER, PHOTOGRAPHS, THIS_COPY, image_source
+from asymdistill.config.settings import CONTROLS
 from asymdistill.data.preprocess import CLIP_STD
 from asymdistill.study.folders import RESULTS
 from asymdistill.study.recorded import Recorded, recorded_runs
 from asymdistill.study.study import Study, describe
 
+CONTROLS_TABLE = "controls"
+EXPERIMENT = (
+    *("dataset", "train_limit", "test_limit", "data_seed", "resolution", "widths", "seeds", "objectives"),
+    *("epochs", "batch_size", "learning_rate", "autocast"),
+    *("teacher", "teacher_weights", "teacher_resolution", "teacher_crop", "teacher_precision"),
+)
+
 
 class Evidence:
     """A study, and for each table the largest recorded run on photographs that has it.
+
+    Controls that this run lacks are those of other recorded runs of the same experiment.
 
     Args:
         study: the book's own.
@@ -44,8 +56,7 @@ class Evidence:
 
     def table(self, name: str) -> dict[str, pd.DataFrame]:
         """A table by where it is from: ``photographs``, if a recorded run has it, and ``this copy``."""
-        run = self.photographs(name)
-        recorded = None if run is None else run.table(name)
+        recorded = self._recorded_controls() if name == CONTROLS_TABLE else self._recorded(name)
         return ({} if recorded is None else {PHOTOGRAPHS: recorded}) | {THIS_COPY: self.study.table(name)}
 
     def baseline(self, name: str, *, of: str | None = None) -> dict[str, pd.DataFrame]:
@@ -61,8 +72,7 @@ class Evidence:
 
     def control(self, name: str) -> dict[str, pd.DataFrame]:
         """The rows of one control by where they are from; no other control of the study is computed."""
-        run = self.photographs("controls")
-        recorded = None if run is None else run.table("controls")
+        recorded = self._recorded_controls()
         found = {} if recorded is None else {PHOTOGRAPHS: recorded[recorded["control"] == name]}
         return found | {THIS_COPY: self.study.controls(name)}
 
@@ -100,9 +110,34 @@ class Evidence:
 
     def description(self, *names: str) -> str:
         """What the study is and, for the tables of these names, which recorded run stands beside it: Markdown."""
-        runs = {run.folder: run for name in names if (run := self.photographs(name)) is not None}
+        found = (
+            self._with_controls.values() if name == CONTROLS_TABLE else [self.photographs(name)] for name in names
+        )
+        runs = {run.folder: run for run in itertools.chain.from_iterable(found) if run is not None}
         lines = [self.study.description(), *(f"**Photographs**: {_described(run)}" for run in runs.values())]
         return "\n\n".join(lines)
+
+    def _recorded(self, name: str) -> pd.DataFrame | None:
+        run = self.photographs(name)
+        return None if run is None else run.table(name)
+
+    @cached_property
+    def _with_controls(self) -> dict[str, Recorded]:
+        """The run of each control: the largest that has any, or where it lacks one, another of the same experiment."""
+        first = self.photographs(CONTROLS_TABLE)
+        alike = [run for run in self.on_photographs if first is not None and _experiment(run) == _experiment(first)]
+        names = [f"control-{control}" for control in CONTROLS]
+        found = {name: next((run for run in alike if _has(run, name)), None) for name in names}
+        return {name: run for name, run in found.items() if run is not None}
+
+    def _recorded_controls(self) -> pd.DataFrame | None:
+        tables = [run.table(name) for name, run in self._with_controls.items()]
+        return pd.concat(tables, ignore_index=True) if tables else None
+
+
+def _experiment(run: Recorded) -> dict[str, Any]:
+    """What two runs agree in that differ only in which controls they have."""
+    return run.settings.model_dump(include=set(EXPERIMENT))
 
 
 def _has(run: Recorded, name: str) -> bool:

@@ -115,3 +115,24 @@ def test_augmentation_is_shown_of_a_run_that_augmented(small_study: Study, keep:
     found = Evidence(small_study, some.parent).photographs("augmentation")
     assert found is not None
     assert found.folder.name == "some"
+
+
+def test_controls_are_put_together_from_runs_of_one_experiment(small_study: Study, keep: Keep) -> None:
+    def control(folder: Path, name: str, value: float) -> None:
+        row = {"control": name, "quantity": "effective_rank", "model": "S", "value": value}
+        files.write_table(folder / "tables" / f"control-{name}.csv", pd.DataFrame([row]))
+
+    many, same, other = (
+        keep(name, {"train": n}, epochs=e) for name, n, e in (("a", 900, 2), ("b", 900, 2), ("c", 900, 3))
+    )
+    control(many, "truncation", 1)
+    control(same, "truncation", 2)
+    control(same, "capacity", 3)
+    for name in ("capacity", "noise"):
+        control(other, name, 4)
+    evidence = Evidence(small_study, many.parent)
+    table = evidence.table("controls")["photographs"]
+    assert table.set_index("control")["value"].to_dict() == {"truncation": 1, "capacity": 3}
+    assert evidence.control("capacity")["photographs"]["value"].tolist() == [3]
+    words = evidence.description("controls")
+    assert [name in words for name in ("Run `a`", "Run `b`", "Run `c`")] == [True, True, False]
