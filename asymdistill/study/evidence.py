@@ -110,9 +110,7 @@ class Evidence:
 
     def description(self, *names: str) -> str:
         """What the study is and, for the tables of these names, which recorded run stands beside it: Markdown."""
-        found = (
-            self._with_controls.values() if name == CONTROLS_TABLE else [self.photographs(name)] for name in names
-        )
+        found = (self._with_controls.values() if name == CONTROLS_TABLE else [self.photographs(name)] for name in names)
         runs = {run.folder: run for run in itertools.chain.from_iterable(found) if run is not None}
         lines = [self.study.description(), *(f"**Photographs**: {_described(run)}" for run in runs.values())]
         return "\n\n".join(lines)
