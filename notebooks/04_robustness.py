@@ -61,6 +61,7 @@ answers = judge(
     [
         "v1-teacher-marginal-0.1",
         "v1-students-lose-0.1",
+        "v1-crossover-0.05",
         "v1-inversion-0.1",
         "v1-inversion-0.2",
         "v1-inverse-scaling-0.1",

@@ -76,6 +76,7 @@ answers = judge(
     [
         "v1-bottleneck-absolute",
         "v1-rank-causes-robustness-0.1",
+        "v1-geometric-0.1",
         "v1-overfitting",
         "v1-neighbours",
         "v1-centring",

@@ -20,7 +20,7 @@ from asymdistill.training.losses import DistillationLoss
 TESTS = Path(__file__).parent
 PAGE = (TESTS.parent / "book" / "fidelity.md").read_text("utf-8")
 FIRST, SECOND = "cifar10-clip", "cifar100-dinov2"
-PROFILES = {"the notebook": FIRST, "abstract, captions": SECOND}  # by what a table sets beside them
+PROFILES = {"the notebook": FIRST, "abstract, captions, arXiv's page": SECOND}  # by what a table sets beside them
 
 
 class Line(NamedTuple):

@@ -53,6 +53,7 @@ def text_and_code() -> dict[str, str]:
         "plain_low": f"{paper['v1-accuracy-l-0.1']:.2f} ± {spread['v1-accuracy-l-0.1']:.2f}",
         "undefined_names": f"{paper['v1-notebook-undefined']:.0f}",
         "second_pass": "{:.2f}, {:.2f} and {:.2f}".format(*(paper[f"v1-second-pass-{m}-0.1"] for m in "sml")),
+        "second_pass_high": "{:.2f}, {:.2f} and {:.2f}".format(*(paper[f"v1-second-pass-{m}-0.2"] for m in "sml")),
         "rank_m_text": f"{paper['v1-rank-m']:.2f}",
         "rank_m_notebook": f"{paper['v1-notebook-rank-m']:.6f}",
         "plain_high": f"{paper['v1-accuracy-l-0.2']:.2f}",

@@ -25,9 +25,10 @@ from asymdistill.claims.quantities import (
     Subject,
     measure,
     require_noise_that_costs,
+    require_same_input,
 )
 from asymdistill.claims.rules import NOT_TESTABLE, Judgement, Wording, claimed_range, judge
-from asymdistill.config.names import EVERY_STUDENT, INFONCE, TEACHER
+from asymdistill.config.names import AUGMENTED, EVERY_STUDENT, INFONCE, TEACHER
 from asymdistill.config.profiles import load_settings, profile_names
 from asymdistill.config.settings import Settings
 from asymdistill.runtime.errors import check_option
@@ -129,7 +130,10 @@ def _on_run(claim: Claim, run: Rows | None) -> Judgement:
     judgement = judge(claim, values, Wording(quantity.words + _where(claim), quantity.digits))
     if claim.robustness:
         labels = claim.labels if claim.minus is None else (*claim.labels, claim.minus)
-        require_noise_that_costs(run, [Subject.parse(label, claim.sigma) for label in labels])
+        subjects = [Subject.parse(label, claim.sigma) for label in labels]
+        subjects += [replace(one, treatment="") for one in subjects if one.treatment == AUGMENTED]
+        require_same_input(run, subjects)
+        require_noise_that_costs(run, subjects)
     return judgement
 
 

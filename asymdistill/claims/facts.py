@@ -310,6 +310,11 @@ FACTS: dict[str, StaticQuantity] = {
         "the number of draws of noise without a seed",
         0,
     ),
+    "uncentred_ranks": StaticQuantity(
+        _reading("v1-notebook-uncentred", "the mean of all test embeddings is taken off before the decomposition"),
+        "the number of published ranks of embeddings that were not centred",
+        0,
+    ),
     "infonce_16_bit": StaticQuantity(
         _reading("v1-notebook-infonce-16-bit", "the teacher's embeddings are cast; those for the probe are not"),
         "the number of 16-bit inputs of InfoNCE",

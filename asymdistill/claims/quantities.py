@@ -14,7 +14,17 @@ import numpy as np
 import pandas as pd
 
 from asymdistill.claims.estimates import Estimate, NotMeasured, difference, require_two_seeds, without_seed
-from asymdistill.config.names import AUGMENTED, CLASSES, COSINE, EVERY_STUDENT, GAINS, INFONCE, OBJECTIVES, TEACHER
+from asymdistill.config.names import (
+    AUGMENTED,
+    CLASSES,
+    COSINE,
+    EVERY_STUDENT,
+    GAINS,
+    INFONCE,
+    OBJECTIVES,
+    SCENES_TEACHERS,
+    TEACHER,
+)
 from asymdistill.config.settings import Settings
 
 LEADING = 20  # components that Figure 1 of the first paper is about
@@ -22,6 +32,8 @@ SHAPE = 0.99  # share of the teacher's variance within which spectra are compare
 TINY = 1e-12  # stands for a component without variance, so that its logarithm is finite
 MEAN_SPECTRUM = "mean spectrum"
 OTHER_ARCHITECTURE = "other architecture"
+RE_ESTIMATED = "batch statistics re-estimated"
+PUBLISHED_SIDE = 224  # pixels that a teacher sees where the settings say nothing else and it is none of Scenes
 RANK = {"quantity": "effective_rank", "estimator": "per seed"}
 NOISE_SPACE = "normalised"  # where the paper adds noise
 
@@ -68,6 +80,8 @@ class Subject:
         """How the model was trained, as a clause: ``trained with augmentation``."""
         if self.treatment == AUGMENTED:
             return "trained with augmentation"
+        if self.treatment == OTHER_ARCHITECTURE:
+            return "of another architecture"
         return f"trained on {OBJECTIVES.get(self.treatment or COSINE, self.treatment)}"
 
 
@@ -307,8 +321,40 @@ def require_noise_that_costs(run: Rows, subjects: Sequence[Subject]) -> None:
     raise NotMeasured(f"noise of sigma = {subjects[0].sigma:g} measurably costs none of these models any accuracy here")
 
 
+def require_same_input(run: Rows, subjects: Sequence[Subject]) -> None:
+    """Refuse to compare a student with the teacher under noise where they see inputs of different resolutions.
+
+    The noise is added to each model's own input, so that it is not the same disturbance for both.
+
+    Raises:
+        NotMeasured: the teacher is among the models, a student too, and their resolutions differ.
+    """
+    kinds = {subject.model == TEACHER for subject in subjects}
+    settings = run.settings
+    teachers = settings.teacher_resolution or (32 if settings.teacher in SCENES_TEACHERS else PUBLISHED_SIDE)
+    own = settings.resolution or teachers
+    if len(kinds) == 2 and own != teachers:
+        raise NotMeasured(
+            f"the students see {own} x {own} pixels and the teacher {teachers} x {teachers}: noise on their inputs is "
+            "not the same for both"
+        )
+
+
+def _given_back(run: Rows, subject: Subject) -> pd.Series:
+    """Share of what noise costs a student that re-estimated batch statistics give back, in percent."""
+    plain, clean, again = (
+        _by_seed(run.control("noise", subject, quantity="accuracy", variant=variant, sigma=sigma))
+        for variant, sigma in (("plain", subject.sigma), ("plain", 0.0), (RE_ESTIMATED, subject.sigma))
+    )
+    cost = difference(clean, plain)
+    if (cost <= 0).any():
+        raise NotMeasured(f"noise of sigma = {subject.sigma:g} costs student {subject.model} nothing here")
+    return 100 * difference(again, plain) / cost
+
+
 def _restored(run: Rows, subject: Subject) -> pd.Series:
     """Share of the gap between a student's accuracy and the teacher's that its treatment closes, in percent."""
+    require_same_input(run, [subject, Subject(TEACHER)])
     plain = _accuracy(run, replace(subject, treatment=""))
     closed = difference(_accuracy(run, subject), plain)
     gap = difference(_accuracy(run, Subject(TEACHER, sigma=subject.sigma)), plain)[closed.index]
@@ -361,6 +407,9 @@ QUANTITIES: dict[str, Quantity] = {
     "uniformity": Quantity(_named("information", "uniformity"), "the uniformity loss of {}", 4),
     "accuracy": Quantity(_accuracy, "the accuracy of {}"),
     "loss": Quantity(_loss, "the percentage of accuracy above chance lost by {}"),
+    "given_back": Quantity(
+        _given_back, "the percentage of what noise costs that re-estimated batch statistics give back to {}", 1
+    ),
     "restored": Quantity(_restored, "the percentage of the gap to the teacher closed by {}", 1),
     "overfitting": Quantity(_overfitting, "the gap between test and training distance to the teacher of {}", 4),
     "neighbour_overlap": Quantity(

@@ -52,7 +52,7 @@ CASES = {
     "v1-order-accuracy-0": Case("robustness", accuracy("L", 0.0), accuracy("M", 0.0), (9, -9, -1.6), "accuracy"),
     "v1-order-infonce": Case("information", student("S", quantity="info_nce"),
                              student("M", quantity="info_nce"), (1, -1, 0.0)),
-    "v1-rank-same": Case("spectrum", f"({rank('M')}) or ({rank('S')})", rank("L"), (0.0, 9.0, 1.5)),
+    "v1-rank-same": Case("spectrum", f"({rank('M')}) or ({rank('S')})", rank("L"), (0.0, 9.0, 0.017 * 259.8)),
     "v1-alignment-same": Case("alignment", student("L"), student("S"), (0.0, 0.2, 0.05), "share"),
     "v1-bottleneck-absolute": Case(
         "controls", control("underfitting", quantity="epoch_rank", variant="constant") + " and x > 5",

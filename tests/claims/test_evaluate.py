@@ -282,6 +282,42 @@ def test_noise_that_costs_nobody_anything_tells_no_model_from_another() -> None:
     )  # the teacher's falls
 
 
+def test_where_noise_costs_nothing_there_is_no_robustness_to_restore() -> None:
+    plain, treated = {"teacher": 90.0, "L": [50.0, 51.0, 52.0]}, {"L augmented": [48.0, 49.5, 50.0]}
+    kept = [accuracies(dict.fromkeys((0.0, 0.1, 0.2), own)) for own in (plain, treated)]
+    ids = ["v1-augmentation-same-0.2", "v1-augmentation-restored-0.1", "v1-augmentation-restored-0.2"]
+    found = judged(run(robustness=kept[0], augmentation=kept[1]), *ids)
+    assert found["reason"].str.contains("costs none of these models any accuracy").all()
+    lost = accuracies({0.0: plain, 0.1: plain | {"L": [30.0, 30.2, 30.4]}})
+    cured = one(run(robustness=lost, augmentation=kept[1]), "v1-augmentation-restored-0.1")
+    assert cured["measured"] == pytest.approx(np.mean([100 * 18 / 60, 100 * 19.3 / 59.8, 100 * 19.6 / 59.6]))
+
+
+def test_a_student_is_not_set_against_a_teacher_whose_input_has_another_noise() -> None:
+    ids = ["v1-students-lose-0.1", "v2-immunity-0.1"]
+    found = judged(run(overrides={"resolution": 32}, robustness=accuracies(PAPERS)), *ids, "v1-low-pass-0.1")
+    assert found["verdict"].tolist() == [NOT_TESTABLE, NOT_TESTABLE, SUPPORTED]
+    assert (
+        found.loc[ids, "reason"]
+        .str.contains("the students see 32 x 32 pixels and the teacher 224 x 224", case=False)
+        .all()
+    )
+
+
+def test_a_claim_about_the_papers_teacher_is_judged_with_that_teacher() -> None:
+    assert one(papers(), "v1-teacher-marginal-0.1")["verdict"] == SUPPORTED
+    assert one(run("embedded", robustness=accuracies(PAPERS)), "v1-teacher-marginal-0.1")["verdict"] == NOT_TESTABLE
+
+
+def test_capacity_is_judged_by_the_share_that_is_lost() -> None:
+    """Two dimensions apart are much under one teacher and little under another."""
+    students = {"S": [16.0, 16.1], "M": [17.0, 17.1], "L": [18.0, 18.1]}
+    verdicts = [
+        one(run(spectrum=ranks({"teacher": whole, **students})), "v1-rank-same")["verdict"] for whole in (88.0, 260.0)
+    ]
+    assert verdicts == [CONTRADICTED, SUPPORTED]
+
+
 def test_a_low_accuracy_is_no_robustness() -> None:
     """L loses more points, and a smaller share of what it has above chance."""
     levels = {0.0: {"S": [20.0, 20.2, 19.8], "L": [80.0, 80.0, 80.0]}, 0.1: {"S": [15.0] * 3, "L": [70.0, 70.1, 69.9]}}
@@ -377,6 +413,8 @@ def test_a_changed_number_flips_a_check_of_the_text(
         ("v1-accuracy-l-0.1", 20.0, "v1-significant-0.1-published"),
         ("v1-augmented-l-0.1", 80.0, "v1-augmentation-restored-0.1-published"),
         ("v1-second-pass-m-0.1", 45.0, "v1-second-pass-s-m-0.1"),
+        ("v1-second-pass-m-0.2", 30.0, "v1-second-pass-s-m-0.2"),
+        ("v1-notebook-uncentred", 1, "v1-centred"),
         ("v1-notebook-undefined", 0, "v1-sequential"),
         ("v2-infonce-rank", 82, "v2-expansion-published"),
     ],

@@ -116,8 +116,10 @@ def test_a_margin_that_names_a_number_names_the_papers() -> None:
     for noise in ("0", "0.05", "0.1"):
         treated, plain = claims[f"v1-augmented-l-{noise}"], claims[f"v1-accuracy-l-{noise}"]
         assert treated.margin == pytest.approx(abs(treated.value - plain.value))
-    teacher, student = (claims[f"v1-rank-{model}"].value for model in ("teacher", "s"))
-    assert claims["v1-rank-same"].margin == pytest.approx(0.02 * (teacher - student), abs=0.05)
+    teacher, small, large = (claims[f"v1-rank-{model}"].value for model in ("teacher", "s", "l"))
+    assert claims["v1-rank-s"].margin == pytest.approx(0.02 * (teacher - small), abs=0.05)
+    assert claims["v1-rank-same"].margin == pytest.approx(2 * 100 * (large - small) / teacher, abs=0.05)
+    assert claims["v1-rank-average"].limit == pytest.approx(0.1 * (large - small))
     assert claims["v2-expansion"].margin == pytest.approx((claims["v2-expansion"].value - 1) / 4)
     dino, wide = claims["v2-dinov2-baseline-rank"].value, claims["v2-dinov2-infonce-rank"].value
     assert claims["v2-dinov2-gains"].value == pytest.approx(wide / dino, abs=0.005)

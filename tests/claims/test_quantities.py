@@ -19,6 +19,7 @@ from asymdistill.claims.quantities import (
     Subject,
     measure,
     require_noise_that_costs,
+    require_same_input,
 )
 from asymdistill.metrics import spectrum
 from asymdistill.study.study import Study
@@ -271,6 +272,39 @@ def test_noise_costs_something_if_the_interval_of_one_models_loss_is_above_0() -
     for kept in ([small], [teacher], [small, teacher]):
         with pytest.raises(NotMeasured, match=r"sigma = 0\.1 measurably costs none of these models"):
             require_noise_that_costs(rows, kept)
+
+
+@pytest.mark.parametrize(
+    ("profile", "overrides", "refused"),
+    [
+        ("cifar10-clip", {}, False),
+        ("cifar10-clip", {"resolution": 32}, True),
+        ("cifar10-clip", {"resolution": 32, "teacher_resolution": 32}, False),
+        ("cifar100-dinov2", {}, False),
+        ("embedded", {}, True),
+        ("smoke", {}, False),
+    ],
+)
+def test_noise_on_inputs_of_different_size_sets_no_student_against_the_teacher(
+    profile: str, overrides: dict[str, object], refused: bool
+) -> None:
+    rows, teacher = Rows(run(profile, overrides)), Subject("teacher")
+    for alike in ([Subject("S"), Subject("L")], [teacher, Subject("teacher", "top 16")]):
+        require_same_input(rows, alike)
+    if not refused:
+        require_same_input(rows, [Subject("S"), teacher])
+        return
+    with pytest.raises(NotMeasured, match=r"the students see 32 x 32 pixels and the teacher (224 x 224|128 x 128): "):
+        require_same_input(rows, [Subject("S"), teacher])
+
+
+def test_what_re_estimated_statistics_give_back_is_a_share_of_what_the_noise_costs() -> None:
+    cells = {("plain", 0.0): [80.0, 70.0], ("plain", 0.1): [40.0, 60.0],
+             ("batch statistics re-estimated", 0.1): [70.0, 60.0]}  # fmt: skip
+    parts = [control("noise", {"L": own}, "accuracy", variant=name, sigma=s) for (name, s), own in cells.items()]
+    assert measured("given_back", run(controls=pd.concat(parts)), "L", 0.1) == {42: 75.0, 123: 0.0}
+    parts[1]["value"] = 90.0
+    refuses("noise of sigma = 0.1 costs student L nothing", "given_back", run(controls=pd.concat(parts)), "L", 0.1)
 
 
 def test_what_augmentation_restores_is_a_part_of_the_way_to_the_teacher() -> None:
