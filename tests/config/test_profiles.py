@@ -135,7 +135,7 @@ def test_the_profile_of_the_expansion_is_the_first_papers_with_a_term_more() -> 
     assert {name: wide[name] for name in EXPANSION} == EXPANSION
     assert plain["objectives"] == ("cosine",)
     assert wide["sweeps"] == SWEEPS
-    assert wide["controls"] == ("underfitting", "objective")
+    assert wide["controls"] == ("underfitting", "capacity", "objective")
     # so that claims of the first paper's setting can be judged on it
     assert not set(evaluate.SETTING) & EXTENT
 
