@@ -22,14 +22,16 @@
 # image takes does not depend on what it shows. The teacher has CLIP's architecture and random weights.
 
 # %% tags=["hide-input"]
-# Where the package is missing, as on Colab, install it from this book's repository.
+# Where the package is missing, as on Colab, fetch this book's repository and install it from there.
 from importlib.util import find_spec
 
 repository = ""
 if repository and not find_spec("asymdistill"):
     from IPython import get_ipython
 
-    get_ipython().run_line_magic("pip", f"install --quiet 'asymdistill[book] @ git+{repository}'")
+    get_ipython().system(f"git clone --quiet --depth 1 {repository} book")
+    get_ipython().run_line_magic("pip", "install --quiet './book[book]'")
+    get_ipython().run_line_magic("cd", "-q book/notebooks")
 
 # %% tags=["parameters"]
 profile = "embedded"

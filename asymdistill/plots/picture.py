@@ -82,11 +82,11 @@ class Panel:
         for value in self.y.ticks():
             y = self.y(value)
             parts.append(f'<path d="M{LEFT} {y:.1f}H{RIGHT}" class="grid"/>')
-            parts.append(f'<text x="{LEFT - 5}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>')
+            parts.append(f'<text x="{LEFT - 5}" y="{y + 4.5:.1f}" text-anchor="end">{value:g}</text>')
         for value, words in across.items():
-            parts.append(f'<text x="{self.x(value):.1f}" y="{bottom + 15}" text-anchor="middle">{words}</text>')
+            parts.append(f'<text x="{self.x(value):.1f}" y="{bottom + 16}" text-anchor="middle">{words}</text>')
         middle = (LEFT + RIGHT) / 2
-        parts.append(f'<text x="{middle}" y="{bottom + 31}" text-anchor="middle">{escape(x_label)}</text>')
+        parts.append(f'<text x="{middle}" y="{bottom + 33}" text-anchor="middle">{escape(x_label)}</text>')
         turned = f'transform="translate(13 {(top + bottom) / 2:.0f}) rotate(-90)"'
         parts.append(f'<text {turned} text-anchor="middle">{escape(y_label)}</text>')
         return "".join(parts)

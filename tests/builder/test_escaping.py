@@ -71,7 +71,7 @@ def test_what_a_study_says_of_itself_is_text(name: str, small_study: Study, tmp_
 @pytest.mark.parametrize("name", HOSTILE)
 def test_the_foot_of_a_page_and_its_tables_are_text(name: str, tmp_path: Path) -> None:
     (tmp_path / "_config.yml").write_text("title: x\n")
-    build._write_footer(tmp_path / "_config.yml", {"profile": name, "run": name})
+    build._configure(tmp_path / "_config.yml", {"profile": name, "run": name})
     foot = Elements(yaml.safe_load((tmp_path / "_config.yml").read_text("utf-8"))["html"]["extra_footer"])
     assert foot.names == {"p"}
     assert name in foot.text

@@ -1,11 +1,12 @@
 """What readers get of an executed notebook and of a run's tables."""
 
 import json
+import shlex
 import zipfile
 from pathlib import Path
 
 from asymdistill.builder.downloads import ARCHIVE, write_downloads
-from asymdistill.builder.notebooks import present
+from asymdistill.builder.notebooks import command, present
 
 
 def code(source: str, *tags: str) -> dict[str, object]:
@@ -32,7 +33,10 @@ def test_code_is_folded_and_parameters_are_shown_as_given(tmp_path: Path) -> Non
         code("draw()"),
         code("x", "remove-cell"),
     ]
-    given, drawn, removed = presented(tmp_path / "one.ipynb", *cells, profile="smoke", runs_dir=str(tmp_path / "runs"))
+    path = tmp_path / "one.ipynb"
+    line, given, drawn, removed = presented(path, *cells, profile="smoke", runs_dir=str(tmp_path / "runs"))
+    assert line["cell_type"] == "markdown"
+    assert "```bash\npapermill notebooks/one.ipynb out.ipynb -p profile smoke\n```" in str(line["source"])
     assert given["source"] == "profile = 'smoke'\nruns_dir = 'runs'\nrecorded = \"results\""
     assert [cell["metadata"]["tags"] for cell in (given, drawn, removed)] == [  # type: ignore[index]
         ["parameters"],
@@ -40,6 +44,14 @@ def test_code_is_folded_and_parameters_are_shown_as_given(tmp_path: Path) -> Non
         ["remove-cell"],
     ]
     assert [output["name"] for output in drawn["outputs"]] == ["stdout"]  # type: ignore[attr-defined]
+
+
+def test_the_command_of_a_page_can_be_copied_to_a_shell_and_names_no_place_of_this_machine() -> None:
+    overrides = {"seeds": [1, 2], "dataset": "/home/someone's/mine.npz", "teacher": "timm:a b"}
+    line = command("one", {"profile": "/home/someone/long.toml", "overrides": overrides, "runs_dir": "/home/runs"})
+    *words, given = shlex.split(line)
+    assert words == ["papermill", "notebooks/one.ipynb", "out.ipynb", "-p", "profile", "long.toml", "-p", "overrides"]
+    assert json.loads(given) == {"seeds": [1, 2], "dataset": "mine.npz", "teacher": "timm:a b"}
 
 
 def test_options_at_the_head_of_a_cell_become_its_metadata(tmp_path: Path) -> None:

@@ -188,7 +188,8 @@ def play(chromium: Any, tmp_path: Path) -> Iterator[Open]:
     def opened(name: str, **context: Any) -> Any:
         path = tmp_path / f"{name}.html"
         head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{name}</title>'
-        style = "<style>:root { color-scheme: light dark; background: Canvas; color: CanvasText }</style>"
+        style = "<style>:root { color-scheme: light dark; background: Canvas; color: CanvasText } "
+        style += "body { margin: 32px }</style>"  # as wide as a column of the book on a phone
         body = f"<main><h1>{name}</h1>{FIGURES[name]}</main>"
         path.write_text(f'<!doctype html><html lang="en"><head>{head}{style}</head><body>{body}</body></html>')
         page = chromium.new_page(**{"viewport": {"width": 390, "height": 844}} | context)
@@ -322,7 +323,7 @@ def test_a_figure_fits_a_phone_and_hinders_nobody(name: str, mode: str, width: i
     assert [(one["id"], one["nodes"][0]["html"][:200]) for one in found if one["impact"] in browser.SERIOUS] == []
     letters = page.evaluate(
         "() => [...document.querySelectorAll('.play section:not([hidden]) svg text')]"
-        ".map(text => text.getBoundingClientRect().height)"
+        ".map(text => parseFloat(getComputedStyle(text).fontSize) * text.ownerSVGElement.getScreenCTM().a)"
     )
     assert min(letters) >= 11
 

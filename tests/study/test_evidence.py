@@ -6,8 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import control_tables
 import pandas as pd
 import pytest
+from conftest import SMALL
 
 from asymdistill.data.preprocess import CLIP_STD
 from asymdistill.runtime.errors import InputError
@@ -59,6 +61,33 @@ def test_a_table_that_the_largest_lacks_is_that_of_the_next(small_study: Study, 
     assert [run and run.folder.name for run in map(evidence.photographs, ("alignment", "spectrum"))] == ["some", "many"]
     assert evidence.photographs("controls") is None  # which no run has
     assert list(evidence.table("controls")) == ["this copy"]
+
+
+def test_what_belongs_to_a_control_is_of_the_run_that_has_it(small_study: Study, keep: Keep) -> None:
+    keep("many", {"train": 900})
+    cut = keep("cut", {"train": 500})
+    rows = control_tables.table(control_tables.truncation(), control_tables.objective())
+    files.write_table(cut / "tables" / "control-truncation.csv", rows[rows["control"] == "truncation"])
+    files.write_table(cut / "tables" / "control-objective.csv", rows[rows["control"] == "objective"])
+    spectra = small_study.spectrum().assign(images=77)
+    files.write_table(cut / "tables" / "spectrum.csv", spectra)
+    evidence = Evidence(small_study, cut.parent)
+    found = evidence.control("truncation")
+    assert {where: set(table["control"]) for where, table in found.items()} == {
+        "photographs": {"truncation"},
+        "this copy": set(),  # whose settings name no control
+    }
+    assert evidence.test_images("spectrum") == {"photographs": 160, "this copy": 160}
+    assert evidence.test_images("controls") == {"photographs": 77, "this copy": 160}
+    assert set(evidence.baseline("spectrum", of="controls")["photographs"]["images"]) == {77}
+
+
+def test_one_control_of_a_study_computes_no_other(teacher_file: Path, tmp_path: Path) -> None:
+    settings = SMALL | {"teacher_weights": str(teacher_file), "controls": ["truncation", "objective"], "widths": [0.5]}
+    study = Study.open("smoke", settings | {"seeds": [42], "epochs": 1}, tmp_path)
+    assert set(study.controls("truncation")["control"]) == {"truncation"}
+    assert len(list((tmp_path / "store" / "students").rglob("*.safetensors"))) == 1
+    assert study.controls("noise").empty
 
 
 def test_only_the_first_objective_is_a_baseline(expanded_study: Study, tmp_path: Path) -> None:
