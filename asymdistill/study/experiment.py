@@ -28,7 +28,7 @@ from asymdistill.models.teachers import PRECISIONS, Teacher, load_teacher, resol
 from asymdistill.runtime import devices
 from asymdistill.runtime.errors import InputError
 from asymdistill.runtime.executors import Check, executor_for
-from asymdistill.runtime.memo import Memo
+from asymdistill.runtime.memo import Memo, Value
 from asymdistill.runtime.progress import Progress
 from asymdistill.store import files
 from asymdistill.store.keys import Artifact, Kind
@@ -174,11 +174,13 @@ class Experiment:
 
         return self._memo(artifact, lambda: self.store.compute_once(artifact, compute)["embeddings"])
 
+    def of_teacher(self, function: Callable[[Tensor], Value], split: Split, classes: int | None = None) -> Value:
+        """What a function gives of the teacher's clean embeddings of a split, computed once for all students."""
+        return self._memo((function, split, classes), lambda: function(self.teacher_embeddings(split, classes=classes)))
+
     def teacher_directions(self) -> tuple[Tensor, Tensor]:
         """Mean, d, and principal directions, d x d, of the teacher's training embeddings."""
-        return self._memo(
-            "teacher directions", lambda: decomposition.principal_directions(self.teacher_embeddings("train"))
-        )
+        return self.of_teacher(decomposition.principal_directions, "train")
 
     # Students
 
