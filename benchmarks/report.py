@@ -5,18 +5,16 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
 from asymdistill.config.names import student_name
-from asymdistill.plots.style import STYLE, WIDTH, handle, placeholder, style
+from asymdistill.plots.style import PALETTE, STYLE, WIDTH, handle, placeholder, style
 from asymdistill.plots.tables import short_name
 from benchmarks import records
 from benchmarks.records import Costs
 
-_PALETTE = sns.color_palette("colorblind")
 _COLUMNS = {
     "grid": {"round": "round", "pipeline": "pipeline", "images": "training images", "training": "training (s)",
              "evaluation": "evaluation (s)", "seconds": "total (s)", "relative": "relative to ours",
@@ -85,8 +83,8 @@ def grid(costs: Costs) -> Figure:
     names = [f"{row.pipeline}, round {row.round}" for row in rows.itertuples()]
     with plt.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=(WIDTH, 0.6 * len(rows) + 1.4), layout="constrained")
-        axis.barh(names, rows["training"], color=_PALETTE[0], label="training")
-        axis.barh(names, rows["evaluation"], left=rows["training"], color=_PALETTE[1], label="evaluation")
+        axis.barh(names, rows["training"], color=PALETTE[0], label="training")
+        axis.barh(names, rows["evaluation"], left=rows["training"], color=PALETTE[1], label="evaluation")
         axis.set(xlabel=f"time (s) for {rows['images'].iloc[0]} training images, nine students, one epoch")
         axis.grid(axis="y", visible=False)
         axis.set_axisbelow(True)
@@ -139,7 +137,7 @@ def growth(costs: Costs) -> Figure:
 
 
 def _growth(axis: Axes, points: pd.DataFrame) -> None:
-    axis.loglog(points["size"], points["seconds"], "o-", color=_PALETTE[0])
+    axis.loglog(points["size"], points["seconds"], "o-", color=PALETTE[0])
     axis.set(xlabel=points["unit"].iloc[0], ylabel="time (s)")
     # Ticks at the measured values: over less than a decade there would be none to read, or too many.
     axis.set_xticks(points["size"], [EngFormatter(sep="")(float(f"{size:.3g}")) for size in points["size"]])

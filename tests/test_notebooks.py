@@ -180,18 +180,23 @@ def test_stored_numbers_come_out_again() -> None:
         assert stored[name] == pytest.approx(fresh[name], rel=tolerance.get(name, 0.1)), name
 
 
+# A study of one student and few images.
+FEW = {
+    "train_limit": 64, "test_limit": 64, "batch_size": 32, "widths": [1], "noise_levels": [0.0, 0.2],
+    "objectives": ["cosine"], "controls": [], "sweeps": [], "other_teachers": [], "other_datasets": [],
+}  # fmt: skip
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["01_collapse", "05_augmentation", "11_cost"])
 def test_runs_alone_on_smoke(name: str, tmp_path: Path) -> None:
     # On a store of its own: no notebook may lean on another. All of them run for the book of tests/builder/test_build.
     out, runs = tmp_path / "out.ipynb", tmp_path / "runs"
-    few: dict[str, object] = {"objectives": ["cosine"], "controls": [], "sweeps": []}
-    few |= {"other_teachers": [], "other_datasets": []}
     # The command that a page of the book shows, where only results and the notebook go elsewhere.
-    line = command(name, {"profile": "smoke", "overrides": few, "runs_dir": "elsewhere"}).replace("out.ipynb", str(out))
+    line = command(name, {"profile": "smoke", "overrides": FEW, "runs_dir": "elsewhere"}).replace("out.ipynb", str(out))
     done = run(["bash", "-c", f"{line} --no-progress-bar -p runs_dir {runs}"], ROOT)
     assert done.returncode == 0, done.stderr
-    assert "**Profile `smoke`**: 320 training and 200 test images of `scenes`" in shown_text(out)
+    assert "**Profile `smoke`**: 64 training and 64 test images of `scenes`" in shown_text(out)
     assert len(list(runs.glob("smoke-*"))) == 1
 
 

@@ -19,7 +19,7 @@ from asymdistill.runtime.errors import InputError
 _RESOLVED = 1e-14
 
 
-def component_r_squared(student: Tensor, teacher: Tensor) -> Tensor:
+def component_r_squared(student: Tensor, teacher: Tensor, directions: Tensor | None = None) -> Tensor:
     """Return how much of each principal component of the teacher the student knows.
 
     With v_k the k-th principal direction of the teacher, X and Y the centred student and teacher embeddings: R^2_k is
@@ -29,6 +29,8 @@ def component_r_squared(student: Tensor, teacher: Tensor) -> Tensor:
     Args:
         student: N x d embeddings.
         teacher: N x d embeddings of the same images.
+        directions: those of ``principal_directions(teacher)``, where many students have one teacher; None: they are
+            computed.
 
     Returns:
         float64, min(N - 1, d) values in [0, 1], the teacher's strongest component first. 0 where the student or the
@@ -38,7 +40,8 @@ def component_r_squared(student: Tensor, teacher: Tensor) -> Tensor:
         InputError: if the two do not match, have fewer than two rows, NaN or infinite values.
     """
     check_pair(student, teacher)
-    _, directions = principal_directions(teacher)
+    if directions is None:
+        _, directions = principal_directions(teacher)
     directions = directions[:, : len(teacher) - 1]
     x, y = _centred(student), _centred(teacher)
     own, wanted = x @ directions, y @ directions
@@ -48,7 +51,7 @@ def component_r_squared(student: Tensor, teacher: Tensor) -> Tensor:
     return torch.where(varies, r_squared.clamp_max(1), 0.0)
 
 
-def shrinkage_rank(teacher: Tensor, r_squared: Tensor) -> float:
+def shrinkage_rank(teacher: Tensor, r_squared: Tensor, roots: Tensor | None = None) -> float:
     r"""Return the effective rank that underfitting alone predicts for a student.
 
     The best guess of component k that explains R^2_k of its variance lambda_k has itself the variance
@@ -59,6 +62,7 @@ def shrinkage_rank(teacher: Tensor, r_squared: Tensor) -> float:
     Args:
         teacher: N x d embeddings, whose variance spectrum is lambda.
         r_squared: min(N - 1, d) values in [0, 1], as ``component_r_squared`` returns them.
+        roots: ``singular_values(teacher)``, where many students have one teacher; None: they are computed.
 
     Returns:
         The effective rank, variance spectrum.
@@ -67,7 +71,7 @@ def shrinkage_rank(teacher: Tensor, r_squared: Tensor) -> float:
         InputError: for unusable embeddings, if ``r_squared`` has another length or values outside [0, 1], or if nothing
             of the teacher is explained.
     """
-    roots = singular_values(teacher)[: len(teacher) - 1]
+    roots = (singular_values(teacher) if roots is None else roots)[: len(teacher) - 1]
     if not isinstance(r_squared, Tensor) or r_squared.shape != roots.shape:
         raise InputError(f"r_squared must be a tensor of {len(roots)} values, one for each component of the teacher")
     if not bool(((r_squared >= 0) & (r_squared <= 1)).all()):

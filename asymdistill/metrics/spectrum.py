@@ -152,7 +152,7 @@ def participation_ratio_of(singular_values: Tensor) -> float:
     return float(1 / _shares(singular_values, "variance").square().sum())
 
 
-def subspace_alignment(student: Tensor, teacher: Tensor) -> Tensor:
+def subspace_alignment(student: Tensor, teacher: Tensor, directions: Tensor | None = None) -> Tensor:
     """Return which share of the student's variance lies in the teacher's leading principal directions.
 
     With V the right singular vectors of the centred teacher embeddings and X the centred student embeddings, the k-th
@@ -162,6 +162,7 @@ def subspace_alignment(student: Tensor, teacher: Tensor) -> Tensor:
     Args:
         student: N x d embeddings.
         teacher: N x d embeddings of the same images.
+        directions: ``leading_directions(teacher)``, where many students have one teacher; None: they are computed.
 
     Returns:
         float64, d values that rise to 1; a student that ignores the teacher's directions gives about k / d.
@@ -171,14 +172,34 @@ def subspace_alignment(student: Tensor, teacher: Tensor) -> Tensor:
             one's embeddings are all equal.
     """
     check_pair(student, teacher)
-    student_gram = gram_matrix(student)
-    teacher_gram = gram_matrix(teacher)
-    for name, gram in (("student", student_gram), ("teacher", teacher_gram)):
-        if not gram.any():
-            raise InputError(f"{name} embeddings are all equal: they have no directions to align")
-    directions = torch.linalg.eigh(teacher_gram).eigenvectors.flip(1)
+    student_gram = _gram_with_directions("student", student)
+    if directions is None:
+        directions = leading_directions(teacher)
     held: Tensor = (directions * (student_gram @ directions)).sum(0).clamp_min(0).cumsum(0)
     return held / held[-1]
+
+
+def leading_directions(teacher: Tensor) -> Tensor:
+    """Return the right singular vectors of the centred embeddings, the strongest first.
+
+    Args:
+        teacher: N x d embeddings.
+
+    Returns:
+        float64, d x d, orthonormal columns.
+
+    Raises:
+        InputError: if the embeddings are all equal.
+    """
+    directions: Tensor = torch.linalg.eigh(_gram_with_directions("teacher", teacher)).eigenvectors.flip(1)
+    return directions
+
+
+def _gram_with_directions(name: str, embeddings: Tensor) -> Tensor:
+    gram = gram_matrix(embeddings)
+    if not gram.any():
+        raise InputError(f"{name} embeddings are all equal: they have no directions to align")
+    return gram
 
 
 def mean_embedding(embeddings: Tensor) -> Tensor:

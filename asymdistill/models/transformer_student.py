@@ -35,7 +35,8 @@ class TransformerStudent(nn.Module):
             check_positive(name, value)
         side = max(1, resolution // PATCHES)
         self.patches = nn.Conv2d(3, channels, side, side)
-        self.positions = nn.Parameter(torch.randn(1, (resolution // side) ** 2, channels) * 0.02)
+        # In place: to multiply otherwise on the device "meta", PyTorch first imports its compiler, for seconds.
+        self.positions = nn.Parameter(torch.randn(1, (resolution // side) ** 2, channels).mul_(0.02))
         layer = nn.TransformerEncoderLayer(
             channels, HEADS, 4 * channels, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
         )

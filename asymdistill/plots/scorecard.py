@@ -11,7 +11,6 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
@@ -197,7 +196,7 @@ def _interval(axis: Axes, y: float, row: Row) -> None:
         axis.plot(ends, [y, y], color=_CLAIMED, linewidth=11, solid_capstyle="butt")
     if not math.isnan(row["low"]):
         axis.plot([row["low"], row["high"]], [y, y], color=colour, linewidth=2.5, linestyle=_dashes(elsewhere))
-    filling = sns.light_palette(colour, 3)[1] if elsewhere else colour
+    filling = tuple((part + 0.94) / 2 for part in colour) if elsewhere else colour
     axis.plot(row["measured"], y, marker, color=colour, markerfacecolor=filling, markersize=9, markeredgewidth=1.4)
     axis.plot(row["paper_value"], y, "D", markeredgecolor="0.1", **_OPEN)
 

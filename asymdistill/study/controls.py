@@ -170,7 +170,7 @@ def _classes(control: Control) -> Iterator[Row]:
         yield control.rank_row(student, quantity="sweep_rank", x=student.classes)
     if control.settings.dataset == "scenes":
         for model in (None, *control.of_widths(control.ends[0])):
-            yield control.rank_row(model, quantity="sweep_rank", x=len(control.run.class_names))
+            yield control.rank_row(model, quantity="sweep_rank", x=control.run.sizes["classes"])
 
 
 def _truncation(control: Control) -> Iterator[Row]:
@@ -306,7 +306,7 @@ def _crossmodal(control: Control) -> Iterator[Row]:
         [Measurement("among_texts", model, noise) for model in control.models for noise in control.noises()]
         + [Measurement("among_texts", None, noise, cut) for noise in control.noises()],
     )
-    yield {"quantity": "chance", "variant": control.settings.teacher, "value": 100 / len(control.run.class_names)}
+    yield {"quantity": "chance", "variant": control.settings.teacher, "value": 100 / control.run.sizes["classes"]}
     for model in control.models:
         for noise in control.noises():
             variants: dict[str, dict[str, Any]] = {"full" if model is None else "student": {}}

@@ -97,7 +97,7 @@ class Evidence:
 
         A recorded run of an unknown number of classes is left out.
         """
-        run, own = self.photographs(name), len(self.study.images("test").class_names)
+        run, own = self.photographs(name), self.study.sizes["classes"]
         classes = {PAPER: 10, PHOTOGRAPHS: run and run.images.get("classes"), THIS_COPY: own}
         return {where: 100 / count for where, count in classes.items() if count}
 

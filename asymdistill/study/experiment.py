@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from asymdistill.config.names import TEACHER, UNTRAINED, image_source
+from asymdistill.config.names import GENERATED_IMAGES, TEACHER, UNTRAINED, image_source
 from asymdistill.config.settings import Settings
 from asymdistill.data import datasets
 from asymdistill.data.datasets import ImageSet, Split
@@ -28,14 +28,14 @@ from asymdistill.models.teachers import PRECISIONS, Teacher, load_teacher, resol
 from asymdistill.runtime import devices
 from asymdistill.runtime.errors import InputError
 from asymdistill.runtime.executors import Check, executor_for
-from asymdistill.runtime.memo import Memo
+from asymdistill.runtime.memo import Memo, Value
 from asymdistill.runtime.progress import Progress
 from asymdistill.store import files
 from asymdistill.store.keys import Artifact, Kind
 from asymdistill.store.store import Store
 from asymdistill.store.tasks import Task, compute_missing
 from asymdistill.study.student_configs import Model, StudentConfig, StudentConfigs
-from asymdistill.study.suitability import check_images
+from asymdistill.study.suitability import census, check_images, within_limits
 from asymdistill.training import losses
 from asymdistill.training.distillation import Diverged, Objective, Recipe, TrainingState, distil, steps_per_epoch
 
@@ -118,6 +118,14 @@ class Experiment:
         """Names of the classes."""
         return self.test.class_names
 
+    @cached_property
+    def sizes(self) -> dict[str, int]:
+        """Numbers of images in ``train`` and ``test``, and of ``classes``; Scenes are counted without being drawn."""
+        if self.settings.dataset in GENERATED_IMAGES:
+            there = within_limits(self.settings, census(self.settings))
+            return {"train": there.train, "test": there.test, "classes": there.classes}
+        return {"train": len(self.train), "test": len(self.test), "classes": len(self.class_names)}
+
     def check_images(self) -> None:
         """Find images that no table could be made of, or too few of them.
 
@@ -166,18 +174,20 @@ class Experiment:
 
         return self._memo(artifact, lambda: self.store.compute_once(artifact, compute)["embeddings"])
 
+    def of_teacher(self, function: Callable[[Tensor], Value], split: Split, classes: int | None = None) -> Value:
+        """What a function gives of the teacher's clean embeddings of a split, computed once for all students."""
+        return self._memo((function, split, classes), lambda: function(self.teacher_embeddings(split, classes=classes)))
+
     def teacher_directions(self) -> tuple[Tensor, Tensor]:
         """Mean, d, and principal directions, d x d, of the teacher's training embeddings."""
-        return self._memo(
-            "teacher directions", lambda: decomposition.principal_directions(self.teacher_embeddings("train"))
-        )
+        return self.of_teacher(decomposition.principal_directions, "train")
 
     # Students
 
     @cached_property
     def configs(self) -> StudentConfigs:
         """The students of these settings."""
-        return StudentConfigs(self.settings, self.teacher_view.resolution, len(self.class_names))
+        return StudentConfigs(self.settings, self.teacher_view.resolution, self.sizes["classes"])
 
     @cached_property
     def _grid(self) -> frozenset[StudentConfig]:
@@ -473,7 +483,7 @@ class Experiment:
     def _loss(self, config: StudentConfig) -> Objective:
         """What a student is trained to minimise."""
         if config.objective == "labels":
-            classes = config.classes or len(self.class_names)
+            classes = config.classes or self.sizes["classes"]
             return losses.LabelLoss(self.teacher.embedding_dim, classes, config.seed)
         if config.objective in TERMS:
             return losses.RegularisedLoss(TERMS[config.objective], config.weight)

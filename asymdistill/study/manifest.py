@@ -47,8 +47,7 @@ class Manifest:
                 known[name] = ", ".join(sorted({*filter(None, known[name].split(", ")), *(r[name] for r in records)}))
             known["tables"] = sorted({*known["tables"], table})
             known["seconds"] = {kind: round(sum(own.values()), 2) for kind, own in keys.items()}
-            images = {split: len(self._run.images(split)) for split in ("train", "test")}
-            known["images"] = images | {"classes": len(self._run.class_names)}
+            known["images"] = self._run.sizes
             files.write_json(self._path, known)
 
     def made(self) -> dict[str, str]:

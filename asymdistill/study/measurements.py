@@ -17,6 +17,7 @@ from asymdistill.metrics import contrastive, crossmodal, decomposition, neighbou
 from asymdistill.models.students import with_batch_statistics
 from asymdistill.runtime.errors import InputError
 from asymdistill.runtime.executors import Check
+from asymdistill.runtime.memo import Value
 from asymdistill.runtime.progress import Progress
 from asymdistill.store.keys import Artifact, Kind
 from asymdistill.store.tasks import Task, compute_missing
@@ -100,13 +101,26 @@ class Subject:
         """The teacher's clean embeddings of the same images."""
         return self.run.teacher_embeddings(split, classes=self.classes)
 
+    def of_teacher(self, function: Callable[[Tensor], Value], split: Split = "test") -> Value:
+        """What a function gives of the teacher's embeddings, computed once for all students."""
+        return self.run.of_teacher(function, split, self.classes)
+
     def r_squared(self, split: Split) -> Tensor:
         """How much of each of the teacher's principal components it knows."""
         key = ("r_squared", split)
         if key not in self._kept:
             own, teacher = self.embeddings(split), self.teacher(split)
             self.check()
-            self._kept[key] = decomposition.component_r_squared(own, teacher)
+            _, directions = self.of_teacher(decomposition.principal_directions, split)
+            self._kept[key] = decomposition.component_r_squared(own, teacher, directions)
+        return self._kept[key]
+
+    def aligned_shares(self) -> Tensor:
+        """Cumulative share of its variance within the teacher's leading directions."""
+        key = "aligned shares"
+        if key not in self._kept:
+            directions = self.of_teacher(spectrum.leading_directions)
+            self._kept[key] = spectrum.subspace_alignment(self.embeddings(), self.teacher(), directions)
         return self._kept[key]
 
     def labels(self, split: Split = "test") -> Tensor:
@@ -143,7 +157,7 @@ def effective_rank(
 
 def alignment(subject: Subject) -> list[float]:
     """Cumulative share of the variance within the teacher's leading components."""
-    shares: list[float] = spectrum.subspace_alignment(subject.embeddings(), subject.teacher()).tolist()
+    shares: list[float] = subject.aligned_shares().tolist()
     return shares
 
 
@@ -194,7 +208,8 @@ def r_squared(subject: Subject, *, split: Split) -> list[float]:
 
 def shrinkage_rank(subject: Subject, *, split: Split) -> float:
     """The effective rank that underfitting alone predicts."""
-    return decomposition.shrinkage_rank(subject.teacher(split), subject.r_squared(split))
+    roots = subject.of_teacher(spectrum.singular_values, split)
+    return decomposition.shrinkage_rank(subject.teacher(split), subject.r_squared(split), roots)
 
 
 def distance(subject: Subject, *, epoch: int | None = None) -> float:
@@ -271,9 +286,7 @@ def neighbour_overlap(subject: Subject) -> float:
 
 def aligned_share(subject: Subject) -> float:
     """Share of the variance within the leading components that hold 90 % of the teacher's."""
-    teacher = subject.teacher()
-    count = spectrum.dims_for_variance(teacher, 0.9)
-    return float(spectrum.subspace_alignment(subject.embeddings(), teacher)[count - 1])
+    return float(subject.aligned_shares()[subject.of_teacher(spectrum.dims_for_variance) - 1])
 
 
 def among_texts(subject: Subject, *, keep: int | None = None) -> dict[str, float] | None:

@@ -86,6 +86,11 @@ class Study:
         """The training or the test images; every metric is computed on the latter."""
         return self._run.images(split)
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Numbers of images in ``train`` and ``test``, and of ``classes``."""
+        return self._run.sizes
+
     def save_embeddings(self, folder: str | Path | None = None) -> dict[str, Path]:
         """Write the test embeddings of the teacher, and of every width's first student, as files for other tools.
 
@@ -157,9 +162,8 @@ class Study:
 
     def description(self) -> str:
         """What this study is, in one paragraph of Markdown: images, teacher, students, and what made its numbers."""
-        images = {"train": len(self.images("train")), "test": len(self.images("test"))}
         made = self._manifest.made() | {"run": self.folder.name}
-        return f"**Profile {as_code(self.profile)}**: {describe(self.settings, images, made)}"
+        return f"**Profile {as_code(self.profile)}**: {describe(self.settings, self.sizes, made)}"
 
     def provenance(self) -> dict[str, str]:
         """What made this study's numbers, in a few words each, for the foot of a page."""
@@ -214,7 +218,7 @@ class Study:
         """
 
         def rows() -> Iterator[Row]:
-            images = len(self.images("test"))
+            images = self.sizes["test"]
             averaged: dict[tuple[str, float], list[torch.Tensor]] = {}
             for model, found in self._measured("singular_values"):
                 values = torch.tensor(found, dtype=torch.float64)
@@ -338,7 +342,7 @@ class Study:
 
     def _generality(self) -> pd.DataFrame:
         robustness = pd.DataFrame(self._noise_rows(self._models(), ("normalised",)))
-        return comparisons.generality_rows(self.settings, len(self._run.class_names), self.spectrum(), robustness)
+        return comparisons.generality_rows(self.settings, self.sizes["classes"], self.spectrum(), robustness)
 
     def _models(self) -> list[Model]:
         return [None, *self._run.configs.grid()]

@@ -1,7 +1,7 @@
 """The benchmarks measure what they say: operations counted, memory watched, both pipelines run to their end."""
 
 import json
-import subprocess
+import runpy
 import sys
 from pathlib import Path
 
@@ -18,7 +18,6 @@ from benchmarks import __main__ as command
 from benchmarks import ceiling, measuring, metrics, networks, records, reference_pipeline, runs
 from benchmarks import files as embedding_files
 
-ROOT = Path(__file__).parents[2]
 RATES = {"matrix_gflops": 1.0, "matrix_gflops_double": 1.0, "copy_gbytes": 1.0}
 
 
@@ -169,9 +168,14 @@ def test_a_section_is_measured_stored_and_shown(
     assert "not measured" in printed  # the other sections
 
 
-def test_the_command_explains_itself_and_refuses_unknown_sections() -> None:
-    helped = subprocess.run([sys.executable, "-m", "benchmarks", "--help"], cwd=ROOT, capture_output=True, text=True)
-    assert helped.returncode == 0
-    assert "--device" in helped.stdout
+def test_the_command_explains_itself_and_refuses_unknown_sections(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "--help"])
+    monkeypatch.delitem(sys.modules, "benchmarks.__main__")
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("benchmarks", run_name="__main__")
+    assert ended.value.code == 0
+    assert "--device" in capsys.readouterr().out
     with pytest.raises(SystemExit, match="2"):
         command.main(["no-such-section"])

@@ -93,29 +93,31 @@ def test_arrays_are_taken_as_tensors_are(kind):
 
 
 TWO_PROCESSES = """
-import sys, torch
+import os, sys, torch
 from torch import distributed
 from asymdistill.metrics import EffectiveRank
-rank, folder = int(sys.argv[1]), sys.argv[2]
-distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
+rank = int(os.fork() == 0)  # after the imports, which are most of the time
+distributed.init_process_group("gloo", init_method=f"file://{sys.argv[1]}/meeting", rank=rank, world_size=2)
 x = torch.randn(90, 5, generator=torch.Generator().manual_seed(3)) * torch.tensor([5.0, 3, 1, 1, 0.1]) + 100
 metric = EffectiveRank(5)
 for rows in x[: 60 if rank == 0 else None][0 if rank == 0 else 60 :].split(11):
     metric.update(rows)
-print(repr(float(metric.compute())))
+both = float(metric.compute())
 metric.update(x[:20])  # the metric is the process's own again
-print(metric.moments[0, 0].item())
+os.write(1, f"{rank} {both!r} {metric.moments[0, 0].item()}\\n".encode())
 distributed.destroy_process_group()
+if rank == 0:
+    assert os.wait()[1] == 0
 """
 
 
 def test_two_processes_have_the_rank_of_all_their_rows(tmp_path):
-    command = [sys.executable, "-c", TWO_PROCESSES]
-    running = [subprocess.Popen([*command, str(rank), str(tmp_path)], stdout=-1, text=True) for rank in range(2)]
-    shown = [process.communicate(timeout=120)[0].split() for process in running]
+    command = [sys.executable, "-c", TWO_PROCESSES, str(tmp_path)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=120, check=True)
+    shown = sorted(line.split() for line in done.stdout.splitlines())
     x = torch.randn(90, 5, generator=torch.Generator().manual_seed(3)) * torch.tensor([5.0, 3, 1, 1, 0.1]) + 100
-    assert [float(rank) for rank, _ in shown] == [pytest.approx(numpy_rank(x), rel=1e-10)] * 2
-    assert [float(count) for _, count in shown] == [80, 50]
+    assert [float(rank) for _, rank, _ in shown] == [pytest.approx(numpy_rank(x), rel=1e-10)] * 2
+    assert [float(count) for *_, count in shown] == [80, 50]
 
 
 def test_a_stream_needs_two_different_embeddings():
