@@ -101,7 +101,9 @@ def _draw(bars: Panel, curve: Panel, groups: list[tuple[int, int]], heights: Arr
         left, top = bars.x(index) - wide / 2, bars.y(height)
         place = f'x="{left:.1f}" y="{top:.1f}" width="{wide:.1f}" height="{bars.y.start - top:.1f}"'
         boxes.append(f'<rect {place} data-bar="{index}" fill="{colour(TEACHER)}" fill-opacity="0.55"/>')
-    ticks = {float(index): f"{low}" for index, (low, _) in enumerate(groups) if index % 2 == 0}  # more would overlap
+    ticks: dict[float, str] = {
+        index: f"{low}" for index, (low, _) in enumerate(groups) if index % 2 == 0
+    }  # more would overlap
     return picture(
         HEIGHT,
         "Bars: variance by group of components. Curve: cumulative share of the variance.",
