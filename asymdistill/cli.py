@@ -108,7 +108,7 @@ def sweep(
             print(f"{kind}: {every} in all, {every - missing} found, {missing} missing", flush=True)
         if dry_run:
             return
-        failed = own.run()
+        own.run()
     finally:
         pool.close()
     for kind, made in own.made.items():
@@ -116,9 +116,9 @@ def sweep(
     for words in own.differences():
         print(f"{words}: --fresh computes them again")
     print(f"table and manifest: {own.folder}")
-    for words, error in failed.items():
+    for words, error in own.failed.items():
         print(f"asymdistill: failed: {in_one_line(words)}: {error}", file=sys.stderr)
-    if failed:
+    if own.failed:
         raise typer.Exit(1)
 
 

@@ -107,6 +107,7 @@ def outcomes(
 def attempt(work: Work, task: Any, check: Check) -> Reply:
     """One attempt at a task. Errors come back as words: not every error can be sent to another process."""
     try:
+        check()
         return Reply(work(task, check))
     except InputError as error:
         return Reply(error=in_one_line(str(error)), refused=True)

@@ -52,12 +52,9 @@ class Progress:
             if not self._silent and now - self._last >= SECONDS_BETWEEN_LINES:
                 self._last = now
                 left = (now - self._start) * (self._total - self._done) / self._done if self._done else None
-                words = [
-                    f"{100 * self._done / self._total:.0f} %",
-                    note,
-                    "" if left is None else f"{duration(left)} left",
-                ]
-                print(f"{self._what}: {', '.join(filter(None, words))}", file=sys.stderr, flush=True)
+                words = "unknown time left" if left is None else f"{duration(left)} left"
+                words = ", ".join(filter(None, [f"{100 * self._done / self._total:.0f} %", note, words]))
+                print(f"{self._what}: {words}", file=sys.stderr, flush=True)
 
     def __enter__(self) -> Self:
         return self

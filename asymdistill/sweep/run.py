@@ -168,12 +168,14 @@ class Sweep:
                 found.setdefault(kind, Counter()).update(own)
         return [f"{kind}: {count} found by {what}" for kind, own in found.items() for what, count in own.items()]
 
-    def run(self) -> dict[str, str]:
-        """Compute what is missing and write the table.
+    @property
+    def failed(self) -> dict[str, str]:
+        """What failed, in words, and why."""
+        pieces = (*self.needs.embeddings.values(), *self.needs.models.values())
+        return {piece.words: piece.error for piece in pieces if piece.error is not None}
 
-        Returns:
-            What failed, in words, and why; the rest is there.
-        """
+    def run(self) -> None:
+        """Compute what is missing, but for what fails, and write the table as results come."""
         needs = self.needs
         table = TableFile(self.folder, self._plan.axes)
         try:
@@ -187,8 +189,6 @@ class Sweep:
             self._do(self._pool, tasks.compute, left, "sweep", table)
         finally:
             self._write(table)
-        pieces = (*needs.embeddings.values(), *needs.models.values())
-        return {piece.words: piece.error for piece in pieces if piece.error is not None}
 
     def _add(self, needs: Needs, number: int, reply: Mapping[str, Any]) -> None:
         point = self._points[number]
