@@ -190,13 +190,15 @@ def claims(
 
 @app.command()
 def record(
-    run: Annotated[Path, typer.Argument(help="Folder of a finished run, such as runs/embedded-0123456789.")],
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run or sweep, such as runs/embedded-0123456789.")],
     out: Annotated[Path, typer.Option(help="Folder of the recorded runs that the book shows.")] = Path("results"),
 ) -> None:
     """Record a finished run for the book: copy its manifest and tables, and nothing else, to the recorded runs."""
     from asymdistill.study import recorded
+    from asymdistill.sweep import table
 
-    print(f"manifest and tables: {recorded.record(run, out)}")
+    kept = table.record(run, out) if table.is_sweep(run) else recorded.record(run, out)
+    print(f"manifest and tables: {kept}")
 
 
 @app.command()

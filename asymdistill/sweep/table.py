@@ -5,13 +5,15 @@ import io
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pandas as pd
 
 from asymdistill.config.names import IDENTITY
 from asymdistill.runtime.errors import InputError
 from asymdistill.store import files
+from asymdistill.study.folders import OF_SWEEPS, checkout
+from asymdistill.study.recorded import keep
 
 MANIFEST, CSV, PARQUET = "manifest.json", "table.csv", "table.parquet"
 PAUSE = 5.0  # seconds at least between two writes
@@ -74,11 +76,37 @@ class RecordedSweep:
             raise InputError(
                 f"{folder} holds no sweep, or a damaged one; allowed: a folder that asymdistill sweep made"
             )
-        self.manifest = manifest
+        self.folder = folder
+        self.manifest: dict[str, Any] = manifest
         self.table = files.read_table(folder / CSV)
 
-    @property
-    def axes(self) -> list[str]:
-        """The columns of what was varied and has more than one value, students' own included."""
-        names = ["profile", *self.manifest["axes"], "objective", "width"]
-        return [name for name in names if len(self.table[name].dropna().unique()) > 1]
+    @classmethod
+    def open(cls, place: str | Path) -> Self:
+        """A sweep in a folder, relative to the book's checkout or else to the working folder."""
+        return cls(checkout() / place)
+
+
+def is_sweep(folder: Path) -> bool:
+    """Whether a folder holds a sweep, whatever state it is in."""
+    return (folder / CSV).is_file() and (folder / MANIFEST).is_file()
+
+
+def record(folder: Path, out: Path) -> Path:
+    """Copy a finished sweep's manifest and table, as CSV, to where sweeps are kept.
+
+    Args:
+        folder: of the sweep.
+        out: where recorded runs are kept; sweeps have a folder in it.
+
+    Returns:
+        The folder of the copy, which is there whole or not at all.
+
+    Raises:
+        InputError: something of the sweep is missing, or what ``study.recorded.record`` refuses.
+    """
+    sweep = RecordedSweep(folder)
+    models = sweep.manifest["models"]
+    if models["measured"] < models["all"]:
+        missing = models["all"] - models["measured"]
+        raise InputError(f"{folder} is no finished sweep: {missing} of {models['all']} models are not measured")
+    return keep(folder, out / OF_SWEEPS, [MANIFEST, CSV], sweep.manifest)

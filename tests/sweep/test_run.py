@@ -82,7 +82,7 @@ def test_what_points_share_is_computed_once_and_found_again(teacher_file: Path, 
     assert sweep.failed == {}
     assert sweep.made == Counter(students=6, embeddings=2, probes=7, measurements=14)
     found = RecordedSweep(sweep.folder)
-    assert found.axes == ["infonce_weight", "objective"]
+    assert found.manifest["axes"] == ["infonce_weight"]
     assert found.manifest["students"] == 6
     assert found.manifest["models"] == {"all": 7, "measured": 7, "failed": 0}
     assert found.manifest["spec"]["cross"] == cross
