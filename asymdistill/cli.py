@@ -104,7 +104,7 @@ def sweep(
     pool = pool_for(plan, address, gpus)
     try:
         own = Sweep(plan, out, pool, retries=retries, fresh=fresh)
-        for kind, (every, missing) in own.counts().items():
+        for kind, (every, missing) in own.needs.counts().items():
             print(f"{kind}: {every} in all, {every - missing} found, {missing} missing", flush=True)
         if dry_run:
             return
@@ -116,9 +116,9 @@ def sweep(
     for words in own.differences():
         print(f"{words}: --fresh computes them again")
     print(f"table and manifest: {own.folder}")
-    for words, error in own.failed.items():
+    for words, error in own.needs.failed.items():
         print(f"asymdistill: failed: {in_one_line(words)}: {error}", file=sys.stderr)
-    if own.failed:
+    if own.needs.failed:
         raise typer.Exit(1)
 
 

@@ -3,7 +3,7 @@
 import importlib.util
 import io
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,8 +18,8 @@ from asymdistill.study.recorded import keep
 MANIFEST, CSV, PARQUET = "manifest.json", "table.csv", "table.parquet"
 PAUSE = 5.0  # seconds at least between two writes
 SHARE = 0.05  # of the time at most is spent on writing
-MEASURED = ("quantity", "noise_space", "sigma", "value")
-Row = Mapping[str, Any]
+MODEL_COLUMNS = (*IDENTITY, "quantity", "noise_space", "sigma", "value")
+"""The columns after the profile and what is varied."""
 
 
 class TableFile:
@@ -34,15 +34,15 @@ class TableFile:
 
     def __init__(self, folder: Path, axes: list[str]) -> None:
         self._folder = folder
-        self._columns = ["profile", *axes, *IDENTITY, *MEASURED]
+        self._columns = ["profile", *axes, *MODEL_COLUMNS]
         self._next = 0.0
 
     def is_due(self) -> bool:
         """Whether enough time has passed since the last write."""
         return time.monotonic() >= self._next
 
-    def write(self, rows: Iterable[Row]) -> None:
-        """Write all rows."""
+    def write(self, rows: Iterable[Sequence[Any]]) -> None:
+        """Write all rows, each with a value for every column."""
         begin = time.monotonic()
         table = pd.DataFrame(rows, columns=self._columns).astype({"seed": "Int64"})
         files.write_table(self._folder / CSV, table)

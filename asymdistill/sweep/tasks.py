@@ -64,7 +64,7 @@ def examine(task: Task, check: Check) -> dict[str, Any]:
         ``embeddings``: of the teacher, by key, whether they are found and the rest of their task. ``models``: for the
         teacher and each student the key of what is measured of it, what it is in words, its key as a student, whether
         it is trained, its costs beside others, the keys of the embeddings that it needs, the rest of its task, and,
-        where all is measured, its ``reply``.
+        where all is measured, its ``result``.
     """
     run, measurements = _open(task, check)
     embeddings: dict[str, dict[str, Any]] = {}
@@ -86,7 +86,7 @@ def examine(task: Task, check: Check) -> dict[str, Any]:
                 "cost": run.cost(model) if model else 1,
                 "needs": list(needs),
                 "task": {"student": model and asdict(model)},
-                "reply": _reply(run, measurements, wanted) if measured else None,
+                "result": _result(run, measurements, wanted) if measured else None,
             }
         )
     return {"embeddings": embeddings, "models": models}
@@ -98,16 +98,16 @@ def embed(task: Task, check: Check) -> dict[str, Any]:
 
     run, _ = _open(task, check)
     run.teacher_embeddings(task["split"], GaussianNoise(**task["noise"]) if task["noise"] else None)
-    return {"made": dict(run.store.made)}
+    return _made(run, []) | {"rows": None}
 
 
 def compute(task: Task, check: Check) -> dict[str, Any]:
     """Train a student where it is missing, and measure it; or measure the teacher.
 
     Returns:
-        ``rows``: quantity, noise_space, sigma and value of each measurement, after the columns that identify the model;
-        ``made``: how many results were computed, by kind; ``differing``: how many students and measurements were made
-        in another way than they would be here; ``devices``, ``commits`` and ``seconds`` of what was used.
+        ``rows`` of the table, with the values of ``table.MODEL_COLUMNS``; ``made``: how many results were computed, by
+        kind; ``differing``: how many of those found were made otherwise than they would be here, by kind and
+        difference; ``devices``, ``commits`` and ``seconds`` of the student and of what was measured.
     """
     from asymdistill.study.student_configs import StudentConfig
 
@@ -115,7 +115,7 @@ def compute(task: Task, check: Check) -> dict[str, Any]:
     model = StudentConfig(**task["student"]) if task["student"] else None
     wanted = _wanted(task, run.settings, model)
     measurements.measure([measurement for _, measurement in wanted], "measuring")
-    return _reply(run, measurements, wanted)
+    return _result(run, measurements, wanted)
 
 
 def _embeddings(run: "Experiment", wanted: "Sequence[Measurement]") -> dict[str, dict[str, Any]]:
@@ -185,7 +185,7 @@ def _values(quantity: str, value: Any) -> Mapping[str, float]:
     return value if isinstance(value, dict) else {quantity: value}
 
 
-def _reply(
+def _result(
     run: "Experiment", measurements: "Measurements", wanted: "list[tuple[Quantity, Measurement]]"
 ) -> dict[str, Any]:
     from asymdistill.study.student_configs import identity
@@ -193,18 +193,19 @@ def _reply(
     rows = []
     for quantity, measurement in wanted:
         noise = measurement.noise
-        under = {"noise_space": noise.space if noise else None, "sigma": noise.sigma if noise else None}
+        under = (noise.space, noise.sigma) if noise else (None, None)
         for name, value in _values(quantity, measurements.value(measurement)).items():
-            rows.append(identity(measurement.model) | {"quantity": name} | under | {"value": float(value)})
-    used = [record for kind in ("students", "measurements") for record in run.store.used().get(kind, {}).values()]
+            rows.append([*identity(measurement.model).values(), name, *under, float(value)])
+    return _made(run, ["students", "measurements"]) | {"rows": rows}
+
+
+def _made(run: "Experiment", kinds: Sequence[str]) -> dict[str, Any]:
+    """What a task computed, and what made the results of some kinds that it used."""
+    used = [record for kind in kinds for record in run.store.used().get(kind, {}).values()]
     return {
-        "rows": rows,
         "made": dict(run.store.made),
-        "differing": {kind: dict(found) for kind, found in run.store.differing.items()},
+        "differing": {kind: dict(run.store.differing.get(kind, {})) for kind in kinds},
         "devices": sorted({record["device"] for record in used}),
         "commits": sorted({record["commit"] for record in used}),
-        "seconds": {
-            kind: sum(record["seconds"] for record in used if record["kind"] == kind)
-            for kind in ("students", "measurements")
-        },
+        "seconds": {kind: sum(own["seconds"] for own in used if own["kind"] == kind) for kind in kinds},
     }

@@ -48,7 +48,7 @@ def test_the_table_is_that_of_a_study_and_nothing_is_computed_again(
     settings = {name: value for name, value in SMALL.items() if name != "epochs"}
     own = plan(tmp_path, teacher_file, settings, quantities=QUANTITIES, cross={"epochs": [2]})
     sweep = run(own, runs)
-    assert sweep.counts() == {"students": (4, 0), "embeddings": (4, 0)}
+    assert sweep.needs.counts() == {"students": (4, 0), "embeddings": (4, 0)}
     assert not sweep.made
     found = RecordedSweep(sweep.folder).table
     assert found.columns.tolist()[:2] == ["profile", "epochs"]
@@ -78,8 +78,8 @@ def test_what_points_share_is_computed_once_and_found_again(teacher_file: Path, 
     own = plan(tmp_path, teacher_file, settings | {"objectives": ["cosine", "infonce"]}, cross=cross)
     assert len(own.points) == 4
     sweep = run(own, tmp_path / "runs")
-    assert sweep.counts() == {"students": (6, 6), "embeddings": (2, 2)}  # two of the cosine loss, four of InfoNCE
-    assert sweep.failed == {}
+    assert sweep.needs.counts() == {"students": (6, 6), "embeddings": (2, 2)}  # two of the cosine loss, four of InfoNCE
+    assert sweep.needs.failed == {}
     assert sweep.made == Counter(students=6, embeddings=2, probes=7, measurements=14)
     found = RecordedSweep(sweep.folder)
     assert found.manifest["axes"] == ["infonce_weight"]
@@ -93,12 +93,12 @@ def test_what_points_share_is_computed_once_and_found_again(teacher_file: Path, 
     assert rows[rows["objective"] == "infonce"]["value"].nunique() == 4
 
     again = run(own, tmp_path / "runs")
-    assert again.counts() == {"students": (6, 0), "embeddings": (2, 0)}
+    assert again.needs.counts() == {"students": (6, 0), "embeddings": (2, 0)}
     assert not again.made
     assert again.folder == sweep.folder
     more = plan(tmp_path, teacher_file, settings | {"objectives": ["cosine", "infonce"]},
                 cross={"infonce_weight": [0.1, 10, 3], "seeds": [1, 2]})  # fmt: skip
-    assert Sweep(more, tmp_path / "runs", InTurn()).counts() == {"students": (8, 2), "embeddings": (2, 0)}
+    assert Sweep(more, tmp_path / "runs", InTurn()).needs.counts() == {"students": (8, 2), "embeddings": (2, 0)}
 
 
 def test_what_fails_is_tried_again_then_named_while_others_go_on(
@@ -117,7 +117,7 @@ def test_what_fails_is_tried_again_then_named_while_others_go_on(
     settings = {name: value for name, value in FEW.items() if name != "seeds"}
     own = plan(tmp_path, teacher_file, settings, cross={"seeds": [1, 2, 3]})
     sweep = run(own, tmp_path / "runs", retries=1)
-    assert sweep.failed == {"student w=0.5, seed 2, cosine": "RuntimeError: no luck"}
+    assert sweep.needs.failed == {"student w=0.5, seed 2, cosine": "RuntimeError: no luck"}
     assert trained == {1: 1, 2: 2, 3: 2}
     found = RecordedSweep(sweep.folder)
     assert found.manifest["models"] == {"all": 4, "measured": 3, "failed": 1}
@@ -134,7 +134,7 @@ def test_embeddings_that_fail_are_named_once(
 
     monkeypatch.setattr(tasks, "embed", failing)
     sweep = run(plan(tmp_path, teacher_file, FEW), tmp_path / "runs", retries=0)
-    assert sweep.failed == {
+    assert sweep.needs.failed == {
         "scenes-clip of scenes, train": "RuntimeError: no memory",
         "scenes-clip of scenes, test": "RuntimeError: no memory",
         "teacher": "the teacher embeddings that it needs failed",
