@@ -31,9 +31,9 @@ def measure() -> Iterator[Record]:
     for pool in POOLS:
         if pool == "Ray" and not importlib.util.find_spec("ray"):
             continue
-        for tasks in SIZES:
-            found = module("sweeps", pool, tasks, environment={"PYTHONPATH": str(CHECKOUT)})
-            yield {"pool": pool, "tasks": tasks, "slots": cores(), **found, "per_task": found["seconds"] / tasks}
+        for count in SIZES:
+            found = module("sweeps", pool, count, environment={"PYTHONPATH": str(CHECKOUT)})
+            yield {"pool": pool, "tasks": count, "slots": cores(), **found, "per_task": found["seconds"] / count}
 
 
 def examine(task: dict[str, Any], check: Check) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from asymdistill.runtime.pools import outcomes
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'asymdistill[cluster]'")
 from ray.cluster_utils import Cluster
 
-SETTINGS = SMALL | {"train_limit": 800, "test_limit": 100, "widths": [0.5], "epochs": 6, "noise_levels": [0.0]}
+SETTINGS = SMALL | {"train_limit": 300, "test_limit": 100, "widths": [0.5], "epochs": 3, "noise_levels": [0.0]}
 SEEDS = [1, 2, 3, 4, 5, 6]
 
 

@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 from conftest import SMALL
 
-from asymdistill.runtime.errors import Check
+from asymdistill.runtime.errors import Check, InputError
 from asymdistill.runtime.pools import InTurn, ThreadPool
 from asymdistill.study import experiment
+from asymdistill.study.recorded import recorded_runs
 from asymdistill.study.study import Study
 from asymdistill.sweep import spec, table, tasks
 from asymdistill.sweep.run import Sweep
@@ -179,3 +180,31 @@ def test_a_table_is_written_while_results_come(
     settings = {name: value for name, value in FEW.items() if name != "seeds"}
     run(plan(tmp_path, teacher_file, settings | {"seeds": [1, 2]}), tmp_path / "runs")
     assert written == [2, 4, 6, 6]
+
+
+def test_a_finished_sweep_is_recorded_and_read_again(teacher_file: Path, tmp_path: Path) -> None:
+    own = plan(tmp_path, teacher_file, FEW)
+    sweep = run(own, tmp_path / "runs")
+    kept = table.record(sweep.folder, tmp_path / "results")
+    assert kept == tmp_path / "results" / "sweeps" / sweep.folder.name
+    assert {path.name for path in kept.iterdir()} == {
+        f"{name}{end}" for name in (table.MANIFEST, table.CSV) for end in ("", ".sha256")
+    }
+    pd.testing.assert_frame_equal(RecordedSweep(kept).table, RecordedSweep(sweep.folder).table)
+    assert recorded_runs(tmp_path / "results") == []  # a sweep is no run
+    (kept / table.CSV).write_text("x")
+    with pytest.raises(InputError, match="holds no sweep, or a damaged one"):
+        RecordedSweep(kept)
+
+
+def test_an_unfinished_sweep_is_not_recorded(
+    teacher_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(task: tasks.Task, check: Check) -> Any:
+        raise RuntimeError("no memory")
+
+    monkeypatch.setattr(tasks, "compute", failing)
+    sweep = run(plan(tmp_path, teacher_file, FEW), tmp_path / "runs", retries=0)
+    with pytest.raises(InputError, match="is no finished sweep: 2 of 2 models are not measured"):
+        table.record(sweep.folder, tmp_path / "results")
+    assert not (tmp_path / "results").exists()
