@@ -47,6 +47,7 @@ sweep = "results/sweeps/SWEEP"
 quantity = "effective_rank"
 x = "infonce_weight"
 panel = "epochs"
+recorded = "results"
 
 # %%
 # %matplotlib inline
@@ -56,6 +57,9 @@ from myst_nb import glue
 from asymdistill.plots import scorecard
 from asymdistill.plots import sweeps as chapter
 from asymdistill.study import Study
+from asymdistill.study.recorded import recorded_runs
+from asymdistill.study.study import describe
+from asymdistill.sweep import schedule
 from asymdistill.sweep.table import RecordedSweep
 
 Markdown(Study.open(profile, overrides, runs_dir).description())
@@ -64,8 +68,8 @@ Markdown(Study.open(profile, overrides, runs_dir).description())
 # That is the run behind this copy of the book. The sweep is a recorded one, which building the book does not repeat:
 
 # %%
-recorded = RecordedSweep.open(sweep)
-Markdown(chapter.describe(recorded.manifest))
+own = RecordedSweep.open(sweep)
+Markdown(chapter.describe(own.manifest))
 
 # %% [markdown]
 # ## The table
@@ -87,7 +91,7 @@ Markdown(chapter.describe(recorded.manifest))
 # | name: tab-sweep-rows
 # | caption: >-
 # |   Some rows of the sweep's table.
-HTML(scorecard.in_words(chapter.some_rows(recorded.table)))
+HTML(scorecard.in_words(chapter.some_rows(own.table)))
 
 # %% [markdown]
 # ## Rank against weight, width and training
@@ -100,7 +104,7 @@ HTML(scorecard.in_words(chapter.some_rows(recorded.table)))
 # | name: fig-sweep
 # | caption: >-
 # |   Effective rank against the weight of InfoNCE, one panel per number of epochs: means and 95 % intervals over seeds.
-rows = chapter.of_quantity(recorded.table, quantity, x, panel)
+rows = chapter.of_quantity(own.table, quantity, x, panel)
 figure = chapter.against(rows, x, panel)
 glue("fig_sweep", figure, display=False)
 
@@ -128,6 +132,29 @@ figure = chapter.against(rows, panel, x)
 glue("fig_sweep_exchanged", figure, display=False)
 
 # %% [markdown]
+# ## What a hundred GPUs would do
+#
+# Students need nothing of each other once the teacher's embeddings are there, so a grid can use as many devices as it
+# has students. The papers' whole grid is two pairs of a teacher and images, with two objectives each: four times the
+# students of a run like the following, the recorded run with the largest input.
+
+# %%
+finest = schedule.finest(recorded_runs(recorded))
+Markdown(describe(finest.settings, finest.images, finest.manifest))
+
+# %%
+# | name: tab-sweep-devices
+# | caption: >-
+# |   Time for four times the students of that run, from the seconds that each of them took, by number of devices.
+HTML(scorecard.in_words(schedule.table(finest, copies=4)))
+
+# %% [markdown]
+# **How to read it.** The time falls with the number of devices until each student has one of its own. From there on it
+# is the longest student's, and more devices are paid for and idle: the price is in `device hours`. What is cheaper by
+# then is to let several of the smaller students share a GPU (`--gpus`), and to add seeds or settings, which cost money
+# but no time. Not counted: the teacher's embeddings, which come first, once for each pair; the probes; and what the
+# scheduler takes for each task, which [the page on cost](11_cost.ipynb) has in milliseconds.
+#
 # ## A sweep of your own
 #
 # This page draws any sweep. `x` and `panel` are columns of its table, such as a setting that was varied, `width`, or

@@ -26,7 +26,7 @@ ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 NAMES = [path.stem for path in NOTEBOOKS]
 # Parameters beside profile, overrides and runs_dir: a recorded run, but not in chapters on this copy alone.
-PARAMETERS = {"11_cost": [], "12_measure": [], "13_sweep": ["sweep", "quantity", "x", "panel"]}
+PARAMETERS = {"11_cost": [], "12_measure": [], "13_sweep": ["sweep", "quantity", "x", "panel", "recorded"]}
 
 
 def papermill(notebook: str, out: Path, cwd: Path, **parameters: object) -> subprocess.CompletedProcess[str]:

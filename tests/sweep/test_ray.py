@@ -37,6 +37,7 @@ def importable(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let Ray's workers find the package and the tests, and Ray say nothing to anybody."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.setenv("RAY_worker_niceness", "0")  # by default, workers get only what nobody else wants
 
 
 def rays(name: str = "ray") -> list[psutil.Process]:
