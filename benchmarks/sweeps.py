@@ -52,7 +52,7 @@ def compute(task: dict[str, Any], check: Check) -> dict[str, Any]:
     """The reply of a task that took no time."""
     model = ["S", 1.0, task["student"]["seed"], "cosine", False]
     rows = [[*model, quantity, None, None, 1.0] for quantity in ("effective_rank", "accuracy")]
-    return {"rows": rows, "made": {}, "differing": {}, "devices": [], "commits": [], "seconds": {}}
+    return {"rows": rows, "made": {}, "differing": [], "devices": [], "commits": [], "seconds": {}}
 
 
 def simulate(pool: Pool, count: int, folder: Path) -> Record:

@@ -37,7 +37,7 @@
 #
 # Every [setting](#all-settings) can be varied, teachers and data sets included. Lists under `[zip]` go together: their
 # first values are one combination, their second values the next. A setting that is a list itself, such as `widths`, is
-# varied by its elements. [The guide](../book/rerun.md#many-runs) says how sweeps run on several machines.
+# varied by its elements. [The guide](#many-runs) says how sweeps run on several machines.
 
 # %% tags=["parameters"]
 profile = "embedded"

@@ -167,8 +167,8 @@ class Sweep:
         self._seconds.update(result["seconds"])
         for name, known in self._makers.items():
             known.update(result[name])
-        for kind, found in result["differing"].items():
-            self._differing.update({(kind, what): count for what, count in found.items()})
+        for kind, what, count in result["differing"]:
+            self._differing[kind, what] += count
 
     def _write(self, table: TableFile) -> None:
         table.write(self._rows())

@@ -5,6 +5,7 @@ follow, and finds in the store what is there already: a task can be repeated at 
 PyTorch is imported when a task is done, so that a process can be prepared before.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import lru_cache
@@ -22,6 +23,7 @@ from asymdistill.sweep.spec import Plan, Point, Quantity
 if TYPE_CHECKING:
     from asymdistill.data.datasets import Split
     from asymdistill.data.views import GaussianNoise
+    from asymdistill.store.keys import Artifact
     from asymdistill.study.experiment import Experiment
     from asymdistill.study.measurements import Measurement, Measurements
     from asymdistill.study.student_configs import Model
@@ -98,7 +100,7 @@ def embed(task: Task, check: Check) -> dict[str, Any]:
 
     run, _ = _open(task, check)
     run.teacher_embeddings(task["split"], GaussianNoise(**task["noise"]) if task["noise"] else None)
-    return _made(run, []) | {"rows": None}
+    return {"rows": None, **_provenance(run, [])}
 
 
 def compute(task: Task, check: Check) -> dict[str, Any]:
@@ -106,8 +108,8 @@ def compute(task: Task, check: Check) -> dict[str, Any]:
 
     Returns:
         ``rows`` of the table, with the values of ``table.MODEL_COLUMNS``; ``made``: how many results were computed, by
-        kind; ``differing``: how many of those found were made otherwise than they would be here, by kind and
-        difference; ``devices``, ``commits`` and ``seconds`` of the student and of what was measured.
+        kind; ``differing``: kind, difference and number of those found that were made otherwise than they would be
+        here; ``devices``, ``commits`` and ``seconds`` of the student and of what was measured.
     """
     from asymdistill.study.student_configs import StudentConfig
 
@@ -190,22 +192,29 @@ def _result(
 ) -> dict[str, Any]:
     from asymdistill.study.student_configs import identity
 
-    rows = []
+    rows, used = [], []
     for quantity, measurement in wanted:
         noise = measurement.noise
         under = (noise.space, noise.sigma) if noise else (None, None)
         for name, value in _values(quantity, measurements.value(measurement)).items():
             rows.append([*identity(measurement.model).values(), name, *under, float(value)])
-    return _made(run, ["students", "measurements"]) | {"rows": rows}
+        used.append(measurements.artifact(measurement))
+    if model := wanted[0][1].model:
+        used.append(run.student_artifact(model))
+    return {"rows": rows, **_provenance(run, used)}
 
 
-def _made(run: "Experiment", kinds: Sequence[str]) -> dict[str, Any]:
-    """What a task computed, and what made the results of some kinds that it used."""
-    used = [record for kind in kinds for record in run.store.used().get(kind, {}).values()]
+def _provenance(run: "Experiment", used: "Sequence[Artifact]") -> dict[str, Any]:
+    """What a task computed, and what made the results that it used."""
+    records = [record for artifact in used if (record := run.store.record(artifact))]
+    differing = Counter((artifact.kind.name, what) for artifact in used for what in run.store.differences(artifact))
+    seconds: Counter[str] = Counter()
+    for record in records:
+        seconds[record["kind"]] += record["seconds"]
     return {
         "made": dict(run.store.made),
-        "differing": {kind: dict(run.store.differing.get(kind, {})) for kind in kinds},
-        "devices": sorted({record["device"] for record in used}),
-        "commits": sorted({record["commit"] for record in used}),
-        "seconds": {kind: sum(own["seconds"] for own in used if own["kind"] == kind) for kind in kinds},
+        "differing": [[*key, count] for key, count in differing.items()],
+        "devices": sorted({record["device"] for record in records}),
+        "commits": sorted({record["commit"] for record in records}),
+        "seconds": dict(seconds),
     }

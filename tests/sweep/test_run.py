@@ -93,9 +93,17 @@ def test_what_points_share_is_computed_once_and_found_again(teacher_file: Path, 
     assert cosine.groupby("seed")["value"].nunique().tolist() == [1, 1]
     assert rows[rows["objective"] == "infonce"]["value"].nunique() == 4
 
+    records = [json.loads(path.read_text()) for path in (tmp_path / "runs" / "store").glob("[sm]*/*/*.json")]
+    for kind, count in {"students": 6, "measurements": 14}.items():
+        own_seconds = [record["seconds"] for record in records if record["kind"] == kind]
+        assert len(own_seconds) == count
+        assert found.manifest["seconds"][kind] == pytest.approx(sum(own_seconds), abs=0.02)
+
     again = run(own, tmp_path / "runs")
     assert again.needs.counts() == {"students": (6, 0), "embeddings": (2, 0)}
     assert not again.made
+    assert again.manifest()["seconds"] == pytest.approx(found.manifest["seconds"], abs=0.02)
+    assert again.differences() == []
     assert again.folder == sweep.folder
     more = plan(tmp_path, teacher_file, settings | {"objectives": ["cosine", "infonce"]},
                 cross={"infonce_weight": [0.1, 10, 3], "seeds": [1, 2]})  # fmt: skip
@@ -183,8 +191,10 @@ def test_a_table_is_written_while_results_come(
 
 
 def test_a_finished_sweep_is_recorded_and_read_again(teacher_file: Path, tmp_path: Path) -> None:
-    own = plan(tmp_path, teacher_file, FEW)
-    sweep = run(own, tmp_path / "runs")
+    with pytest.raises(InputError, match=r"manifest\.spec\.set\.teacher_weights is an absolute path"):
+        table.record(run(plan(tmp_path, teacher_file, FEW), tmp_path / "runs").folder, tmp_path / "results")
+    shutil.copy(teacher_file, tmp_path / "mine.safetensors")
+    sweep = run(plan(tmp_path, Path("mine.safetensors"), FEW), tmp_path / "runs")
     kept = table.record(sweep.folder, tmp_path / "results")
     assert kept == tmp_path / "results" / "sweeps" / sweep.folder.name
     assert {path.name for path in kept.iterdir()} == {
