@@ -43,7 +43,7 @@
 profile = "embedded"
 overrides = {}
 runs_dir = None
-sweep = "results/sweeps/SWEEP"
+sweep = "results/sweeps/sweep-rank-01766fc3d0"
 quantity = "effective_rank"
 x = "infonce_weight"
 panel = "epochs"

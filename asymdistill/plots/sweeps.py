@@ -98,8 +98,8 @@ def table(rows: pd.DataFrame, x: str, panel: str | None = None) -> pd.DataFrame:
         x: column of what is varied along the columns.
         panel: column of what is varied along the rows; None: nothing.
     """
-    by = [column for column in (*([panel] if panel else []), "model", "objective") if column != x]
-    students = students_of(rows)
+    by = [column for column in ("model", "objective", *([panel] if panel else [])) if column != x]
+    students = students_of(rows).sort_values(["width", "objective", *([panel] if panel else [])], kind="stable")
     made = [
         {**dict(zip(by, names, strict=True)), **{_short(value): shown(own["value"]) for value, own in group.groupby(x)}}
         for names, group in students.groupby(by, sort=False)

@@ -96,7 +96,7 @@ def test_one_seed_has_no_interval() -> None:
 def test_the_table_has_a_row_per_student_and_a_column_per_value() -> None:
     rows = sweeps.of_quantity(made(), "effective_rank", "infonce_weight", "epochs")
     shown = sweeps.table(rows, "infonce_weight", "epochs")
-    assert shown.columns.tolist() == ["epochs", "model", "objective", "0.1", "1", "10"]
+    assert shown.columns.tolist() == ["model", "objective", "epochs", "0.1", "1", "10"]
     assert len(shown) == 2 * 2 * 2
     row = shown[(shown["epochs"] == 5) & (shown["model"] == "M") & (shown["objective"] == "infonce")]
     assert row["10"].tolist() == ["35.7 ± 0.6"]
