@@ -1,4 +1,4 @@
-"""The command line: ``asymdistill run``, ``book``, ``claims``, ``record``, ``measure``, ``doctor`` and ``profiles``.
+"""The command line: ``asymdistill run``, ``sweep``, ``book``, ``claims``, ``record``, ``measure`` and others.
 
 Each command imports what it needs when it runs, so that commands that need no PyTorch start at once.
 """
@@ -6,7 +6,6 @@ Each command imports what it needs when it runs, so that commands that need no P
 import io
 import json
 import logging
-import os
 import signal
 import sys
 import threading
@@ -19,6 +18,7 @@ from rich.table import Table
 
 from asymdistill.config.profiles import load_settings, parse_assignments, profile_names
 from asymdistill.config.settings import Settings
+from asymdistill.runtime import environment
 from asymdistill.runtime.errors import InputError
 from asymdistill.runtime.markup import in_one_line
 
@@ -69,6 +69,57 @@ def run(
     print(f"{record['device']}, commit {record['commit']}, {seconds} of computing")
     _print_counts(study)
     print(f"tables and manifest: {study.folder}")
+
+
+@app.command()
+def sweep(
+    spec: Annotated[Path, typer.Argument(help="TOML file: profiles, [set], [cross], [zip] and quantities.")],
+    out: Annotated[Path, typer.Option(help="Folder in which the sweep's own folder is created.")] = Path("runs"),
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what there is, found and missing, and stop.")] = False,
+    address: Annotated[
+        str | None,
+        typer.Option(help="Run on Ray: HOST:PORT of a cluster, `auto` for this machine's, `local` to start one."),
+    ] = None,
+    gpus: Annotated[
+        float | None, typer.Option(help="Part of a GPU that a student takes: 0.25 trains four at once on each.")
+    ] = None,
+    retries: Annotated[int, typer.Option(min=0, max=100, help="Further attempts at a task that fails.")] = 2,
+    fresh: FreshOption = False,
+) -> None:
+    """Vary settings: train and measure every student that is not stored yet, and write one tidy table.
+
+    Values under [cross] are each tried with each; lists under [zip] go together; [set] holds for all. A setting that is
+    a list, such as widths, can be varied by its elements. The table has a row per student and quantity, and a column
+    for everything that is varied.
+
+    Tasks that fail are tried again, then listed on standard error, and the exit status is 1; the others go on. The same
+    command again computes what is still missing.
+    """
+    from asymdistill.sweep.spec import load
+
+    plan = load(spec)
+    environment.prepare()
+    from asymdistill.sweep.run import Sweep, pool_for
+
+    pool = pool_for(plan, address, gpus)
+    try:
+        own = Sweep(plan, out, pool, retries=retries, fresh=fresh)
+        for kind, (every, missing) in own.needs.counts().items():
+            print(f"{kind}: {every} in all, {every - missing} found, {missing} missing", flush=True)
+        if dry_run:
+            return
+        own.run()
+    finally:
+        pool.close()
+    for kind, made in own.made.items():
+        print(f"{kind}: {made} computed")
+    for words in own.differences():
+        print(f"{words}: --fresh computes them again")
+    print(f"table and manifest: {own.folder}")
+    for words, error in own.needs.failed.items():
+        print(f"asymdistill: failed: {in_one_line(words)}: {error}", file=sys.stderr)
+    if own.needs.failed:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -139,7 +190,7 @@ def claims(
 
 @app.command()
 def record(
-    run: Annotated[Path, typer.Argument(help="Folder of a finished run, such as runs/embedded-0123456789.")],
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run or sweep, such as runs/embedded-0123456789.")],
     out: Annotated[Path, typer.Option(help="Folder of the recorded runs that the book shows.")] = Path("results"),
     unfinished: Annotated[
         bool, typer.Option("--unfinished", help="Record a run that was cut short, with the tables that it has.")
@@ -147,8 +198,10 @@ def record(
 ) -> None:
     """Record a finished run for the book: copy its manifest and tables, and nothing else, to the recorded runs."""
     from asymdistill.study import recorded
+    from asymdistill.sweep import table
 
-    print(f"manifest and tables: {recorded.record(run, out, unfinished=unfinished)}")
+    kept = table.record(run, out) if table.is_sweep(run) else recorded.record(run, out, unfinished=unfinished)
+    print(f"manifest and tables: {kept}")
 
 
 @app.command()
@@ -270,11 +323,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _open(profile: str, overrides: dict[str, Any], runs: Path, *, fresh: bool) -> "Study":
     """Open a study and say how much of it is there."""
-    # PyTorch asks Linux for huge pages then, which halves the time of a small student's step at 224 x 224: its
-    # activations of 200 MB are taken from the system and given back at every layer. Read at the first large tensor.
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
-    # scikit-learn fits tensors where they are, on a GPU too, if SciPy finds this when it is imported.
-    os.environ.setdefault("SCIPY_ARRAY_API", "1")
+    environment.prepare()
     from asymdistill.study.study import Study
 
     study = Study.open(profile, overrides, runs, fresh=fresh)

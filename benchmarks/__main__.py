@@ -13,7 +13,7 @@ from rich.text import Text
 
 from asymdistill.runtime import devices
 from asymdistill.store import files, provenance
-from benchmarks import ceiling, metrics, networks, records, report, runs
+from benchmarks import ceiling, metrics, networks, records, report, runs, sweeps
 from benchmarks import files as embedding_files
 from benchmarks.measuring import Record
 
@@ -50,6 +50,7 @@ def sections(device: str, rates: Record) -> dict[str, Callable[[], Iterable[Reco
         "teachers": lambda: networks.measure_teachers(device),
         "metrics": lambda: metrics.measure(device),
         "files": lambda: embedding_files.measure(rates),
+        "sweeps": sweeps.measure,
         "precision": lambda: runs.precision(device),
         "growth": lambda: runs.growth(device),
         "book": runs.book,

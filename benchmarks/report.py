@@ -33,6 +33,8 @@ _COLUMNS = {
               "seconds": "time (s)", "cpu_seconds": "CPU time (s)", "rows_per_second": "embeddings/s",
               "gbytes_per_second": "GB/s", "disk_gbytes": "disk (GB/s)", "matrix_gbytes": "matrix product (GB/s)",
               "share": "share of the ceiling (%)", "used_gib": "extra memory (GiB)"},
+    "sweeps": {"pool": "tasks in", "slots": "at a time", "tasks": "tasks", "seconds": "time (s)",
+               "milliseconds": "time per task (ms)", "used_gib": "extra memory (GiB)"},
     "book": {"images": "training images", "seconds": "time (s)", "peak_gib": "peak memory (GiB)"},
     "growth": {"quantity": "quantity", "sizes": "sizes", "time": "exponent of time", "memory": "exponent of memory"},
 }  # fmt: skip
@@ -51,6 +53,8 @@ def table(costs: Costs, name: str) -> pd.DataFrame:
         rows = rows.assign(relative=records.relative_to_ours(rows, "method", ["metric", "rows"]))
     elif name in ("training", "files"):
         rows = rows.assign(share=100 * rows["share_of_ceiling"])
+    elif name == "sweeps":
+        rows = rows.assign(milliseconds=1000 * rows["per_task"])
     elif name == "teachers":
         rows = rows.assign(name=rows["teacher"].map(short_name))
     return _rounded(rows[list(_COLUMNS[name])].rename(columns=_COLUMNS[name]))

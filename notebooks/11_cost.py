@@ -190,6 +190,21 @@ HTML(scorecard.in_words(report.table(cpu, "files")))
 # of the file that it has mapped. CPU time far below cores × time means that other work held the cores: compare CPU
 # times then.
 #
+# ## Sweeps
+#
+# [Sweeps](13_sweep.ipynb) whose tasks do nothing: what is left is the cost of handing out tasks, of collecting results
+# and of writing the table. As many tasks run at a time as there are cores.
+
+# %%
+# | name: tab-cost-sweeps
+# | caption: >-
+# |   Time and memory of simulated sweeps, by where tasks run; memory is that of the process that hands them out.
+HTML(scorecard.in_words(report.table(cpu, "sweeps")))
+
+# %% [markdown]
+# **How to read it.** Compare the time per task with that of a student, which is seconds to minutes. Only so many tasks
+# are handed out at a time, so the memory grows by what the table holds of each student and by nothing else.
+#
 # ## The whole book
 #
 # From nothing to the finished pages, all processes together.

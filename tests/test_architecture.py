@@ -20,6 +20,8 @@ UNPICKLERS = {"pickle", "joblib", "dill", "cloudpickle", "shelve", "marshal"}
 BOOK = {"fontTools", "ipykernel", "markdown_it", "nbclient", "papermill", "yaml"}
 # Imported only to read such files; an extra of its own.
 PARQUET = {"pyarrow"}
+# Imported only where an address of a Ray cluster is given; an extra of its own, and too large for the tests'.
+CLUSTER = {"ray"}
 
 
 @cache
@@ -66,8 +68,11 @@ def test_every_library_is_declared_and_every_declared_library_is_used() -> None:
     for library in own:
         declared = requirements() | (requirements("book") if library in BOOK else set())
         declared |= requirements("parquet") if library in PARQUET else set()
+        declared |= requirements("cluster") if library in CLUSTER else set()
         assert {normal(provider) for provider in providers.get(library, [library])} & declared, library
-    assert requirements() <= {normal(provider) for library in own - PARQUET for provider in providers[library]}
+    assert requirements() <= {
+        normal(provider) for library in own - PARQUET - CLUSTER for provider in providers[library]
+    }
 
 
 def test_the_builder_is_imported_without_the_extra_book() -> None:

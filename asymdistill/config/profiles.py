@@ -13,7 +13,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from asymdistill.config.names import SHIPPED_TEACHERS, WEIGHTS_VARIABLE, teacher_library
 from asymdistill.config.settings import Settings
@@ -47,27 +47,48 @@ def load_settings(profile: str | Path, overrides: Mapping[str, Any] | str | None
         InputError: no such profile, a file that is not TOML, a setting that is unknown or out of range, or a teacher's
             name that means nothing.
     """
-    name, text, base = _profile_text(profile)
-    try:
-        values = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # also of numbers of thousands of digits
-        raise InputError(f"profile {profile} is not valid TOML: {_short(error)}") from None
-    for key in PATH_SETTINGS:
-        # Paths in a profile file are relative to that file, overrides to the working folder.
-        if base and isinstance(values.get(key), str):
-            values[key] = base / without_tilde(values[key])
-    if base and isinstance(values.get("dataset"), str) and (base / values["dataset"]).exists():
-        values["dataset"] = str(base / values["dataset"])
+    name, values = _profile_values(profile)
     try:
         settings = Settings.model_validate(values | _as_mapping(overrides))
     except ValidationError as error:
-        raise InputError(_one_line(error)) from None
+        raise InputError(one_line(error)) from None
     _check_teachers("teacher", settings.teacher)
     _check_teachers("other_teachers", *settings.other_teachers)
     weights = os.environ.get(WEIGHTS_VARIABLE)
     if weights and settings.teacher_weights is None and settings.teacher not in SHIPPED_TEACHERS:
         settings = settings.model_copy(update={"teacher_weights": Path(weights)})
     return name, settings
+
+
+def read_toml(path: Path, what: str) -> dict[str, Any]:
+    """Read a user's TOML file.
+
+    Args:
+        path: with or without a byte order mark at its beginning.
+        what: it is, in messages.
+
+    Raises:
+        InputError: it does not exist, or is not UTF-8 text or not TOML.
+    """
+    if not path.is_file():
+        raise InputError(f"{what} {path} does not exist")
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except UnicodeDecodeError:
+        raise InputError(f"{what} {path} is not UTF-8 text") from None
+    except (ValueError, RecursionError) as error:  # also of numbers of thousands of digits
+        raise InputError(f"{what} {path} is not valid TOML: {_short(error)}") from None
+
+
+def relative_to(folder: Path, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a file in a folder, to which paths among them are relative; those of overrides are as they stand."""
+    found = dict(values)
+    for key in PATH_SETTINGS:
+        if isinstance(found.get(key), str):
+            found[key] = folder / without_tilde(found[key])
+    if isinstance(found.get("dataset"), str) and (folder / found["dataset"]).exists():
+        found["dataset"] = str(folder / found["dataset"])
+    return found
 
 
 def parse_assignments(assignments: list[str]) -> dict[str, Any]:
@@ -115,24 +136,18 @@ def _parse_value(text: str) -> Any:
     return text
 
 
-def _profile_text(profile: str | Path) -> tuple[str, str, Path | None]:
+def _profile_values(profile: str | Path) -> tuple[str, dict[str, Any]]:
+    """The short name of a profile, and the settings that it names."""
     path = without_tilde(profile)
     if path.suffix.lower() == ".toml":
-        if not path.is_file():
-            raise InputError(f"profile file {profile} does not exist")
-        try:
-            return path.stem, path.read_text(encoding="utf-8-sig"), path.resolve().parent  # with or without a mark
-        except UnicodeDecodeError:
-            raise InputError(f"profile file {profile} is not UTF-8 text") from None
+        values = read_toml(path, "profile file")
+        return path.stem, relative_to(path.resolve().parent, values)
     if str(profile) not in profile_names():
         raise InputError(
             f"no profile {str(profile)!r}; allowed: {', '.join(profile_names())}, or a path to a .toml file"
         )
-    return (
-        str(profile),
-        (resources.files("asymdistill.config") / "profiles" / f"{profile}.toml").read_text("utf-8"),
-        None,
-    )
+    shipped = resources.files("asymdistill.config") / "profiles" / f"{profile}.toml"
+    return str(profile), tomllib.loads(shipped.read_text("utf-8"))
 
 
 def _short(text: object) -> str:
@@ -141,13 +156,21 @@ def _short(text: object) -> str:
     return words if len(words) <= LONGEST else f"{words[:LONGEST]}…"
 
 
-def _one_line(error: ValidationError) -> str:
+def one_line(error: ValidationError, model: type[BaseModel] = Settings, what: str = "setting") -> str:
+    """What pydantic refused, in one line.
+
+    Args:
+        error: of the validation.
+        model: that was validated.
+        what: one of its fields is called.
+    """
     parts = []
     for item in error.errors():
         name = str(item["loc"][0]) if item["loc"] else "settings"
         if item["type"] == "extra_forbidden":
-            parts.append(f"unknown setting {name!r}; allowed: {', '.join(Settings.model_fields)}")
+            allowed = (field.alias or own for own, field in model.model_fields.items())
+            parts.append(f"unknown {what} {name!r}; allowed: {', '.join(allowed)}")
         else:
             message = item["msg"].removeprefix("Value error, ")
-            parts.append(f"setting {name!r} is {_short(repr(item['input']))}: {message}")
+            parts.append(f"{what} {name!r} is {_short(repr(item['input']))}: {message}")
     return "; ".join(parts)

@@ -30,6 +30,8 @@ SCHEDULES: tuple[Schedule, ...] = get_args(Schedule)
 Objective = Literal["cosine", "infonce", "views", "vicreg", "uniformity"]
 Sweep = Literal["weight", "temperature", "batch_size", "width", "alternatives"]
 SWEEPS: tuple[Sweep, ...] = get_args(Sweep)
+NO_RESULT = frozenset({"description", "workers", "device", "download", "dataset_root", "store"})
+"""Settings that change no result."""
 
 
 class Settings(BaseModel):

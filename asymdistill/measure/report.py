@@ -18,8 +18,8 @@ from asymdistill.metrics.contrastive import uniformity
 from asymdistill.metrics.resampling import jackknife_interval
 from asymdistill.metrics.spectrum import dims_for_variance_of, effective_rank_of, participation_ratio_of
 from asymdistill.runtime import devices
-from asymdistill.runtime.errors import InputError
-from asymdistill.runtime.executors import Check, Threads
+from asymdistill.runtime.errors import Check, InputError
+from asymdistill.runtime.executors import Threads
 
 BLOCKS = 20
 TITLES = {

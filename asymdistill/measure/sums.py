@@ -16,8 +16,8 @@ from torch import Tensor
 from asymdistill.measure.files import EmbeddingFile
 from asymdistill.metrics import moments
 from asymdistill.runtime import devices
-from asymdistill.runtime.errors import InputError
-from asymdistill.runtime.executors import Check, Threads
+from asymdistill.runtime.errors import Check, InputError
+from asymdistill.runtime.executors import Threads
 from asymdistill.runtime.progress import Progress
 
 SAMPLED = 2048  # rows whose pairs the uniformity is taken over

@@ -1,7 +1,10 @@
-"""The error that bad input raises, and checks of plain values and paths."""
+"""The error that bad input raises, that which ends work early, and checks of plain values and paths."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
+
+Check = Callable[[], None]
+"""What a piece of work calls often, and what raises ``Stopped`` in it when it should end."""
 
 
 class InputError(ValueError):
@@ -10,6 +13,10 @@ class InputError(ValueError):
     The message is one line that names what was wrong and what is allowed; the command line prints it as it is and
     exits with status 2.
     """
+
+
+class Stopped(Exception):
+    """Raised inside a piece of work when another one failed or the user interrupted."""
 
 
 def check_option(name: str, value: object, allowed: Collection[object]) -> None:

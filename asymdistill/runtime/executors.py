@@ -8,13 +8,9 @@ from typing import Protocol, TypeVar
 import torch
 
 from asymdistill.runtime import devices
+from asymdistill.runtime.errors import Check, Stopped
 
 Item = TypeVar("Item")
-Check = Callable[[], None]
-
-
-class Stopped(Exception):
-    """Raised inside a piece of work when another one failed or the user interrupted."""
 
 
 class Executor(Protocol):
@@ -47,10 +43,12 @@ class Threads:
 
     Args:
         workers: how many run at a time.
+        outer: the ``check`` of a greater piece of work that this is a part of.
     """
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, outer: Check = lambda: None) -> None:
         self.workers = workers
+        self._outer = outer
 
     def map(self, work: Callable[[Item, Check], None], items: Sequence[Item]) -> None:
         """See ``Executor.map``."""
@@ -61,6 +59,7 @@ class Threads:
         stop = threading.Event()
 
         def check() -> None:
+            self._outer()
             if stop.is_set():
                 raise Stopped
 
@@ -86,16 +85,23 @@ class Threads:
 
 
 class OneDevice:
-    """Items one after the other, for a GPU that one of them keeps busy; what runs on the CPU has all of its cores."""
+    """Items one after the other, for a GPU that one of them keeps busy; what runs on the CPU has all of its cores.
+
+    Args:
+        outer: the ``check`` of a greater piece of work that this is a part of.
+    """
 
     workers = 1
+
+    def __init__(self, outer: Check = lambda: None) -> None:
+        self._outer = outer
 
     def map(self, work: Callable[[Item, Check], None], items: Sequence[Item]) -> None:
         """See ``Executor.map``."""
         for item in items:
-            work(item, lambda: None)
+            work(item, self._outer)
 
 
-def executor_for(device: torch.device, workers: int | None = None) -> Executor:
+def executor_for(device: torch.device, workers: int | None = None, outer: Check = lambda: None) -> Executor:
     """The executor for a device; on a CPU it has ``workers`` threads, or one per core if that is None."""
-    return OneDevice() if device.type == "cuda" else Threads(workers or devices.cores())
+    return OneDevice(outer) if device.type == "cuda" else Threads(workers or devices.cores(), outer)

@@ -3,12 +3,15 @@
 import sys
 import threading
 import time
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Self
 
 from tqdm import tqdm
 
 SECONDS_BETWEEN_LINES = 15.0
+silent: ContextVar[bool] = ContextVar("silent", default=False)
+"""Whether work that begins here says nothing, because it is part of something greater that does."""
 
 
 class Progress:
@@ -28,21 +31,30 @@ class Progress:
         self._done = 0
         self._lock = threading.Lock()
         self._start = self._last = time.monotonic()
-        self._bar = tqdm(total=total, desc=what, leave=False, dynamic_ncols=True) if sys.stderr.isatty() else None
+        self._silent = silent.get()
+        bar = sys.stderr.isatty() and not self._silent
+        self._bar = tqdm(total=total, desc=what, leave=False, dynamic_ncols=True) if bar else None
 
-    def advance(self, steps: int = 1) -> None:
-        """Count ``steps`` more."""
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        """Count ``steps`` more.
+
+        Args:
+            steps: none, to say only that the work goes on.
+            note: a few words on how it goes.
+        """
         with self._lock:
             self._done += steps
             if self._bar is not None:
+                self._bar.set_postfix_str(note, refresh=not steps)
                 self._bar.update(steps)
                 return
             now = time.monotonic()
-            if now - self._last >= SECONDS_BETWEEN_LINES:
+            if not self._silent and now - self._last >= SECONDS_BETWEEN_LINES:
                 self._last = now
-                left = (now - self._start) * (self._total - self._done) / self._done
-                share = 100 * self._done / self._total
-                print(f"{self._what}: {share:.0f} %, {duration(left)} left", file=sys.stderr, flush=True)
+                left = (now - self._start) * (self._total - self._done) / self._done if self._done else None
+                words = "unknown time left" if left is None else f"{duration(left)} left"
+                words = ", ".join(filter(None, [f"{100 * self._done / self._total:.0f} %", note, words]))
+                print(f"{self._what}: {words}", file=sys.stderr, flush=True)
 
     def __enter__(self) -> Self:
         return self

@@ -124,6 +124,11 @@ class Store:
                     self.put(artifact, tensors=compute(), seconds=time.perf_counter() - begin)
         return self.tensors(artifact)
 
+    def differences(self, artifact: Artifact) -> list[str]:
+        """In what the making of a result that is there differs from how it would be made here, in words."""
+        record = self.record(artifact)
+        return [] if record is None else self._differences(artifact, record)
+
     def used(self) -> dict[str, dict[str, Record]]:
         """The records of all results that this process has read or made so far, by kind and key."""
         with self._lock:

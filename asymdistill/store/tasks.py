@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from asymdistill.runtime.executors import Check, Executor
+from asymdistill.runtime.errors import Check
+from asymdistill.runtime.executors import Executor
 from asymdistill.store.keys import Artifact
 from asymdistill.store.store import Store
 

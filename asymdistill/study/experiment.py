@@ -26,8 +26,8 @@ from asymdistill.models.encoding import Encoder, embed
 from asymdistill.models.teacher_views import teacher_view
 from asymdistill.models.teachers import PRECISIONS, Teacher, load_teacher, resolve_precision
 from asymdistill.runtime import devices
-from asymdistill.runtime.errors import InputError
-from asymdistill.runtime.executors import Check, executor_for
+from asymdistill.runtime.errors import Check, InputError
+from asymdistill.runtime.executors import executor_for
 from asymdistill.runtime.memo import Memo, Value
 from asymdistill.runtime.progress import Progress
 from asymdistill.store import files
@@ -70,12 +70,13 @@ class Experiment:
         settings: validated settings.
         runs_dir: the folder of runs; the store lies within it unless the settings name another.
         fresh: compute again what other code, other versions of a library or another kind of device made.
+        loaded: images and teachers that experiments of one process share, by what loads them; None: it has its own.
 
     Raises:
         InputError: a device, a teacher, or a file of weights or images, that is not there.
     """
 
-    def __init__(self, settings: Settings, runs_dir: Path, *, fresh: bool = False) -> None:
+    def __init__(self, settings: Settings, runs_dir: Path, *, fresh: bool = False, loaded: Memo | None = None) -> None:
         self.settings = settings
         self.device = devices.resolve_device(settings.device)
         if self.device.type == "cuda":
@@ -84,10 +85,11 @@ class Experiment:
         # Names a teacher that its library does not have, or that can't be shown images as asked.
         self.teacher_view = teacher_view(settings.teacher, settings.teacher_resolution, crop=settings.teacher_crop)
         weights.find_weights(settings.teacher, settings.teacher_weights)
-        self._images_digest = datasets.digest(settings.dataset)
         self.store = Store(settings.store or runs_dir / "store", devices.kind_of_device(self.device), fresh=fresh)
-        self._resident = Resident(self.device)
         self._memo = Memo()
+        self._loaded = loaded or Memo()
+        self._images_digest = self._loaded(("digest", settings.dataset), lambda: datasets.digest(settings.dataset))
+        self._resident = self._loaded(("resized", self.device), lambda: Resident(self.device))
 
     # Images
 
@@ -140,17 +142,15 @@ class Experiment:
     def teacher(self) -> Teacher:
         """The frozen teacher."""
         own = self.settings
-        return self._memo(
-            "teacher",
-            lambda: load_teacher(
-                own.teacher,
-                weights=own.teacher_weights,
-                device=self.device,
-                precision=own.teacher_precision,
-                resolution=own.teacher_resolution,
-                crop=own.teacher_crop,
-            ),
-        )
+        options: dict[str, Any] = {
+            "weights": own.teacher_weights,
+            "device": self.device,
+            "precision": own.teacher_precision,
+            "resolution": own.teacher_resolution,
+            "crop": own.teacher_crop,
+        }
+        key = ("teacher", own.teacher, *options.values())
+        return self._loaded(key, lambda: load_teacher(own.teacher, **options))
 
     @cached_property
     def teacher_name(self) -> dict[str, Any]:
@@ -232,7 +232,7 @@ class Experiment:
             return
         self._check(missing)
         cost = {config: self._cost(config) for config in missing}
-        total = {config: cost[config] * self._steps(config) for config in missing}
+        total = {config: self.cost(config) for config in missing}
         # The longest first, so that no core idles at the end.
         missing.sort(key=lambda config: total[config], reverse=True)
         # Before the students ask for them in parallel.
@@ -243,6 +243,10 @@ class Experiment:
             compute_missing(
                 self.store, self.executor, [self._training(c, cost[c], total[c], progress) for c in missing]
             )
+
+    def cost(self, config: StudentConfig) -> int:
+        """What a student's training costs beside others: for order and progress, so roughly."""
+        return self._cost(config) * self._steps(config)
 
     def count_students(self, configs: Sequence[StudentConfig]) -> tuple[int, int]:
         """How many of some students are stored, and how many are to be trained."""
@@ -327,16 +331,16 @@ class Experiment:
             limit = len(self.images(split))  # any number of scenes can be drawn
         elif classes is not None:
             limit = min(self.images(split).labels.bincount().tolist()) * min(own.class_counts)
-        return datasets.load(
-            own.dataset,
-            split,
-            root=own.dataset_root,
-            download=own.download,
-            limit=limit,
-            seed=own.data_seed,
-            image_size=own.image_size,
-            classes=classes,
-        )
+        options: dict[str, Any] = {
+            "root": own.dataset_root,
+            "download": own.download,
+            "limit": limit,
+            "seed": own.data_seed,
+            "image_size": own.image_size,
+            "classes": classes,
+        }
+        key = ("images", self._images_digest, split, *options.values())
+        return self._loaded(key, lambda: datasets.load(own.dataset, split, **options))
 
     def _embeddings_artifact(self, split: Split, noise: GaussianNoise | None, classes: int | None) -> Artifact:
         images = self.image_set(split, classes)
@@ -389,7 +393,7 @@ class Experiment:
                 config.design.network(dim)
 
     def _cost(self, config: StudentConfig) -> int:
-        """What a step of a student's training costs beside others: for order and progress, so roughly."""
+        """What a step of a student's training costs beside others."""
         slow = (
             config.dilation > 1
             or config.architecture != students.CNN

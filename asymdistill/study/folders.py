@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-RESULTS = "results"
+RESULTS, OF_SWEEPS = "results", "sweeps"
 
 
 def checkout() -> Path:

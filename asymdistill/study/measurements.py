@@ -15,8 +15,7 @@ from asymdistill.data.datasets import Split
 from asymdistill.data.views import BLOCK, GaussianNoise, see
 from asymdistill.metrics import contrastive, crossmodal, decomposition, neighbours, resampling, spectrum
 from asymdistill.models.students import with_batch_statistics
-from asymdistill.runtime.errors import InputError
-from asymdistill.runtime.executors import Check
+from asymdistill.runtime.errors import Check, InputError
 from asymdistill.runtime.memo import Value
 from asymdistill.runtime.progress import Progress
 from asymdistill.store.keys import Artifact, Kind

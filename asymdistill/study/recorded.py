@@ -4,7 +4,7 @@ import math
 import shutil
 import uuid
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
@@ -15,7 +15,7 @@ from asymdistill.config.names import GAINS, TABLES
 from asymdistill.config.settings import CONTROLS, SWEEPS, Settings
 from asymdistill.runtime.errors import InputError
 from asymdistill.store import files
-from asymdistill.study.folders import RESULTS, checkout
+from asymdistill.study.folders import OF_SWEEPS, RESULTS, checkout
 
 MANIFEST = "manifest.json"
 # Tables of a study that are stored in parts.
@@ -86,6 +86,7 @@ def recorded_runs(place: str | Path) -> list[Recorded]:
     Args:
         place: the folder of one recorded run, or a folder of such folders; relative to the book's checkout or else to
             the working folder. Only ``results``, where runs are kept unless another place is named, may be missing.
+            The sweeps in it have a folder of their own, which is left out.
 
     Raises:
         InputError: there is no such folder, or one in it holds no run that this version can read.
@@ -95,7 +96,8 @@ def recorded_runs(place: str | Path) -> list[Recorded]:
         return [Recorded(folder)]
     if not folder.is_dir() and str(place) != RESULTS:
         raise InputError(f"recorded = {str(place)!r} is no folder; allowed: a recorded run, a folder of them, or none")
-    folders = (path for path in sorted(folder.glob("*")) if path.is_dir() and not path.name.startswith("."))
+    found = sorted(path for path in folder.glob("[!.]*") if path.is_dir())
+    folders = (path for path in found if path.name != OF_SWEEPS)
     return sorted((Recorded(path) for path in folders), key=_fewest_last)
 
 
@@ -123,20 +125,39 @@ def record(folder: str | Path, out: str | Path = RESULTS, *, unfinished: bool = 
         warnings.simplefilter("ignore", files.DamagedFileWarning)  # one error says it
         run = Recorded(source)
     kept = [MANIFEST, *(f"tables/{name}.csv" for name in _stored(run.settings))]
-    broken = [name for name in kept if not files.is_intact(source / name)]
-    if unfinished and len(broken) < len(kept) - 1 and MANIFEST not in broken:
-        kept, broken = [name for name in kept if name not in broken], []
+    if unfinished:
+        whole = [name for name in kept if files.is_intact(source / name)]
+        kept = whole if MANIFEST in whole and len(whole) > 1 else kept
+    return keep(source, out, kept, run.manifest)
+
+
+def keep(source: Path, out: str | Path, kept: Sequence[str], manifest: dict[str, Any]) -> Path:
+    """Copy some files of a folder, with their checksums, to where they are kept.
+
+    Args:
+        source: the folder.
+        out: the folder in which the copy gets the same name.
+        kept: names of the files.
+        manifest: what one of them says.
+
+    Returns:
+        The folder of the copy, as ``record`` does.
+
+    Raises:
+        InputError: as ``record`` does.
+    """
     inside = source.resolve()
     for name in kept:
         for path in (source / name, source / f"{name}.sha256"):
             if not path.resolve().is_relative_to(inside):
                 raise InputError(f"{path} is a link that leads out of the run's folder, which is not recorded")
+    broken = [name for name in kept if not files.is_intact(source / name)]
     if broken:
         more = f" and {len(broken) - 1} more are" if len(broken) > 1 else " is"
         raise InputError(
-            f"{folder} is no finished run: {broken[0]}{more} missing or damaged; run it again to complete it"
+            f"{source} is no finished run: {broken[0]}{more} missing or damaged; run it again to complete it"
         )
-    for name, value in _strings(run.manifest, "manifest"):
+    for name, value in _strings(manifest, "manifest"):
         if PurePosixPath(value).is_absolute() or PureWindowsPath(value).is_absolute():
             raise InputError(
                 f"{name} is an absolute path, {value!r}, which is not recorded; run it with a relative one"
@@ -145,7 +166,7 @@ def record(folder: str | Path, out: str | Path = RESULTS, *, unfinished: bool = 
     target = Path(out) / source.resolve().name
     if target.exists() or target.is_symlink():
         if target.is_symlink() or _contents(target) != {name: (source / name).read_bytes() for name in copied}:
-            raise InputError(f"{target} is there already and differs from {folder}; remove it first, or choose --out")
+            raise InputError(f"{target} is there already and differs from {source}; remove it first, or choose --out")
         return target
     _copy(source, target, copied)
     return target

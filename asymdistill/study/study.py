@@ -1,6 +1,5 @@
 """A study: the tables of one profile, put together from stored measurements."""
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,7 @@ import torch
 
 from asymdistill.config.names import GAINS, IDENTITY, TABLES, TEACHER, UNKNOWN, architecture, student_name
 from asymdistill.config.profiles import load_settings
-from asymdistill.config.settings import Settings
+from asymdistill.config.settings import NO_RESULT, Settings
 from asymdistill.data import datasets
 from asymdistill.data.datasets import ImageSet, Split
 from asymdistill.metrics import spectrum
@@ -30,8 +29,6 @@ from asymdistill.study.recorded import of_objective
 from asymdistill.study.student_configs import Model, StudentConfig, identity
 from asymdistill.training.distillation import steps_per_epoch
 
-# Settings that change no result.
-NO_RESULT = frozenset({"description", "workers", "device", "download", "dataset_root", "store"})
 INFORMATION = (
     *("info_nce", "mutual_information_bound", "uniformity", "uniformity_without_self"),
     "uniformity_all_pairs",
@@ -66,7 +63,7 @@ class Study:
         self._measurements = Measurements(self._run)
         self._control = Control(self._run, self._measurements)
         kept = canonical(settings.model_dump(mode="json", exclude=set(NO_RESULT)))
-        self.folder = self._runs_dir / f"{profile}-{hashlib.sha256(kept.encode()).hexdigest()[:10]}"
+        self.folder = self._runs_dir / f"{profile}-{files.digest_bytes(kept.encode())[:10]}"
         self._checked = False
         self._manifest = Manifest(self.folder, profile, settings, self._run)
 

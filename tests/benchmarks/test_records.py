@@ -132,6 +132,9 @@ def test_tables_and_figures_show_what_was_measured(tmp_path: Path) -> None:
     assert report.table(costs, "grid")["total (s)"].tolist() == ["10", "30"]
     assert report.table(costs, "training")["share of the ceiling (%)"].unique().tolist() == ["50"]
     assert report.table(costs, "metrics")["relative error"].tolist()[:1] == ["1e-09"]
+    simulated = {"pool": "Ray", "tasks": 1000, "slots": 2, "seconds": 4.0, "used_gib": 0.01, "per_task": 0.004}
+    shown = report.table(records.load(write(tmp_path / "cuda.json", sweeps=[simulated])), "sweeps")
+    assert shown["time per task (ms)"].tolist() == ["4"]
     (made,) = report.provenance(costs).to_numpy().tolist()
     assert made == ["grid, metrics, training", "CPU (here)", "abc", "2030-01-02", "100", "50", "10"]
     bars = report.grid(costs).axes[0].patches

@@ -10,7 +10,8 @@ import pytest
 import torch
 from conftest import threads
 
-from asymdistill.runtime.executors import OneDevice, Stopped, Threads, executor_for
+from asymdistill.runtime.errors import Stopped
+from asymdistill.runtime.executors import OneDevice, Threads, executor_for
 
 WAIT = 20.0
 

@@ -73,6 +73,30 @@ def test_long_work_says_now_and_then_how_far_it_is(
     ]
 
 
+def test_work_says_that_it_goes_on_and_how(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    now = clock(monkeypatch)
+    with Progress(4, "sweep") as steps:
+        for done in range(3):
+            now[0] += 20
+            steps.advance(min(done, 1), f"{done} done, 2 running")
+    assert capsys.readouterr().err.splitlines() == [
+        "sweep: 0 %, 0 done, 2 running, unknown time left",
+        "sweep: 25 %, 1 done, 2 running, 2 min 00 s left",
+        "sweep: 50 %, 2 done, 2 running, 1 min 00 s left",
+    ]
+
+
+def test_what_is_part_of_something_greater_says_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    token = progress.silent.set(True)
+    with Progress(10, "some work") as steps:
+        steps.advance(10)
+    progress.silent.reset(token)
+    assert capsys.readouterr().err == ""
+
+
 def test_steps_are_counted_from_all_threads(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,12 +13,12 @@ from conftest import SMALL
 
 from asymdistill import cli
 from asymdistill.config.profiles import load_settings
-from asymdistill.config.settings import Settings
+from asymdistill.config.settings import NO_RESULT, Settings
 from asymdistill.store import files, provenance
 from asymdistill.store.files import DamagedFileWarning, is_intact
 from asymdistill.study.manifest import SCHEMA, Manifest
 from asymdistill.study.recorded import Recorded
-from asymdistill.study.study import NO_RESULT, Study
+from asymdistill.study.study import Study
 
 # One student, no noise: as little as a control can be made of.
 TINY = SMALL | {

@@ -1,0 +1,171 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Sweeps
+#
+# **The question.** How do the results move when settings move? A sweep trains the students of every combination of some
+# settings, on one machine or on many, and puts what is measured of them into one table. This page shows the command, a
+# sweep of the default profile over the weight of the InfoNCE term, the width and the training time, and how to draw a
+# sweep of your own.
+#
+# ```toml
+# description = "Rank against the weight of InfoNCE, the width and the epochs."
+# profiles = ["embedded"]
+# quantities = ["effective_rank", "accuracy", "neighbour_accuracy", "distance"]
+#
+# [set]                                   # for all
+# objectives = ["cosine", "infonce"]
+# seeds = [42, 123, 456]
+#
+# [cross]                                 # each value with each
+# widths = [1, 2, 4]
+# epochs = [1, 2, 5]
+# infonce_weight = [0.1, 1, 10]
+# ```
+#
+# ```bash
+# asymdistill sweep rank.toml --dry-run   # how many students there are, found and missing
+# asymdistill sweep rank.toml             # train and measure those that are missing
+# asymdistill sweep rank.toml --address auto --gpus 0.25    # on a Ray cluster, four students at once on each GPU
+# ```
+#
+# Every [setting](#all-settings) can be varied, teachers and data sets included. Lists under `[zip]` go together: their
+# first values are one combination, their second values the next. A setting that is a list itself, such as `widths`, is
+# varied by its elements. [The guide](#many-runs) says how sweeps run on several machines.
+
+# %% tags=["parameters"]
+profile = "embedded"
+overrides = {}
+runs_dir = None
+sweep = "results/sweeps/sweep-rank-01766fc3d0"
+quantity = "effective_rank"
+x = "infonce_weight"
+panel = "epochs"
+recorded = "results"
+
+# %%
+# %matplotlib inline
+from IPython.display import HTML, Markdown
+from myst_nb import glue
+
+from asymdistill.plots import scorecard
+from asymdistill.plots import sweeps as chapter
+from asymdistill.study import Study
+from asymdistill.study.recorded import recorded_runs
+from asymdistill.study.study import describe
+from asymdistill.sweep import schedule
+from asymdistill.sweep.table import RecordedSweep
+
+Markdown(Study.open(profile, overrides, runs_dir).description())
+
+# %% [markdown]
+# That is the run behind this copy of the book. The sweep is a recorded one, which building the book does not repeat:
+
+# %%
+own = RecordedSweep.open(sweep)
+Markdown(chapter.describe(own.manifest))
+
+# %% [markdown]
+# ## The table
+#
+# Each row is one measurement of one student, or of the teacher, at one combination. There is a column for everything
+# that was varied; the columns that identify a student are those of every table of this book. So pandas and seaborn take
+# it as it is:
+#
+# ```python
+# import pandas as pd
+# import seaborn as sns
+#
+# table = pd.read_csv("runs/sweep-rank-0123456789/table.csv")  # or table.parquet
+# ranks = table.query("quantity == 'effective_rank' and model != 'teacher'")
+# sns.relplot(ranks, x="epochs", y="value", hue="infonce_weight", col="model", style="objective", kind="line")
+# ```
+
+# %%
+# | name: tab-sweep-rows
+# | caption: >-
+# |   Some rows of the sweep's table.
+HTML(scorecard.in_words(chapter.some_rows(own.table)))
+
+# %% [markdown]
+# ## Rank against weight, width and training
+#
+# The same students of the cosine loss appear at every weight, since it does not concern them: their solid lines are
+# level, and what lies above or below them is the term's doing. Intervals are Student's 95 % intervals of the mean over
+# seeds; with three seeds they are wide.
+
+# %% mystnb={"image": {"alt": "The quantity against what is varied, a line per student, in panels"}}
+# | name: fig-sweep
+# | caption: >-
+# |   Effective rank against the weight of InfoNCE, one panel per number of epochs: means and 95 % intervals over seeds.
+rows = chapter.of_quantity(own.table, quantity, x, panel)
+figure = chapter.against(rows, x, panel)
+glue("fig_sweep", figure, display=False)
+
+# %%
+# | name: tab-sweep
+# | caption: >-
+# |   The same as means ± standard deviations over seeds.
+HTML(scorecard.in_words(chapter.table(rows, x, panel)))
+
+# %% [markdown]
+# **How to read it.** A panel shows what the weight does after so much training. If the lines of InfoNCE rise to the
+# right, the rank is bought with weight; where they are level, more weight buys nothing. Compare panels for the second
+# question: does the rank grow with training, at the same weight? A short training leaves students near their initial
+# weights, so a rank in the first panel says more about the network than about the loss.
+#
+# ## The other way around
+#
+# The same rows with the two axes exchanged: against training time, one panel per weight.
+
+# %% mystnb={"image": {"alt": "The same with the axes exchanged"}}
+# | name: fig-sweep-exchanged
+# | caption: >-
+# |   Effective rank against the number of epochs, one panel per weight of InfoNCE.
+figure = chapter.against(rows, panel, x)
+glue("fig_sweep_exchanged", figure, display=False)
+
+# %% [markdown]
+# ## What a hundred GPUs would do
+#
+# Students need nothing of each other once the teacher's embeddings are there, so a grid can use as many devices as it
+# has students. The papers' whole grid is two pairs of a teacher and images, with two objectives each: four times the
+# students of a run like the following, the recorded run with the largest input.
+
+# %%
+finest = schedule.finest(recorded_runs(recorded))
+Markdown(describe(finest.settings, finest.images, finest.manifest))
+
+# %%
+# | name: tab-sweep-devices
+# | caption: >-
+# |   Time for four times the students of that run, from the seconds that each of them took, by number of devices.
+HTML(scorecard.in_words(schedule.table(finest, copies=4)))
+
+# %% [markdown]
+# **How to read it.** The time falls with the number of devices until each student has one of its own. From there on it
+# is the longest student's, and more devices are paid for and idle: the price is in `device hours`. What is cheaper by
+# then is to let several of the smaller students share a GPU (`--gpus`), and to add seeds or settings, which cost money
+# but no time. Not counted: the teacher's embeddings, which come first, once for each pair; the probes; and what the
+# scheduler takes for each task, which [the page on cost](11_cost.ipynb) has in milliseconds.
+#
+# ## A sweep of your own
+#
+# This page draws any sweep. `x` and `panel` are columns of its table, such as a setting that was varied, `width`, or
+# `sigma` for the quantity `robustness`. Whatever else was varied is held at its first value.
+#
+# ```bash
+# papermill notebooks/13_sweep.ipynb out.ipynb -p sweep runs/sweep-rank-0123456789 \
+#   -p quantity accuracy -p x epochs -p panel infonce_weight
+# asymdistill record runs/sweep-rank-0123456789    # keep its manifest and table in results/sweeps
+# ```
+#
+# **How sure are we?** A sweep makes many comparisons, and with few seeds some of them differ by chance. Use it to find
+# where something happens; then test that one place with more seeds. `seeds` is a setting like any other, and the
+# students that are there are not trained again.
