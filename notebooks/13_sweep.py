@@ -136,7 +136,9 @@ glue("fig_sweep_exchanged", figure, display=False)
 #
 # Students need nothing of each other once the teacher's embeddings are there, so a grid can use as many devices as it
 # has students. The papers' whole grid is two pairs of a teacher and images, with two objectives each: four times the
-# students of a run like the following, the recorded run with the largest input.
+# students of a run of one objective. The recorded run with the largest input is the following. Its seconds are those
+# that each student took there; where several shared a device, each took longer than it would have taken alone, so the
+# times are on the long side.
 
 # %%
 finest = schedule.finest(recorded_runs(recorded))

@@ -328,7 +328,7 @@ def test_help_profiles_and_record_import_neither_torch_nor_matplotlib(small_stud
     manifest = json.loads((copy / "manifest.json").read_text())
     manifest["settings"]["teacher_weights"] = None
     files.write_json(copy / "manifest.json", manifest)
-    heavy = {"torch", "torchvision", "matplotlib", "sklearn", "scipy", "timm", "open_clip"}
+    heavy = {"torch", "torchvision", "matplotlib", "seaborn", "sklearn", "scipy", "timm", "open_clip"}
     commands = ["--help"], ["run", "--help"], ["profiles"], ["profiles", "smoke"], ["record", str(copy)]
     codes = [f"from asymdistill import cli; assert cli.main({words!r}) == 0" for words in commands]
     for words, found in zip(commands, imported_in_turn(*codes), strict=True):

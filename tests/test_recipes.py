@@ -1,8 +1,10 @@
 """The page of recipes: each command runs as it is written, on less of everything."""
 
 import itertools
+import json
 import re
 import shlex
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,6 @@ from asymdistill import cli
 
 PAGE = (Path(__file__).parent.parent / "book" / "recipes.md").read_text("utf-8")
 SECTIONS = {text.partition("\n")[0]: text for text in PAGE.split("\n## ")[1:]}
-NOT_HERE_YET = {"A sweep"}  # `asymdistill sweep` brings a test of its own
 # On less of everything, after what the page says.
 LESS: dict[str, Any] = {
     "train_limit": 80,
@@ -83,7 +84,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("section", [name for name in SECTIONS if name not in NOT_HERE_YET])
+@pytest.mark.parametrize("section", [name for name in SECTIONS if name != "A sweep"])
 def test_a_recipe_runs_as_written(section: str, here: Path, store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     if section == "Your teacher":
         network = timm.create_model("mobilenetv3_small_100", pretrained=False)
@@ -101,3 +102,24 @@ def test_a_recipe_runs_as_written(section: str, here: Path, store: Path, capsys:
     if section == "A cluster":
         assert {path.name for path in Path("shared").iterdir()} >= {"store", "runs"}
         assert list(Path("shared", "store", "students").rglob("*.safetensors"))
+
+
+@pytest.mark.slow
+def test_the_recipe_of_a_sweep_runs_as_written(here: Path, store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec = tomllib.loads("".join(re.findall(r"```toml\n(.*?)```", SECTIONS["A sweep"], re.S)))
+    few = {name: value for name, value in LESS.items() if value is not None} | {
+        "store": str(store),
+        "teacher_resolution": 32,
+    }
+    varied = {*spec["set"], *spec["cross"]}
+    spec["set"] |= {name: value for name, value in few.items() if name not in varied}
+    parts = [(name, spec.pop(name)) for name in ("set", "cross")]
+    for name, part in [("", spec), *parts]:
+        lines = [f"[{name}]"] * bool(name) + [f"{key} = {json.dumps(value)}" for key, value in part.items()]
+        with (here / "sweep.toml").open("a", encoding="utf-8") as file:
+            file.write("\n".join([*lines, ""]))
+    (_, *first), (_, *second) = commands("A sweep")
+    assert cli.main(first) == 0
+    assert "students: 6 in all, 0 found, 6 missing" in capsys.readouterr().out
+    assert cli.main(second) == 0
+    assert "students: 6 computed" in capsys.readouterr().out

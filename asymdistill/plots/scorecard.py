@@ -189,6 +189,8 @@ def _forest(panels: list[tuple[str, pd.DataFrame]]) -> Figure:
 
 def _interval(axis: Axes, y: float, row: Row) -> None:
     """The claimed range as a grey band, with the measured value and its interval and then the paper's value on top."""
+    from seaborn import light_palette  # importing it takes longer than drawing most figures
+
     colour, marker, _ = LOOKS[row["verdict"]]
     elsewhere = row["evidence"] == OTHER_SETTING
     if not (math.isnan(row["claimed_low"]) or math.isnan(row["claimed_high"])):
@@ -196,7 +198,7 @@ def _interval(axis: Axes, y: float, row: Row) -> None:
         axis.plot(ends, [y, y], color=_CLAIMED, linewidth=11, solid_capstyle="butt")
     if not math.isnan(row["low"]):
         axis.plot([row["low"], row["high"]], [y, y], color=colour, linewidth=2.5, linestyle=_dashes(elsewhere))
-    filling = tuple((part + 0.94) / 2 for part in colour) if elsewhere else colour
+    filling = light_palette(colour, 3)[1] if elsewhere else colour
     axis.plot(row["measured"], y, marker, color=colour, markerfacecolor=filling, markersize=9, markeredgewidth=1.4)
     axis.plot(row["paper_value"], y, "D", markeredgecolor="0.1", **_OPEN)
 

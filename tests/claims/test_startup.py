@@ -6,7 +6,7 @@ from fresh_process import imported_in_turn
 
 import asymdistill.claims
 
-HEAVY = {"torch", "open_clip", "timm", "torchvision", "scipy", "sklearn", "matplotlib"}
+HEAVY = {"torch", "open_clip", "timm", "torchvision", "scipy", "sklearn", "matplotlib", "seaborn"}
 CLAIMS = [f"asymdistill.claims.{path.stem}" for path in sorted(Path(asymdistill.claims.__path__[0]).glob("[a-z]*.py"))]
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
+import seaborn as sns
 import study_tables
 from matplotlib.figure import Figure
 
@@ -82,3 +83,7 @@ def test_a_control_draws_its_own_rows_or_says_that_it_was_not_run() -> None:
     (absent,) = drawn({"two": others}, chance={})
     assert "does not run" in absent.texts[0].get_text()
     assert absent.axes  # else notebooks show no picture
+
+
+def test_the_palette_is_seaborns_for_the_colour_blind() -> None:
+    assert [*style.PALETTE] == [pytest.approx(colour, abs=0.002) for colour in sns.color_palette("colorblind")]
