@@ -73,7 +73,7 @@ def run(
 
 @app.command()
 def sweep(
-    spec: Annotated[Path, typer.Argument(help="TOML file: profiles, [set], [cross], [zip] and quantities.")],
+    spec: Annotated[Path, typer.Argument(help="TOML file with profiles, quantities, and tables set, cross and zip.")],
     out: Annotated[Path, typer.Option(help="Folder in which the sweep's own folder is created.")] = Path("runs"),
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what there is, found and missing, and stop.")] = False,
     address: Annotated[
@@ -88,9 +88,9 @@ def sweep(
 ) -> None:
     """Vary settings: train and measure every student that is not stored yet, and write one tidy table.
 
-    Values under [cross] are each tried with each; lists under [zip] go together; [set] holds for all. A setting that is
-    a list, such as widths, can be varied by its elements. The table has a row per student and quantity, and a column
-    for everything that is varied.
+    Settings in the table "cross" are lists of values, each tried with each; lists in "zip" go together; what is in
+    "set" holds for all. A setting that is a list itself, such as widths, is varied by its elements. The table of results
+    has a row per student and quantity, and a column for everything that is varied.
 
     Tasks that fail are tried again, then listed on standard error, and the exit status is 1; the others go on. The same
     command again computes what is still missing.

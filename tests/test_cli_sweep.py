@@ -76,6 +76,7 @@ WRONG = {
     "sweep mine.toml --gpus 0": "gpus is 0; it must be above 0 and at most 1",
     "sweep mine.toml --gpus 2": "gpus is 2; it must be above 0 and at most 1",
     "sweep mine.toml --retries -1": "--retries",
+    "sweep mine.toml --address nowhere": "address",  # needs Ray, or is none
     "sweep images.toml": "gone.npz does not exist",
     "sweep weights.toml": "gone.safetensors, which does not exist",
 }
