@@ -89,8 +89,8 @@ def sweep(
     """Vary settings: train and measure every student that is not stored yet, and write one tidy table.
 
     Settings in the table "cross" are lists of values, each tried with each; lists in "zip" go together; what is in
-    "set" holds for all. A setting that is a list itself, such as widths, is varied by its elements. The table of results
-    has a row per student and quantity, and a column for everything that is varied.
+    "set" holds for all. A setting that is a list itself, such as widths, is varied by its elements. The results have a
+    row per student and quantity, and a column for everything that is varied.
 
     Tasks that fail are tried again, then listed on standard error, and the exit status is 1; the others go on. The same
     command again computes what is still missing.
