@@ -141,13 +141,16 @@ def legend_above(figure: Figure, handles: Iterable[Artist], columns: int = 4) ->
     figure.legend(handles=handles, ncols=columns, **place)
 
 
-def plain_log_ticks(axis: Axes, subs: tuple[int, ...] = (1, 2, 5)) -> None:
+def plain_log_ticks(axis: Axes, subs: tuple[int, ...] | None = None) -> None:
     """Numbers on a logarithmic horizontal axis as people write them: 2, 5, 10, 20, not powers of ten.
 
     Args:
-        axis: its scale is logarithmic.
-        subs: multiples of powers of ten that have a number; one of them where there is little room.
+        axis: its scale is logarithmic, and something is drawn in it.
+        subs: multiples of powers of ten that have a number; None: as many as there is room for.
     """
+    if subs is None:
+        lowest, highest = axis.dataLim.minposx, axis.dataLim.x1
+        subs = (1, 3) if highest > 500 * lowest else (1, 2, 5)
     axis.xaxis.set_major_locator(LogLocator(subs=subs))
     axis.xaxis.set_major_formatter(FormatStrFormatter("%g"))
     axis.xaxis.set_minor_formatter(NullFormatter())

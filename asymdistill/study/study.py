@@ -393,12 +393,13 @@ def describe(settings: Settings, images: Mapping[str, int], made: Mapping[str, s
     kind = "" if (found := architecture(settings.teacher)) == UNKNOWN else f" (a {found})"
     if settings.teacher_weights is not None:  # a file may hold anything, whatever the network is called
         kind += f" with the weights in {as_code(settings.teacher_weights.name)}"
+    at = "" if made["commit"].startswith("release") else "commit "
     seen = f"{settings.resolution} × {settings.resolution} pixels" if settings.resolution else "what their teacher sees"
     return (
         f"{images['train']:,} training and {images['test']:,} test images of {as_code(Path(settings.dataset).name)}, "
         f"teacher {as_code(settings.teacher)}{kind}, students of width {_listed(settings.widths)} that see {seen}, "
         f"seeds {_listed(settings.seeds)}, {settings.epochs} epoch{'s' * (settings.epochs > 1)} ({steps:,} steps). Run "
-        f"{as_code(made['run'])}, computed on {as_code(made['device'])} at commit {as_code(made['commit'])}."
+        f"{as_code(made['run'])}, computed on {as_code(made['device'])} at {at}{as_code(made['commit'])}."
     )
 
 
