@@ -77,9 +77,9 @@ def images_name(settings: Settings) -> str:
     return IMAGES.get(name, name)
 
 
-def training_images(settings: Settings) -> str:
+def training_images(count: int | None) -> str:
     """Number of training images, as tables show it."""
-    return f"{settings.train_limit:,}" if settings.train_limit else "all"
+    return f"{count:,}" if count else "all"
 
 
 def input_size(settings: Settings) -> str:
@@ -113,16 +113,18 @@ def overview(runs: Sequence[ShownRun]) -> pd.DataFrame:
 
 def _facts(run: ShownRun) -> dict[str, str]:
     own, sizes = run.settings, run.table("models").set_index("model")["parameters"]
+    count = run.manifest.get("images", {}).get("train", own.train_limit)
     return {
         "images": images_name(own),
-        "training images": training_images(own),
+        "training images": training_images(count),
         "test images": f"{run.test_images():,}",
         "teacher (parameters)": f"{own.teacher} ({sizes[TEACHER]:,})",
         "students (parameters)": ", ".join(f"{model} ({size:,})" for model, size in sizes.drop(TEACHER).items()),
         "input of the students": input_size(own),
         "seeds": f"{len(own.seeds)}",
         "epochs": f"{own.epochs}",
-        "steps per epoch": f"{own.train_limit // own.batch_size}" if own.train_limit else "–",
+        "steps per epoch": f"{count // own.batch_size}" if count else "–",
+        "arithmetic of the students": "float32" if own.autocast == "off" else own.autocast,
         "objectives": ", ".join(OBJECTIVES[kind] for kind in own.objectives),
         "augmented students": f"{own.augmentation_seeds}",
         "computed": f"{run.manifest['created'][:10]}, {run.manifest['device']}",
