@@ -89,8 +89,8 @@ def sweep(
     """Vary settings: train and measure every student that is not stored yet, and write one tidy table.
 
     Settings in the table "cross" are lists of values, each tried with each; lists in "zip" go together; what is in
-    "set" holds for all. A setting that is a list itself, such as widths, is varied by its elements. The table of
-    results has a row per student and quantity, and a column for everything that is varied.
+    "set" holds for all. A setting that is a list itself, such as widths, is varied by its elements. The results have a
+    row per student and quantity, and a column for everything that is varied.
 
     Tasks that fail are tried again, then listed on standard error, and the exit status is 1; the others go on. The same
     command again computes what is still missing.
@@ -192,15 +192,12 @@ def claims(
 def record(
     run: Annotated[Path, typer.Argument(help="Folder of a finished run or sweep, such as runs/embedded-0123456789.")],
     out: Annotated[Path, typer.Option(help="Folder of the recorded runs that the book shows.")] = Path("results"),
-    unfinished: Annotated[
-        bool, typer.Option("--unfinished", help="Record a run that was cut short, with the tables that it has.")
-    ] = False,
 ) -> None:
     """Record a finished run for the book: copy its manifest and tables, and nothing else, to the recorded runs."""
     from asymdistill.study import recorded
     from asymdistill.sweep import table
 
-    kept = table.record(run, out) if table.is_sweep(run) else recorded.record(run, out, unfinished=unfinished)
+    kept = table.record(run, out) if table.is_sweep(run) else recorded.record(run, out)
     print(f"manifest and tables: {kept}")
 
 

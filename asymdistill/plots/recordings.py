@@ -52,11 +52,11 @@ class ShownRun(NamedTuple):
 
     def ranks(self) -> pd.DataFrame:
         """Effective rank of the teacher and of each student of the first objective, one row per seed."""
-        return pick(self._first(self.table("spectrum")), "effective_rank", estimator="per seed")
+        return self._first(self.gains())
 
     def gains(self) -> pd.DataFrame:
         """Effective rank of the teacher and of the students of every objective, one row per seed."""
-        return pick(self.table("expansion"), "effective_rank", comparison="gains")
+        return pick(self.table("spectrum"), "effective_rank", estimator="per seed")
 
     def commit(self) -> str:
         """The commits at which its results were computed."""

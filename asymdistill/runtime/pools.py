@@ -90,7 +90,11 @@ def outcomes(
     again: deque[tuple[Any, int]] = deque()
     begun: dict[Any, tuple[Any, int]] = {}
     while True:
-        while len(begun) < 2 * pool.slots() and (following := again.popleft() if again else next(waiting, None)):
+        # At least one, which waits where all machines of a cluster are lost for a while.
+        while len(begun) < max(1, 2 * pool.slots()):
+            following = again.popleft() if again else next(waiting, None)
+            if following is None:
+                break
             begun[pool.submit(work, following[0])] = following
         if not begun:
             return

@@ -13,6 +13,7 @@ import browser
 import pytest
 import yaml
 from command_line import complaints, read, shell
+from pypdf import PdfReader
 
 from asymdistill.claims import evaluate
 from asymdistill.config.profiles import load_settings
@@ -202,3 +203,20 @@ def test_search_finds_words_and_pages_print(html: Path, chromium: Any) -> None:
     page.emulate_media(media="print")
     assert page.evaluate(browser.WIDER) <= 0
     assert not page.locator(".bd-sidebar-primary").is_visible()
+
+
+def test_pages_are_bound_into_one_file_with_figures_and_equations(html: Path, chromium: Any, tmp_path: Path) -> None:
+    names = ["book/index", "notebooks/01_collapse"]
+    # In a process of its own, since a browser is open in this one.
+    code = f"import pathlib, sys, pdf; print(pdf.bind(*map(pathlib.Path, sys.argv[1:]), {names}))"
+    words = [sys.executable, "-c", code, str(html), str(tmp_path / "book.pdf")]
+    done = subprocess.run(words, cwd=ROOT / "book", capture_output=True, text=True, check=True)
+    bound = PdfReader(tmp_path / "book.pdf")
+    assert len(bound.pages) == int(done.stdout)
+    assert [entry.title for entry in bound.outline] == [
+        "Distilling a transformer into a small CNN",
+        "Do all students collapse to the same rank?",
+    ]
+    text = " ".join(page.extract_text() for page in bound.pages)
+    assert "The claims of this chapter" in text
+    assert sum(len(page.images) for page in bound.pages) >= 5

@@ -126,3 +126,9 @@ def test_without_recorded_runs_the_tables_show_this_run_alone() -> None:
     judged = recordings.ledgers(runs)
     assert list(recordings.verdicts(judged)) == ["claim", "paper", "this run"]
     assert list(recordings.ranks(runs)) == ["model", "this run"]
+
+
+def test_a_run_that_was_cut_short_is_compared_by_what_it_has() -> None:
+    short = made("short")
+    del short.results.tables["expansion"]  # type: ignore[attr-defined]
+    assert recordings.table([short])["factor by InfoNCE"].tolist() == ["2.00 to 3.00"]

@@ -67,6 +67,17 @@ def test_tasks_are_taken_as_they_are_needed() -> None:
     pool.close()
 
 
+def test_tasks_wait_where_there_is_no_slot_for_a_while() -> None:
+    class Shrinking(InTurn):
+        left = 3
+
+        def slots(self) -> int:
+            self.left -= 1
+            return max(0, self.left)
+
+    assert results(Shrinking(), double, list(range(9))) == list(range(0, 18, 2))
+
+
 def test_a_process_that_dies_costs_one_attempt(tmp_path: Path) -> None:
     pool = ProcessPool(2)
     tasks = [{"name": name, "folder": str(tmp_path)} for name in "abc"]

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from conftest import SMALL
 
 from asymdistill.runtime.errors import Check, InputError
-from asymdistill.runtime.pools import InTurn, ThreadPool
+from asymdistill.runtime.pools import InTurn, Pool, ProcessPool, ThreadPool
 from asymdistill.study import experiment
 from asymdistill.study.recorded import recorded_runs
 from asymdistill.study.study import Study
@@ -34,8 +35,8 @@ def plan(folder: Path, teacher: Path, settings: dict[str, Any], **keys: Any) -> 
     return spec.load(path)
 
 
-def run(own: spec.Plan, runs: Path, **options: Any) -> Sweep:
-    pool = ThreadPool(2)
+def run(own: spec.Plan, runs: Path, made: Callable[[int], Pool] = ThreadPool, **options: Any) -> Sweep:
+    pool = made(2)
     sweep = Sweep(own, runs, pool, **options)
     sweep.run()
     pool.close()
@@ -108,6 +109,14 @@ def test_what_points_share_is_computed_once_and_found_again(teacher_file: Path, 
     more = plan(tmp_path, teacher_file, settings | {"objectives": ["cosine", "infonce"]},
                 cross={"infonce_weight": [0.1, 10, 3], "seeds": [1, 2]})  # fmt: skip
     assert Sweep(more, tmp_path / "runs", InTurn()).needs.counts() == {"students": (8, 2), "embeddings": (2, 0)}
+
+
+@pytest.mark.slow
+def test_processes_write_what_threads_write(teacher_file: Path, tmp_path: Path) -> None:
+    own = plan(tmp_path, teacher_file, FEW | {"seeds": [1, 2]})
+    threads, processes = (run(own, tmp_path / made.__name__, made) for made in (ThreadPool, ProcessPool))
+    assert threads.made == processes.made
+    assert (threads.folder / table.CSV).read_bytes() == (processes.folder / table.CSV).read_bytes()
 
 
 def test_what_fails_is_tried_again_then_named_while_others_go_on(
