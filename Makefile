@@ -23,12 +23,11 @@ help:
 	@echo "make clean      remove the built book and the environment, but no run"
 
 # The environment is made when it is missing, and again when what it is made from has changed.
-# What is imported gets compiled then: most of the 16,000 modules never are.
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("asymdistill needs Python 3.11 or newer, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
 	rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable ".[test]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test]"
 	@touch $@
 
 book: $(READY)
