@@ -66,7 +66,7 @@ Markdown(study.description())
 # | caption: >-
 # |   The metrics of the teacher's and of the students' test embeddings, with 95 % intervals.
 paths = study.save_embeddings()
-reports = {name: report.measure([path], [paths["teacher"]]) for name, path in paths.items()}
+reports = {name: report.measure([path], [paths["teacher"]], blocks=10) for name, path in paths.items()}
 HTML(scorecard.in_words(report.table(reports)))
 
 # %%
