@@ -39,6 +39,18 @@
 # first values are one combination, their second values the next. A setting that is a list itself, such as `widths`, is
 # varied by its elements. [The guide](#many-runs) says how sweeps run on several machines.
 
+# %% tags=["hide-input"]
+# Where the package is missing, as on Colab, fetch this book's repository and install it from there.
+from importlib.util import find_spec
+
+repository = ""
+if repository and not find_spec("asymdistill"):
+    from IPython import get_ipython
+
+    get_ipython().system(f"git clone --quiet --depth 1 {repository} book")
+    get_ipython().run_line_magic("pip", "install --quiet './book[book]'")
+    get_ipython().run_line_magic("cd", "-q book/notebooks")
+
 # %% tags=["parameters"]
 profile = "embedded"
 overrides = {}
