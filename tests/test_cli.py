@@ -206,6 +206,7 @@ TINY = {
     "batch_sizes": [20],
     "pushed_widths": [0.25],
     "control_epochs": 2,
+    "control_widths": [0.5],
     "workers": 1,
 }
 
@@ -240,7 +241,7 @@ def test_the_second_papers_profile_runs_from_a_shell_with_its_teachers_architect
         assert {"cosine", "infonce"} <= set(table["objective"].dropna())
     controls = recorded.table("controls")
     assert controls is not None
-    assert set(controls["control"]) == {"underfitting", "objective"}
+    assert set(controls["control"]) == {"underfitting", "capacity", "objective"}
     assert "w=0.25 infonce" in done.stdout
 
 
