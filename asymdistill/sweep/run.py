@@ -13,10 +13,11 @@ from asymdistill.runtime.pools import Pool, ProcessPool, ThreadPool, Work, outco
 from asymdistill.runtime.progress import Progress
 from asymdistill.store import files, provenance
 from asymdistill.store.keys import canonical
+from asymdistill.study.recorded import MANIFEST
 from asymdistill.sweep import tasks
 from asymdistill.sweep.needs import Needs, Piece
 from asymdistill.sweep.spec import Plan
-from asymdistill.sweep.table import MANIFEST, TableFile
+from asymdistill.sweep.table import TableFile
 
 SCHEMA = 1
 

@@ -13,9 +13,9 @@ from asymdistill.config.names import IDENTITY
 from asymdistill.runtime.errors import InputError
 from asymdistill.store import files
 from asymdistill.study.folders import OF_SWEEPS, checkout
-from asymdistill.study.recorded import keep
+from asymdistill.study.recorded import MANIFEST, keep
 
-MANIFEST, CSV, PARQUET = "manifest.json", "table.csv", "table.parquet"
+CSV, PARQUET = "table.csv", "table.parquet"
 PAUSE = 5.0  # seconds at least between two writes
 SHARE = 0.05  # of the time at most is spent on writing
 MODEL_COLUMNS = (*IDENTITY, "quantity", "noise_space", "sigma", "value")
