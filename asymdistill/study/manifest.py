@@ -9,9 +9,9 @@ from asymdistill.config.settings import Settings
 from asymdistill.runtime import devices
 from asymdistill.store import files, provenance
 from asymdistill.study.experiment import Experiment
+from asymdistill.study.recorded import MANIFEST
 
 SCHEMA = 2
-NAME = "manifest.json"
 
 
 class Manifest:
@@ -25,7 +25,7 @@ class Manifest:
     """
 
     def __init__(self, folder: Path, profile: str, settings: Settings, run: Experiment) -> None:
-        self._path = folder / NAME
+        self._path = folder / MANIFEST
         self._profile = profile
         self._settings = settings
         self._run = run
