@@ -27,7 +27,7 @@ from asymdistill.claims.quantities import (
     require_noise_that_costs,
     require_same_input,
 )
-from asymdistill.claims.rules import NOT_TESTABLE, Judgement, Wording, claimed_range, judge
+from asymdistill.claims.rules import NOT_TESTABLE, SUPPORTED, Judgement, Wording, claimed_range, judge
 from asymdistill.config.names import AUGMENTED, EVERY_STUDENT, INFONCE, TEACHER
 from asymdistill.config.profiles import load_settings, profile_names
 from asymdistill.config.settings import Settings
@@ -91,7 +91,7 @@ def _row(claim: Claim, run: Rows | None, ledger: Ledger) -> dict[str, Any]:
     row |= {"claimed_low": low, "claimed_high": high, "margin": claim.margin, "margin_reason": claim.margin_reason}
     row["evidence"] = CHECK if claim.judged == TEXT else OWN_SETTING if own_setting else OTHER_SETTING
     try:
-        judgement = _on_text(claim, ledger) if claim.judged == TEXT else _on_run(claim, run)
+        judgement = _on_text(claim, ledger) if claim.judged == TEXT else _on_run(claim, run, ledger)
     except NotMeasured as missing:
         return row | {"seeds": 0, "verdict": NOT_TESTABLE, "reason": _sentence(str(missing))}
     found, reason = judgement.estimate, _sentence(judgement.sentence)
@@ -116,7 +116,7 @@ def _on_text(claim: Claim, ledger: Ledger) -> Judgement:
     return replace(judgement, sentence=f"{judgement.sentence} ({facts[judgement.model].how})")
 
 
-def _on_run(claim: Claim, run: Rows | None) -> Judgement:
+def _on_run(claim: Claim, run: Rows | None, ledger: Ledger) -> Judgement:
     """Judge a claim on a run."""
     if claim.untestable is not None:
         raise NotMeasured(claim.untestable)
@@ -126,6 +126,7 @@ def _on_run(claim: Claim, run: Rows | None) -> Judgement:
         where = _described(run.settings, claim, claim.judged)
         raise NotMeasured(f"an absolute number needs the setting of profile {claim.judged}, and this run has {where}")
     values = claim_values(claim, run)
+    _require_premise(claim, run, ledger)
     quantity = QUANTITIES[claim.quantity]
     judgement = judge(claim, values, Wording(quantity.words + _where(claim), quantity.digits))
     if claim.robustness:
@@ -135,6 +136,15 @@ def _on_run(claim: Claim, run: Rows | None) -> Judgement:
         require_same_input(run, subjects)
         require_noise_that_costs(run, subjects)
     return judgement
+
+
+def _require_premise(claim: Claim, run: Rows, ledger: Ledger) -> None:
+    """Refuse to judge a claim where what it presupposes is not supported: it would hold for nothing."""
+    if claim.premise is None:
+        return
+    verdict = _row({one.id: one for one in (*paper_claims(), *ledger)}[claim.premise], run, ledger)["verdict"]
+    if verdict != SUPPORTED:
+        raise NotMeasured(f"this presupposes the claim {claim.premise}, which is {verdict} on this run")
 
 
 def claim_values(claim: Claim, run: Rows) -> dict[str, pd.Series]:

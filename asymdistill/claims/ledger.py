@@ -53,6 +53,9 @@ class Claim(BaseModel):
     robustness: bool = Field(
         False, description="Whether models are compared by what noise costs them: nothing follows where it costs none."
     )
+    premise: str | None = Field(
+        None, description="Id of the claim that this one presupposes: where that is not supported, nothing follows."
+    )
     limit: float | None = Field(None, description="Limit of `at_least` and `at_most`, if the paper gives no value.")
     judged: str = Field(
         description="Where the claim can be judged: `text`, without a run; `any`, on any run, because the paper states "

@@ -377,14 +377,17 @@ def _sampled_rank(run: Rows, subject: Subject) -> pd.Series:
     return without_seed(float(rows.loc[rows["x"] == rows["x"].max(), "value"].mean()))
 
 
-def _later_rank_gain(run: Rows, subject: Subject) -> pd.Series:
-    """Gain in effective rank from training beyond the epochs of the experiment."""
+def _regained_rank(run: Rows, subject: Subject) -> pd.Series:
+    """Share of the rank that a student lacks of its teacher's that training beyond the experiment's epochs gives it."""
     rows = run.control("underfitting", subject, objective=COSINE, quantity="epoch_rank", variant="constant")
     ranks = rows.pivot_table(index="seed", columns="x", values="value")
     usual, last = float(run.settings.epochs), float(ranks.columns.max())
     if usual not in ranks or last <= usual:
         raise NotMeasured(f"no student of this run was trained for longer than {usual:g} epochs")
-    return ranks[last] - ranks[usual]
+    lacking = float(_effective_rank(run, Subject(TEACHER)).iloc[0]) - ranks[usual]
+    if (lacking <= 0).any():
+        raise NotMeasured(f"student {subject.model} has no lower rank than the teacher here, so that it lacks nothing")
+    return 100 * (ranks[last] - ranks[usual]) / lacking
 
 
 def _objective_rank(run: Rows, subject: Subject) -> pd.Series:
@@ -418,6 +421,8 @@ QUANTITIES: dict[str, Quantity] = {
         3,
     ),
     "sampled_rank": Quantity(_sampled_rank, "the effective rank of {}"),
-    "later_rank_gain": Quantity(_later_rank_gain, "the gain in effective rank from longer training of {}"),
+    "regained_rank": Quantity(
+        _regained_rank, "the percentage of its missing effective dimensions that longer training gives back to {}", 1
+    ),
     "objective_rank": Quantity(_objective_rank, "the effective rank of {}"),
 }

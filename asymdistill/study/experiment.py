@@ -61,6 +61,7 @@ WATCHED = (1, 2, 3, 5, 7, 10, 14, 20, 28, 40, 56, 80, 113, 160, 226, 320, 453, 6
 TERMS = {"vicreg": losses.variance_and_covariance, "uniformity": losses.uniformity}
 TARGETS = {"whitened": losses.whitened, "centred": losses.centred}
 _PART = 2 * BLOCK  # images that one thread embeds at a time
+_ROOM = 2**30  # bytes of the students' training embeddings that are kept
 
 
 class Experiment:
@@ -87,6 +88,7 @@ class Experiment:
         weights.find_weights(settings.teacher, settings.teacher_weights)
         self.store = Store(settings.store or runs_dir / "store", devices.kind_of_device(self.device), fresh=fresh)
         self._memo = Memo()
+        self._of_training = Memo(_ROOM, lambda embeddings: embeddings.nbytes)
         self._loaded = loaded or Memo()
         self._images_digest = self._loaded(("digest", settings.dataset), lambda: datasets.digest(settings.dataset))
         self._resident = self._loaded(("resized", self.device), lambda: Resident(self.device))
@@ -284,11 +286,12 @@ class Experiment:
         noise = noise if noise is not None and noise.sigma > 0 else None
         if model is None:
             return self.teacher_embeddings(split, noise, classes)
-        plain = encoder is None and epoch is None and noise is None and split == "test"
+        plain = encoder is None and epoch is None and noise is None
         if not plain or model not in self._grid:
             return self._embed(encoder or self.student(model, epoch), model, split, noise)
         # Kept, because several tables need them: those of all students would fill the memory.
-        return self._memo((model, "test"), lambda: self._embed(self.student(model), model, "test", None))
+        kept = self._memo if split == "test" else self._of_training
+        return kept((model, split), lambda: self._embed(self.student(model), model, split, None))
 
     def probe(
         self, model: Model, embeddings: Callable[[], Tensor] | None = None, cut: Mapping[str, Any] | None = None

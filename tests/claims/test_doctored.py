@@ -56,7 +56,7 @@ CASES = {
     "v1-alignment-same": Case("alignment", student("L"), student("S"), (0.0, 0.2, 0.05), "share"),
     "v1-bottleneck-absolute": Case(
         "controls", control("underfitting", quantity="epoch_rank", variant="constant") + " and x > 5",
-        control("underfitting", quantity="epoch_rank", variant="constant", x=5.0), (0.0, 9.0, 1.5)),
+        control("underfitting", quantity="epoch_rank", variant="constant", x=5.0), (0.0, 50.0, 0.02 * 243)),
     "v2-cause-objective": Case("controls", control("objective", quantity="effective_rank", variant="whitened"),
                                control("objective", quantity="effective_rank", variant="cosine"), (9, -9, 0.0)),
     "v1-neighbours": Case("expansion", student("M", quantity="neighbour_overlap", comparison="gains"), 0.0,

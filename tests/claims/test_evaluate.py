@@ -304,6 +304,21 @@ def test_a_student_is_not_set_against_a_teacher_whose_input_has_another_noise() 
     )
 
 
+def test_where_a_claims_premise_does_not_hold_it_is_not_supported_for_nothing() -> None:
+    """With InfoNCE, L loses no more than S: that decouples only where L loses more without it."""
+    same = {"S infonce": [60.0, 61.0, 62.0], "L infonce": [60.5, 61.2, 62.3]}
+    noisy = {"S infonce": [50.0, 51.0, 52.0], "L infonce": [50.4, 51.1, 52.4]}
+    brittle = {"S": [60.0, 61.0, 62.0], "L": [40.0, 41.0, 42.0]}
+    for extra, verdict, premise in ((brittle, SUPPORTED, ""), ({"L": [60.3, 61.2, 62.0]}, NOT_TESTABLE, "undecided"),
+                                    ({"L": [69.0, 70.0, 71.0]}, NOT_TESTABLE, "contradicted")):  # fmt: skip
+        plain = {"S": [70.0, 71.0, 72.0], "L": [70.5, 71.2, 72.3]}
+        results = run(robustness=accuracies({0.0: plain | same, 0.1: noisy | brittle | extra}))
+        found = one(results, "v1-infonce-decouples-0.1")
+        assert found["verdict"] == verdict, found["reason"]
+        if premise:
+            assert found["reason"] == f"This presupposes the claim v1-low-pass-0.1, which is {premise} on this run."
+
+
 def test_a_claim_about_the_papers_teacher_is_judged_with_that_teacher() -> None:
     assert one(papers(), "v1-teacher-marginal-0.1")["verdict"] == SUPPORTED
     assert one(run("embedded", robustness=accuracies(PAPERS)), "v1-teacher-marginal-0.1")["verdict"] == NOT_TESTABLE

@@ -126,6 +126,16 @@ def test_a_margin_that_names_a_number_names_the_papers() -> None:
     assert claims["v2-limit"].margin == pytest.approx((wide - dino) / 4)
 
 
+def test_a_premise_is_a_claim_that_is_judged_and_presupposes_nothing_itself() -> None:
+    claims = {claim.id: claim for claim in ledger.paper_claims()}
+    premises = [claim.premise for claim in claims.values() if claim.premise]
+    assert premises
+    for name in premises:
+        assert claims[name].judged == ledger.ANY_RUN
+        assert claims[name].premise is None
+        assert claims[name].untestable is None
+
+
 def lost(claims: dict[str, Claim], model: str) -> float:
     clean, noisy = (claims[f"v1-accuracy-{model}-{noise}"].value for noise in ("0", "0.1"))
     return 100 * (clean - noisy) / (clean - 10)

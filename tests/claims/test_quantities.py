@@ -199,7 +199,7 @@ def test_a_run_without_the_first_papers_objective_says_nothing_of_it() -> None:
               for x, v in ((5.0, 16.0), (40.0, 18.0))]  # fmt: skip
     made = run(spectrum=ranks({"S infonce": [38.0]}), controls=pd.concat(longer))
     refuses("no student of this run was trained on cosine alone", "effective_rank", made, "S")
-    refuses("this run has no objective cosine", "later_rank_gain", made, "S")
+    refuses("this run has no objective cosine", "regained_rank", made, "S")
     assert measured("effective_rank", made, "S infonce") == {42: 38.0}
 
 
@@ -366,12 +366,15 @@ def test_an_estimators_rank_is_that_of_all_images() -> None:
 def test_longer_training_is_measured_from_the_experiments_own_length() -> None:
     curves = {1: [9.0, 9.0], 5: [16.0, 15.0], 20: [17.0, 17.0], 40: [18.0, 20.0]}
     rows = [control("underfitting", {"S": v}, "epoch_rank", variant="constant", x=float(x)) for x, v in curves.items()]
-    assert measured("later_rank_gain", run(controls=pd.concat(rows)), "S") == {42: 2.0, 123: 5.0}
-    twenty = run(overrides={"epochs": 20}, controls=pd.concat(rows))
-    assert measured("later_rank_gain", twenty, "S") == {42: 1.0, 123: 3.0}
+    own = {"spectrum": ranks({"teacher": 41.0}), "controls": pd.concat(rows)}
+    assert measured("regained_rank", run(**own), "S") == {42: 100 * 2 / 25, 123: 100 * 5 / 26}
+    twenty = run(overrides={"epochs": 20}, **own)
+    assert measured("regained_rank", twenty, "S") == {42: 100 * 1 / 24, 123: 100 * 3 / 24}
     for epochs in (40, 7):
-        short = run(overrides={"epochs": epochs}, controls=pd.concat(rows))
-        refuses(f"trained for longer than {epochs} epochs", "later_rank_gain", short, "S")
+        short = run(overrides={"epochs": epochs}, **own)
+        refuses(f"trained for longer than {epochs} epochs", "regained_rank", short, "S")
+    below = run(spectrum=ranks({"teacher": 15.5}), controls=pd.concat(rows))
+    refuses("S has no lower rank than the teacher here", "regained_rank", below, "S")
 
 
 def test_a_student_of_another_architecture_is_that_of_the_control_of_capacity() -> None:

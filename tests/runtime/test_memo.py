@@ -57,3 +57,11 @@ def test_what_failed_is_tried_again() -> None:
 def test_two_memos_share_nothing() -> None:
     one, other = Memo(), Memo()
     assert (one("x", lambda: 1), other("x", lambda: 2)) == (1, 2)
+
+
+def test_what_does_not_fit_is_not_kept_and_what_is_kept_stays() -> None:
+    memo = Memo(room=5, size=len)
+    assert memo("a", lambda: "aaa") == "aaa"
+    assert memo("b", lambda: "bbb") == "bbb"  # no room is left for it
+    assert memo("c", lambda: "cc") == "cc"
+    assert [memo(key, lambda: "new") for key in "abc"] == ["aaa", "new", "cc"]

@@ -102,8 +102,9 @@ def test_the_experiments_own_last_epoch_is_watched_in_longer_trainings(small_stu
     ranks = own.spectrum().query("model == 'w=0.5' and quantity == 'effective_rank' and estimator == 'per seed'")
     assert followed[4] == ranks["value"].item()
     assert followed.nunique() == 7
-    gained = measure("later_rank_gain", Rows(own), Subject("w=0.5"))
-    assert gained.tolist() == [followed[10] - followed[4]]
+    gained = measure("regained_rank", Rows(own), Subject("w=0.5"))
+    teacher = own.spectrum().query("model == 'teacher' and quantity == 'effective_rank'")["value"].item()
+    assert gained.tolist() == [100 * (followed[10] - followed[4]) / (teacher - followed[4])]
 
 
 def test_classes_are_swept_with_as_many_images_each(study: Study, table: pd.DataFrame) -> None:
