@@ -32,6 +32,8 @@ def address(config: Path) -> str:
 def link(content: dict[str, Any], url: str) -> None:
     """Give every page links to the repository, and notebooks buttons for Binder and Colab, or none of them.
 
+    Where the settings do not say at which address the book is published, GitHub's for its pages is taken.
+
     Args:
         content: of ``_config.yml``; changed in place.
         url: the repository's address, or nothing. Colab reads only from GitHub.
@@ -41,6 +43,9 @@ def link(content: dict[str, Any], url: str) -> None:
         content.pop("launch_buttons", None)
     elif "//github.com/" not in url:
         content.get("launch_buttons", {}).pop("colab_url", None)
+    else:
+        owner, name = url.rsplit("/", 2)[1:]
+        content["html"].setdefault("baseurl", f"https://{owner.lower()}.github.io/{name}/")
 
 
 def tell(notebook: Path, url: str) -> None:

@@ -3,6 +3,7 @@
 from html import escape
 from textwrap import shorten
 from typing import Any
+from urllib.parse import urljoin
 
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -33,6 +34,10 @@ def frame(app: Sphinx, page: str, template: str, context: dict[str, Any], doctre
         "og:site_name": book,
         "og:type": "article",
     }
+    if address := context.get("pageurl"):  # known where the settings say where the book is published
+        said["og:url"] = address
+        if image := doctree and next(doctree.findall(nodes.image), None):
+            said["og:image"] = urljoin(address, image["uri"])
     tags = "".join(f'<meta property="{name}" content="{escape(text)}" />\n' for name, text in said.items())
     tags += f'<meta name="description" content="{escape(said["og:description"])}" />\n'
     context["metatags"] = context.get("metatags", "") + tags

@@ -6,6 +6,7 @@ import re
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -130,7 +131,9 @@ def test_one_setting_gives_every_page_its_links(source: Path) -> None:
     (source / "_config.yml").write_text(yaml.safe_dump(settings))
     drawn = "# | name: fig-one\n# | caption: Two <b> marks.\n"
     drawn += "import IPython.display\nIPython.display.HTML('<hr class=mine>')"
-    write_notebook(source / "notebooks" / "one.ipynb", code=drawn, more=GLUE)
+    picture = "\nimport io, PIL.Image\nfile = io.BytesIO()\nPIL.Image.new('L', (1, 1)).save(file, 'png')\n"
+    picture += "IPython.display.Image(file.getvalue())"
+    write_notebook(source / "notebooks" / "one.ipynb", code=drawn, more=GLUE + picture)
     folder = build(source, overrides={"seeds": [7, 8]})
     chapter, second = (
         html.unescape((folder / f"{name}.html").read_text()) for name in ("notebooks/one", "book/second")
@@ -138,6 +141,10 @@ def test_one_setting_gives_every_page_its_links(source: Path) -> None:
     assert [link for link in LINKED if link not in chapter] == []
     assert f"{ADDRESS}/edit/main/book/second.md" in second
     assert f"{ADDRESS}/edit/main/notebooks/one.ipynb" not in chapter
+    for tag in ("og:url", "og:image"):
+        (address,) = re.findall(f'<meta property="{tag}" content="([^"]*)"', chapter)
+        path = folder / address.removeprefix("https://someone.github.io/something/")
+        assert path.is_file(), address
     command = """papermill notebooks/one.ipynb out.ipynb -p profile smoke -p overrides '{"seeds": [7, 8]}'"""
     assert command in re.sub(r"<[^>]*>", "", chapter)
     figure = re.search(r"<figure[^>]*>(.*?)</figure>", chapter, re.S)
@@ -166,6 +173,15 @@ def test_colab_reads_only_from_github() -> None:
     content = {"launch_buttons": {"binderhub_url": "binder", "colab_url": "colab"}}
     repository.link(content, "https://gitlab.com/someone/something")
     assert content["launch_buttons"] == {"binderhub_url": "binder"}
+
+
+def test_the_book_lies_on_github_pages_unless_the_settings_say_otherwise() -> None:
+    content: dict[str, Any] = {}
+    repository.link(content, "https://github.com/Someone/something")
+    assert content["html"]["baseurl"] == "https://someone.github.io/something/"
+    content = {"html": {"baseurl": "https://example.org/"}}
+    repository.link(content, "https://github.com/Someone/something")
+    assert content["html"]["baseurl"] == "https://example.org/"
 
 
 def test_a_notebook_is_told_the_address(tmp_path: Path) -> None:
