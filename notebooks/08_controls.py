@@ -133,7 +133,7 @@ table_controls
 #
 # | explanation | $R^2_k$ along the components | rank from $R^2_k$ alone | rank with longer training |
 # | :--- | :--- | :--- | :--- |
-# | geometric bottleneck | high, then zero from some $k$ on | at the measured rank or above it | stays |
+# | geometric bottleneck | high, then zero from some $k$ on | at the measured rank or above it | stays the same |
 # | underfitting | fades with the teacher's variance | at the measured rank | rises while the distance falls |
 # | overfitting | lower on test than on training images | at the measured rank | rises on training images only |
 
@@ -166,7 +166,8 @@ for_readers(tables.underfitting_table(controls, epochs=epochs))
 #
 # **How sure are we?** If the null suffices, the rank tells what the students know of the teacher, not whether they
 # could know more; only longer training can show that, as far as it goes. Correlated errors lower a student's rank below
-# the null, and variance that does not follow the teacher raises it above: it counts as rank, but is not knowledge.
+# the null. Variance that does not follow the teacher raises it above: such variance counts as rank, but is not
+# knowledge.
 #
 # ### Underfit or bottleneck?
 #
@@ -194,9 +195,9 @@ HTML(underfit_or_bottleneck(controls, spectra, images, epochs))
 #
 # ## 2. Class structure
 #
-# Is the rank low because there are only ten classes? The variance of the embeddings is the variance of the class means
-# plus the variance within classes; both have an effective rank. A second experiment trains on fewer classes with
-# equally many images.
+# Is the rank low because there are few classes? The variance of the embeddings is the variance of the class means plus
+# the variance within classes; both have an effective rank. A second experiment trains on fewer classes with equally
+# many images.
 #
 # | explanation | share of variance between classes | rank within classes | rank against the number of classes |
 # | :--- | :--- | :--- | :--- |
@@ -280,9 +281,10 @@ for_readers(tables.truncation_table(controls))
 #
 # Did the paper vary what matters in capacity? Its widths change the number of channels. They leave the depth and the
 # receptive field as they are: 18 pixels of the input, or 2.6 pixels of a CIFAR image that was enlarged to 224. Here
-# further widths are added, by default those that have the sizes in the paper's text. The narrowest student also gets
-# another input size, and, by dilated convolutions with the same number of weights, a larger receptive field. And a
-# small vision transformer, with about as many parameters as the narrowest student, is trained in its place.
+# further widths are added, by default those that have the sizes in the paper's text. The narrowest student is also
+# trained with another input size, and, by dilated convolutions with the same number of weights, a larger receptive
+# field. And a small vision transformer, with about as many parameters as the narrowest student, is trained in its
+# place.
 #
 # | explanation | size | input side | receptive field |
 # | :--- | :--- | :--- | :--- |
