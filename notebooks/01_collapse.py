@@ -10,13 +10,13 @@
 # # Do all students collapse to the same rank?
 #
 # **The question.** A large vision transformer spreads its {term}`embeddings <embedding>` over many directions. When a
-# small convolutional network learns to imitate it, over how many directions do the student's embeddings spread, and
-# does a wider student spread them further?
+# small convolutional network, the {term}`student`, learns to imitate it, over how many directions do the student's
+# embeddings spread, and does a {term}`wider <width>` student spread them further?
 #
-# **What the paper says** {cite:p}`thayani2026v1`. The {term}`teacher` has an {term}`effective rank` of 88.68 *(paper)*,
-# needing 152 dimensions for 90 % of its variance *(paper)*. Students of three sizes all end near 16 *(paper)*: 15.91,
-# 16.62 and 16.66. It calls this a capacity-agnostic {term}`collapse` and concludes that the objective imposes an
-# absolute bottleneck.
+# **What the paper says** {cite:p}`thayani2026v1`. The {term}`teacher` has an {term}`effective rank` of 88.68 *(paper)*
+# and needs 152 dimensions for 90 % of its variance *(paper)*. Students of three sizes all end near 16: at 15.91, 16.62
+# and 16.66 *(paper)*. The paper calls this a capacity-agnostic {term}`collapse` and concludes that the objective
+# imposes an absolute bottleneck.
 #
 # The effective rank counts directions, weighted by how much of the variance lies in each: it is 1 when all embeddings
 # lie on a line, and equals the dimension when all directions carry the same. {doc}`Methods <../book/methods>` has the
@@ -58,9 +58,10 @@ Markdown(evidence.description("spectrum", "singular_values"))
 # %% [markdown]
 # ## The claims of this chapter
 #
-# For each, the paper's value and the range that counts as agreement with it, and the verdict here with the measured
-# value and its 95 % interval over seeds. An absolute number can be judged only in the paper's own setting. {doc}`The
-# scorecard <09_scorecard>` has the reasons.
+# The column *paper* has the paper's value and, below it, the claimed range. The other columns have the {term}`verdict`,
+# with the measured value and its 95 % interval over seeds: on the largest {term}`recorded run` of photographs that can
+# judge the claim, and on this copy. Absolute numbers are judged only in the paper's own setting. {doc}`The scorecard
+# <09_scorecard>` has the reasons.
 
 # %%
 answers = judge(evidence, ["v1-rank-16", "v1-reduction", "v1-rank-same", "v1-rank-average"])
@@ -82,7 +83,7 @@ _ = collapse.gallery(study.images("test"))
 
 # %% [markdown]
 # The teacher is frozen. A student has three convolutional blocks and a two-layer head; its width scales the number of
-# channels. The sizes below are counted from the networks, not taken from the paper.
+# channels. The parameters are counted from the networks, not taken from the paper.
 
 # %% tags=["nbval-check-output"]
 # | name: tab-models
@@ -95,7 +96,7 @@ tables.for_readers(study.models()[["model", "width", "parameters", "embedding_di
 #
 # A rank means little if training failed. With the cosine objective, the training loss is the mean {term}`cosine
 # distance` between student and teacher: 0 is a perfect imitation, 1 is no relation at all. Any other objective adds its
-# term. Lines are means over the seeds; bands reach from the smallest to the largest value.
+# term.
 
 # %% mystnb={"image": {"alt": "Training loss of each student against the epoch"}}
 # | name: fig-losses
@@ -107,11 +108,11 @@ _ = collapse.losses(study.baseline("training"))
 # %% [markdown]
 # ## The ranks: the paper's, on photographs, and in this copy
 #
-# *paper* is what the paper reports for CIFAR-10 and CLIP ViT-B/32. *photographs* is the recorded run named at the top,
-# and *this copy* the run behind this copy of the book; both are the mean over their students, one per {term}`seed`, ±
-# the standard deviation (ddof = 0, as in the paper). Where there are several widths, the last row is the widest student
-# minus the narrowest, paired by seed. Teachers and images differ, so compare the columns by what students keep of their
-# own teacher's rank and by how they are ordered, not number by number.
+# *paper* is what the paper reports for CIFAR-10 and CLIP ViT-B/32. *photographs* is the {term}`recorded run` named at
+# the top, and *this copy* the run behind this copy of the book. Their entries are means over students, one per
+# {term}`seed`, ± the standard deviation (ddof = 0, as in the paper). Where there are several widths, the last row is
+# the widest student minus the narrowest, paired by seed. Teachers and images differ, so compare the columns by what
+# students keep of their own teacher's rank and by how they are ordered, not number by number.
 
 # %%
 # | name: tab-ranks
@@ -135,14 +136,14 @@ glue("fig_ranks", figure, display=False)
 # %% [markdown]
 # ## The spectra behind the ranks
 #
-# A rank is one number for a whole curve. Here is the curve: the share of the variance in each {term}`principal
-# component`, from the largest to the smallest.
+# A rank is one number for a whole curve. Here is the curve, the {term}`spectrum`: the share of the variance in each
+# {term}`principal component`, from the largest to the smallest.
 
 # %% mystnb={"image": {"alt": "Share of the variance in each principal component, teacher and students"}}
 # | name: fig-spectra
 # | caption: >-
-# |   Share of the variance in each principal component, from the largest to the smallest, on logarithmic axes. Lines
-# |   are means over the seeds; bands reach from the smallest to the largest value.
+# |   Share of the variance in each principal component, on logarithmic axes. Lines are means over the seeds; bands
+# |   reach from the smallest to the largest value.
 figure = collapse.spectra(evidence.baseline("singular_values"))
 glue("fig_spectrum", figure, display=False)
 
@@ -150,15 +151,14 @@ glue("fig_spectrum", figure, display=False)
 # ## Play with a spectrum
 #
 # Which spectra have a low rank? Drag the bars, or move to one with the tab key and use the arrow keys. Each bar is the
-# variance of a group of components; groups double in size, so that the last one holds more components than all before
-# it together. The ranks below the picture belong to the spectrum that is shown, and so does the dotted line, the number
-# of components that hold 90 % of the variance.
+# variance of a group of components. Groups double in size: each holds as many components as all before it together,
+# except the first and perhaps the last. The ranks below the picture belong to the spectrum that is shown, and so does
+# the dotted line, the number of components that hold 90 % of the variance.
 #
 # Things to try: halve the first bar. Raise the last one a little. Compare how much each of the two ranks moves. Then
 # leave the mean in. All embeddings are unit vectors, so the squared length of their mean is what their variance lacks
-# of 1; the lab adds it as one more component. (That takes the mean to be at right angles to all components. It need not
-# be, and the rank without that assumption is slightly different.) All other ranks in this book are measured without the
-# mean.
+# of 1; the picture adds it as one more component. (That takes the mean to be at right angles to all components. It need
+# not be, so the rank is approximate.) All other ranks in this book are measured {term}`without the mean <centring>`.
 
 # %%
 # | name: fig-spectrum-lab
@@ -173,9 +173,9 @@ lab
 # ## Two estimators, one name
 #
 # The paper's table speaks of a three-seed average of effective ranks. Its notebook averages the singular values over
-# the seeds first and takes the rank of that mean spectrum, which is another quantity. The table below has both. It also
-# has the rank of the plain ("amplitude") singular values, which the literature calls effective rank, too, and which is
-# never smaller. The numbers are those of this copy.
+# the seeds first and takes the rank of that mean spectrum, which is another quantity. The table below has both, for
+# this copy. It also has the rank by plain ("amplitude") instead of squared ("variance") singular values, which the
+# literature calls effective rank, too, and which is never smaller.
 
 # %%
 # | name: tab-rank-estimators
@@ -187,20 +187,20 @@ tables.for_readers(collapse.estimators(spectrum[THIS_COPY]))
 # %% [markdown]
 # ## What it means
 #
-# **How to read it.** The paper's collapse is two statements, and the table can support or contradict each of them.
+# **How to read it.** The paper's collapse is two statements, and the table speaks to both.
 #
 # - *Students lose dimensions.* Compare the teacher's row with the others. Students far below their teacher have lost
-#   directions; students near it or above it have not. The loss is a share of the teacher's own rank, so a teacher with
-#   a low rank has less to lose.
-# - *Width does not matter.* Look at the last row. A difference that is small beside its own spread over the seeds means
-#   that this run cannot tell the widest student from the narrowest. A difference several times its spread means that
-#   width does matter here, even if both students are far below the teacher.
+#   directions; students near it or above it have not. Judge the loss as a share of the teacher's own rank: a teacher
+#   with a low rank has less to lose.
+# - *Width does not matter.* Look at the last row. If the difference is small beside its spread over the seeds, this run
+#   cannot tell the widest student from the narrowest. If it is several times its spread, width does matter here, even
+#   if both students are far below the teacher.
 #
 # The spectra show where a loss happens: a student whose curve falls below the teacher's only in the tail keeps the
 # strong directions and drops the weak ones.
 #
-# **How sure are we?** The spread over seeds is in the table; seeds change initial weights and the order of the
-# images, not the images themselves. An effective rank depends on the number of embeddings it is measured on, so
-# compare ranks only at the same number of test images. And a low rank does not say why it is low: an objective that
-# collapses, a student that has not finished learning, and a data set with few classes all predict it. The
-# {doc}`controls <08_controls>` try to separate them.
+# **How sure are we?** The spread over seeds is in the table; seeds change initial weights and the order of the images,
+# not the images themselves. An effective rank depends on the number of embeddings it is measured on, so compare ranks
+# only at the same number of test images. And a low rank does not say why it is low: an objective that causes collapse,
+# a student that has not finished learning, and a data set with few classes all predict it. {doc}`The controls
+# <08_controls>` try to tell these apart.

@@ -9,13 +9,13 @@
 # %% [markdown]
 # # Which of the teacher's directions do students keep?
 #
-# **The question.** If a student spreads over fewer directions than its teacher, are those the teacher's strongest
-# ones? And do students of different widths keep the same ones?
+# **The question.** If a {term}`student` spreads over fewer directions than its {term}`teacher`, are those the teacher's
+# strongest ones? And do students of different widths keep the same ones?
 #
 # **What the paper says** {cite:p}`thayani2026v1`. The {term}`alignment` curves of the three students cannot be told
-# apart, and the teacher's top 20 components hold over 90 % of a student's variance *(paper)*; distillation acts like a
-# truncated principal component analysis. The released figure itself reads about 0.87 at 20 components *(read off the
-# paper's figure)*.
+# apart, and the teacher's top 20 {term}`principal components <principal component>` hold over 90 % of a student's
+# variance *(paper)*; distillation acts like a truncated principal component analysis. The released figure itself reads
+# about 0.87 at 20 components *(read off the paper's figure)*.
 
 # %% tags=["hide-input"]
 # Where the package is missing, as on Colab, fetch this book's repository and install it from there.
@@ -52,9 +52,10 @@ Markdown(evidence.description("alignment"))
 # %% [markdown]
 # ## The claims of this chapter
 #
-# For each, the paper's value and the range that counts as agreement with it, and the verdict here with the measured
-# value and its 95 % interval over seeds. An absolute number can be judged only in the paper's own setting. {doc}`The
-# scorecard <09_scorecard>` has the reasons.
+# The column *paper* has the paper's value and, below it, the claimed range. The other columns have the {term}`verdict`,
+# with the measured value and its 95 % interval over seeds: on the largest {term}`recorded run` of photographs that can
+# judge the claim, and on this copy. Absolute numbers are judged only in the paper's own setting. {doc}`The scorecard
+# <09_scorecard>` has the reasons.
 
 # %%
 answers = judge(evidence, ["v1-share20", "v1-alignment-same", "v1-truncation"])
@@ -67,8 +68,8 @@ print(scorecard.lines(answers))
 # ## The curves
 #
 # Take the principal components of the teacher's centred test embeddings, in order of strength. Project a student's
-# centred embeddings on them, and add up the share of the student's variance that the first *k* hold. The teacher's
-# own curve shows how concentrated it is itself.
+# centred embeddings on them, and add up the share of the student's variance that the first *k* hold. The teacher's own
+# curve shows how concentrated the teacher is.
 
 # %% mystnb={"image": {"alt": "Cumulative share of each model's variance within the teacher's leading components"}}
 # | name: fig-alignment
@@ -83,7 +84,7 @@ glue("fig_alignment", figure, display=False)
 # ## In numbers
 #
 # Each column is a number of leading components; the entries are cumulative shares, mean ± standard deviation over the
-# seeds. The paper's row is what its text states; its figure shows less.
+# seeds. The paper's row has what its text states; its figure shows less.
 
 # %%
 # | name: tab-alignment
@@ -99,16 +100,16 @@ table
 # ## What it means
 #
 # **How to read it.** Compare the students with the teacher first. A student's curve above the teacher's means that the
-# student is concentrated on the teacher's strong directions: it kept them and dropped the weak ones, as a truncated
-# principal component analysis would. A curve below the teacher's means that the student spreads over directions that
-# matter little to the teacher. Two equal curves mean that the student copied the teacher's shape as a whole.
+# student is concentrated on the teacher's strong directions, as after a truncated principal component analysis. A curve
+# below the teacher's means that the student spreads over directions that matter little to the teacher. Two equal curves
+# mean that the student copied the teacher's shape as a whole.
 #
-# Then compare the students with each other. The paper says that their curves coincide. In the table, two widths agree
-# where their means differ by no more than their spreads over the seeds.
+# Then compare the students with each other. The paper says that their curves coincide. Where two means differ by no
+# more than their spreads over the seeds, this run cannot tell the widths apart.
 #
 # A teacher that is itself concentrated in a few components makes every curve steep. So a share over 0.90 at 20
 # components says little by itself: read it beside the teacher's own share in the same column.
 #
 # **How sure are we?** A curve that rises steeply says that the student's variance lies where the teacher's does. It
-# does not say that the student matches the teacher image by image; the training loss in
-# {doc}`chapter 1 <01_collapse>` does. A student that learned nothing but the class means would have a steep curve, too.
+# does not say that the student matches the teacher image by image; the training loss in {doc}`chapter 1 <01_collapse>`
+# does. A student that learned only the class means would have a steep curve, too.

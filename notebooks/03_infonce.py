@@ -9,14 +9,13 @@
 # %% [markdown]
 # # Do wider students keep more information?
 #
-# **The question.** If all students span equally many directions, what does a wider one gain?
+# **The question.** If all students span equally many directions, what does a {term}`wider <width>` one gain?
 #
 # **What the paper says** {cite:p}`thayani2026v1`. Two measures improve a little with every step in width. The
 # {term}`InfoNCE` loss, which asks how well a student's embedding picks the teacher's embedding of the same image out of
 # a batch, falls from 3.3117 to 3.2738 *(paper)*. The {term}`uniformity` loss, which asks how evenly embeddings cover
-# the sphere, falls from −0.4061 to −0.4285 *(paper)*. Both rest on one seed. In this chapter, InfoNCE is only a
-# measure;
-# {doc}`chapter 6 <06_expansion>` trains with it.
+# the sphere, falls from −0.4061 to −0.4285 *(paper)*. Both rest on one {term}`seed`. In this chapter, InfoNCE is only a
+# measure; {doc}`chapter 6 <06_expansion>` trains with it.
 
 # %% tags=["hide-input"]
 # Where the package is missing, as on Colab, fetch this book's repository and install it from there.
@@ -53,9 +52,10 @@ Markdown(evidence.description("information"))
 # %% [markdown]
 # ## The claims of this chapter
 #
-# For each, the paper's value and the range that counts as agreement with it, and the verdict here with the measured
-# value and its 95 % interval over seeds. An absolute number can be judged only in the paper's own setting. {doc}`The
-# scorecard <09_scorecard>` has the reasons.
+# The column *paper* has the paper's value and, below it, the claimed range. The other columns have the {term}`verdict`,
+# with the measured value and its 95 % interval over seeds: on the largest {term}`recorded run` of photographs that can
+# judge the claim, and on this copy. Absolute numbers are judged only in the paper's own setting. {doc}`The scorecard
+# <09_scorecard>` has the reasons.
 
 # %%
 answers = judge(evidence, ["v1-order-infonce", "v1-order-uniformity"])
@@ -69,9 +69,9 @@ print(scorecard.lines(answers))
 #
 # Both are computed within consecutive batches of test images, as the paper's notebook does, and averaged over the
 # batches. For both, lower is better. The paper's values are for CIFAR-10 and CLIP ViT-B/32; with other images or
-# another teacher, only the order of the students can be compared. *photographs* is the recorded run named at the top
-# and *this copy* the run behind this copy of the book, both as mean ± standard deviation over the seeds.
-# Where there are several widths, the last row is the widest student minus the narrowest, paired by seed.
+# another teacher, only the order of the students can be compared. *photographs* is the {term}`recorded run` named at
+# the top and *this copy* the run behind this copy of the book, both as mean ± standard deviation over the seeds. Where
+# there are several widths, the last row is the widest student minus the narrowest, paired by seed.
 
 # %%
 # | name: tab-information
@@ -93,10 +93,10 @@ glue("fig_infonce", figure, display=False)
 # %% [markdown]
 # ## The estimator matters
 #
-# InfoNCE gives a lower bound on the mutual information between the two embeddings, the logarithm of the batch size
-# minus the loss {cite:p}`oord2018`; it cannot exceed that logarithm, whatever the true value. The paper's uniformity
-# counts each point's zero distance to itself among the pairs of a batch, which pulls it towards 0. The table below
-# also has it without those self-pairs, and over all pairs of the test set, in this copy.
+# InfoNCE gives a lower bound on the mutual information between student's and teacher's embeddings: the logarithm of the
+# batch size minus the loss {cite:p}`oord2018`. The bound cannot exceed that logarithm, whatever the true value. The
+# paper's uniformity counts each point's zero distance to itself among the pairs of a batch, which pulls it towards 0.
+# The table below also has it without those self-pairs, and over all pairs of the test set, in this copy.
 
 # %%
 # | name: tab-information-estimators
@@ -113,10 +113,10 @@ tables.for_readers(information.estimators(measured[THIS_COPY]))
 # its teacher, image by image, while uniformity looks at the student alone. A student can spread out more evenly
 # without matching its teacher any better.
 #
-# If width lowers InfoNCE although the ranks in {doc}`chapter 1 <01_collapse>` are equal, the wider students use the
-# same number of directions with more precision.
+# If width lowers InfoNCE although the ranks in {doc}`chapter 1 <01_collapse>` are equal, the wider students use as many
+# directions with more precision.
 #
-# **How sure are we?** Compare the differences between widths with the differences between seeds: the dots of one row in
-# the figure are the same network, trained from different seeds. The paper gives one seed, so its own order
-# of the students has no spread to compare with. Its differences from S to L are small, too: about 1 % of the InfoNCE
-# loss and 6 % of the uniformity loss.
+# **How sure are we?** Compare the differences between widths with the differences between seeds: the marks of one row
+# in the figure are the same network, trained from different seeds. The paper gives one seed, so there is no spread to
+# compare its own differences with. They are small, too: from S to L, about 1 % of the InfoNCE loss and 6 % of the
+# uniformity loss.

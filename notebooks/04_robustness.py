@@ -15,7 +15,7 @@
 # **What the paper says** {cite:p}`thayani2026v1`. The teacher's probe goes from 94.31 % to 89.35 % at $\sigma = 0.1$
 # *(paper)*. The students fall much further, and their order is reversed: at $\sigma = 0.1$ the smallest keeps 54.84 ±
 # 3.73 % and the largest 43.76 ± 6.10 % *(paper, three seeds)*. The paper takes the lost dimensions to be the cause, and
-# small students to be low-pass filters.
+# small students to be {term}`low-pass filters <low-pass filter>`.
 
 # %% tags=["hide-input"]
 # Where the package is missing, as on Colab, fetch this book's repository and install it from there.
@@ -53,9 +53,10 @@ Markdown(evidence.description("robustness", "controls"))
 # %% [markdown]
 # ## The claims of this chapter
 #
-# For each, the paper's value and the range that counts as agreement with it, and the verdict here with the measured
-# value and its 95 % interval over seeds. An absolute number can be judged only in the paper's own setting. {doc}`The
-# scorecard <09_scorecard>` has the reasons.
+# The column *paper* has the paper's value and, below it, the claimed range. The other columns have the {term}`verdict`,
+# with the measured value and its 95 % interval over seeds: on the largest {term}`recorded run` of photographs that can
+# judge the claim, and on this copy. Absolute numbers are judged only in the paper's own setting. {doc}`The scorecard
+# <09_scorecard>` has the reasons.
 
 # %%
 answers = judge(
@@ -78,12 +79,12 @@ print(scorecard.lines(answers))
 # %% [markdown]
 # ## What the noise looks like
 #
-# The paper adds its noise to the {term}`normalised tensor`, where $\sigma = 0.1$ is about 0.027 of the range of a pixel
-# with CLIP's constants, and draws it anew for each pixel of the resized image. With other constants it is another
-# share, which the figure names. A noisy photograph is another thing: `pixel` noise is added to the original image,
-# which is then clipped and rounded. Where teacher and students see different resolutions, noise on their inputs is not
-# the same disturbance for both; noise on the picture is, so it is the fairer comparison. Here, the noise is drawn from
-# a seed and is the same for all models that take the same input.
+# The paper adds its noise to the {term}`normalised tensor`, and draws it anew for each pixel of the resized image. With
+# CLIP's normalisation, $\sigma = 0.1$ is about 0.027 of the range of a pixel; with another it is another share, which
+# the axes below name. A noisy photograph is something else: `pixel` noise is added to the original image, which is then
+# clipped and rounded. Where teacher and students see different resolutions, noise on their inputs is not the same
+# disturbance for both; noise on the picture is, so it is the fairer comparison. Here, the noise is drawn from a seed
+# and is the same for all models that take the same input.
 
 # %% mystnb={"image": {"alt": "The same test images under increasing noise in each noise space"}}
 # | name: fig-noisy-images
@@ -98,20 +99,19 @@ _ = robustness.noisy_gallery(study.images("test"), study.settings)
 # %% mystnb={"image": {"alt": "Probe accuracy against the standard deviation of the noise, teacher and students"}}
 # | name: fig-noise
 # | caption: >-
-# |   Accuracy of a linear probe against the standard deviation of the noise, for the paper and for each run. Lines
-# |   are means over the seeds, bands their range; the dotted line is guessing.
+# |   Accuracy of a linear probe against the standard deviation of the noise, for the paper and for each run. Lines are
+# |   means over the seeds; the dotted line is guessing.
 measured = evidence.baseline("robustness")
 options = {"chance": evidence.chance("robustness"), "pixels": evidence.pixels("robustness")}
 figure = robustness.accuracy(measured, **options)
 glue("fig_robustness", figure, display=False)
 
 # %% [markdown]
-# The dotted line is the accuracy of guessing; the paper's bands are its standard deviations, the others reach from the
-# smallest to the largest value over the seeds. In the table, *noise* says where it is added: to the network's *input*,
-# the normalised tensor, as in the paper, or to the *picture*. The paper's values are for CIFAR-10 and CLIP;
-# *photographs* is the recorded run named at the top and *this copy* the run behind this copy of the book. A dash stands
-# where there is no number. Where there are several widths, there are rows for the widest student minus the narrowest,
-# in points and paired by seed.
+# The paper's bands are its standard deviations, the others reach from the smallest to the largest value over the seeds.
+# In the table, *noise* says where it is added: to the network's *input*, the normalised tensor, as in the paper, or to
+# the *picture*. The paper's values are for CIFAR-10 and CLIP; *photographs* is the {term}`recorded run` named at the
+# top and *this copy* the run behind this copy of the book. A dash stands where there is no number. Where there are
+# several widths, there are rows for the widest student minus the narrowest, in points and paired by seed.
 
 # %%
 # | name: tab-noise
@@ -128,13 +128,14 @@ table
 #
 # **How to read it.** There are two claims to check.
 #
-# - *Students are more fragile than their teacher.* Compare how many points each model loses from the first to the last
-#   noise level. A model that starts higher has more to lose, so compare the losses and not the accuracies at one level.
+# - *Students are more fragile than their teacher.* Compare what each model loses from the first to the last noise
+#   level, not the accuracies at one level. A model that starts higher has more to lose; so the claims above are judged
+#   by the share of the accuracy above chance that is lost.
 # - *The order of the widths inverts.* Look at the rows of differences. An inversion is a difference that is positive on
-#   clean images and negative under strong noise, both times by more than its spread over the seeds. A difference that
-#   keeps its sign is no inversion, and one within its spread is no result.
+#   clean images and negative under strong noise, both times by more than its spread over the seeds. If the difference
+#   keeps its sign, there is no inversion; if it lies within its spread, nothing is shown.
 #
-# When all models come near the dotted line, the probe is guessing and their order no longer means anything.
+# Where all models come near the dotted line, the probe is guessing and their order means nothing.
 #
 # **How sure are we?** The order of two students at one noise level is a statement about a few seeds. From the paper's
 # own means and spreads, Welch's test for S against L at $\sigma = 0.1$ gives:
@@ -148,10 +149,12 @@ tables.for_readers(robustness.welch("S", "L", sigma=0.1))
 # %% [markdown]
 # ## Cut the teacher
 #
-# If a low rank made a model fragile, the teacher should become fragile when it is cut to few dimensions. Choose how
-# many of its strongest components it keeps, and how strong the noise is. Compare what the cut teacher loses with what
-# the whole teacher and the students lose. Section 3 of {doc}`the controls <08_controls>` has the experiment, with
-# random and weak components for comparison.
+# If a low rank made a model fragile, the teacher should become fragile when it is cut to few {term}`principal
+# components <principal component>`. Choose how many of the strongest it keeps, and how strong the noise is. Compare
+# what the cut teacher loses with what the whole teacher and the students lose. Section 3 of {doc}`the controls
+# <08_controls>` has the experiment, with random directions and weak components for comparison. Where students see
+# another resolution than the teacher, noise on their inputs is not the same for both: then compare only the cut teacher
+# with the whole one.
 
 # %%
 # | name: fig-cut-robustness

@@ -9,19 +9,20 @@
 # %% [markdown]
 # # Does a contrastive term bring the rank back?
 #
-# **The question.** With the cosine loss, the students use few dimensions. What happens when a second term asks them to
-# tell images apart? Does the rank grow, by how much, and what are the new dimensions good for?
+# **The question.** According to the first paper, students of the {term}`cosine <cosine distance>` loss use few
+# dimensions. What happens when a second term asks them to tell images apart? Does the {term}`rank <effective rank>`
+# grow, by how much, and what are the new dimensions good for?
 #
-# **What the paper says** {cite:p}`thayani2026v2`. The second version adds an InfoNCE term to the loss. On CIFAR-10 with
-# CLIP, it reports that the effective rank grows from about 16 *(paper)* to about 38 *(paper)*, a factor of 2.4
-# *(paper)*; that the spectrum then follows the teacher's; and that the collapse is caused by the objective. The part of
-# its text that we have does not give the weight of the term or its temperature. It also does not say whether the
-# positives are the teacher's embeddings or a second view of the image.
+# **What the paper says** {cite:p}`thayani2026v2`. The second paper adds an {term}`InfoNCE` term to the loss. On
+# CIFAR-10 with CLIP, it reports that the effective rank grows from about 16 *(paper)* to about 38 *(paper)*, a factor
+# of 2.4 *(paper)*; that the {term}`spectrum` then follows the teacher's; and that the {term}`collapse` is caused by the
+# objective. The part of its text that we have gives neither the weight of the term nor its temperature, and does not
+# say whether the positives are the teacher's embeddings or a second view of the image.
 #
 # **What is ours.** The weight is 1. The temperature is 0.1, as in the paper's own InfoNCE measurement. The positive of
 # an image is the teacher's embedding of the same image; its negatives are the teacher's embeddings of the rest of the
-# batch. All of these are settings; those that the profile sweeps are varied below.
-# {doc}`Methods <../book/methods>` has the equations.
+# batch. All of these are settings; those that the {term}`profile` names in `sweeps` are varied below. {doc}`Methods
+# <../book/methods>` has the equations.
 
 # %% tags=["hide-input"]
 # Where the package is missing, as on Colab, fetch this book's repository and install it from there.
@@ -61,9 +62,10 @@ Markdown(evidence.description("expansion"))
 # %% [markdown]
 # ## The claims of this chapter
 #
-# For each, the paper's value and the range that counts as agreement with it, and the verdict here with the measured
-# value and its 95 % interval over seeds. An absolute number can be judged only in the paper's own setting. {doc}`The
-# scorecard <09_scorecard>` has the reasons.
+# The column *paper* has the paper's value and, below it, the claimed range. The other columns have the {term}`verdict`,
+# with the measured value and its 95 % interval over seeds: on the largest {term}`recorded run` of photographs that can
+# judge the claim, and on this copy. Absolute numbers are judged only in the paper's own setting. {doc}`The scorecard
+# <09_scorecard>` has the reasons.
 
 # %%
 answers = judge(
@@ -87,16 +89,16 @@ for key, value in chapter.numbers(own).items():
 # In the figures, filled markers and solid lines are students of the cosine loss alone. Open markers and dashed lines
 # are students with InfoNCE beside it: the same networks, the same seeds, the same order of the images. In the tables,
 # numbers are means ± standard deviations. A factor or a change is taken between two students of the same width and
-# seed, before it is averaged. *photographs* is the recorded run named at the top, *this copy* the run behind this copy
-# of the book; a figure without these names is of this copy.
+# {term}`seed`, before it is averaged. *photographs* is the recorded run named at the top, *this copy* the run behind
+# this copy of the book; a figure without these names is of this copy.
 #
 # ## The rank
 #
 # | explanation of the collapse | rank with InfoNCE | where the new variance lies |
 # | :--- | :--- | :--- |
 # | the cosine loss drops directions that cost it little | rises at every width | where the teacher has its own |
-# | the network cannot hold more | stays | |
-# | the students know no more of the teacher | may rise | much of it elsewhere: spread, not knowledge |
+# | the network cannot hold more | stays the same | |
+# | the students spread without learning more of the teacher | may rise | much of it elsewhere |
 
 # %% mystnb={"image": {"alt": "Effective rank by model and objective, and the factor between the two objectives"}}
 # | name: fig-expansion-ranks
@@ -118,8 +120,8 @@ table_expansion
 # **How to read it.** The factor is the rank with InfoNCE divided by the rank without it. Its range tells more than its
 # mean: if even the smallest factor is above 1, every student gained. Compare the ranks with the teacher's as well. A
 # student's rank above the teacher's means that its variance is spread more evenly than the teacher's, or that it lies
-# elsewhere. If the factor stays near 1, the first explanation fails for this term at this weight. A rise rules out that
-# the network could hold no more than it did. It does not say what the new dimensions contain; that is asked below.
+# elsewhere. If the factor stays near 1, the first explanation fails for this term at this weight. A rise shows that the
+# network can hold more than it did. It does not say what the new dimensions contain; that is asked below.
 #
 # The dotted line is the paper's factor, for CLIP and CIFAR-10. The ledger's verdicts on this run: on a factor above 1,
 # {verdict}`v2-expands`; on the spectrum following the teacher's more closely, {verdict}`v2-spectrum-follows`.
@@ -132,8 +134,8 @@ table_expansion
 # %% mystnb={"image": {"alt": "Share of the variance in each component, teacher and students of both objectives"}}
 # | name: fig-expansion-spectra
 # | caption: >-
-# |   Share of the variance in each principal component, on the axes of the spectra of the first chapter: the teacher,
-# |   and students of both objectives.
+# |   Share of the variance in each principal component, on the axes of chapter 1: the teacher, and students of both
+# |   objectives.
 figure = chapter.spectra(evidence.table("singular_values"))
 glue("fig_expansion_spectra", figure, display=False)
 
@@ -144,9 +146,9 @@ glue("fig_expansion_spectra", figure, display=False)
 #
 # ## What the new dimensions are good for
 #
-# A higher rank does not make a better student. Here are four questions about the same embeddings. Can a linear probe
-# read the classes? Do the nearest neighbours share them? Are the nearest neighbours the teacher's own? And how much of
-# the variance lies in the components that hold 90 % of the teacher's?
+# A higher rank does not make a better student. Here are four questions about the same embeddings. Can a {term}`linear
+# probe` read the classes? Do the nearest neighbours share them? Are the nearest neighbours the teacher's own? And how
+# much of the variance lies in the components that hold 90 % of the teacher's?
 
 # %% mystnb={"image": {"alt": "Probe, neighbours, shared neighbours and aligned variance by model and objective"}}
 # | name: fig-expansion-worth
@@ -171,16 +173,16 @@ for_readers(chapter.worth_table(expansion))
 
 # %% [markdown]
 # **How to read it.** A change is positive where the measure rises from the cosine loss to InfoNCE. For the cosine
-# distance, a rise means a worse copy. If the students learned more of the teacher, they share more neighbours with it,
-# and the share of variance in its components stays high. If that share falls while the rank rises, part of the new
-# variance lies where the teacher has little: it is spread, not knowledge. A range of changes that includes zero means
-# that some students gained and others lost. Accuracy depends on the classes that are asked for; a dimension that this
-# probe has no use for may matter to another task.
+# distance, a rise means a worse copy. Students that learned more of the teacher share more neighbours with it, and the
+# share of variance in its components stays high. If that share falls while the rank rises, part of the new variance
+# lies where the teacher has little: it is spread, not knowledge. A range of changes that includes zero means that some
+# students gained and others lost. Accuracy depends on the classes that are asked for; a dimension that this probe
+# cannot use may matter to another task.
 #
 # ## Does longer training do the same?
 #
-# A term that is hard to satisfy may only teach the student faster what the cosine loss would teach it in time. The
-# first control ([chapter 8](08_controls.ipynb)) trains the narrowest student for longer, without any term.
+# The term may only teach the student sooner what the cosine loss would teach it in time. The first control ([chapter
+# 8](08_controls.ipynb)) trains the narrowest student for longer, without any term.
 
 # %%
 # | name: tab-expansion-longer
@@ -189,21 +191,20 @@ for_readers(chapter.worth_table(expansion))
 for_readers(chapter.longer_table(gains, study.controls(), epochs=study.settings.epochs))
 
 # %% [markdown]
-# **How to read it.** Compare the long row without InfoNCE with the short row with it. If longer training reaches the
-# same rank, the term saves time and that may be all. If it stays below, the term does something that more of the same
-# training has not done, at least not by then. The long training is only a few times as long: it cannot show what
-# many more epochs would do.
+# **How to read it.** Compare the long training without InfoNCE with the short one with it. If longer training reaches
+# the same rank, the term saves time, and that may be all. If it stays below, the term does something that more of the
+# same training has not done by then. The table cannot show what still more epochs would do.
 #
 # ## Weight, temperature, batch size
 #
-# The narrowest student, with one setting varied at a time. A larger batch gives InfoNCE more negatives, but it also
-# gives every student fewer steps. Students of the cosine loss alone are therefore shown beside it.
+# Here is the narrowest student, with one setting varied at a time. A larger batch gives InfoNCE more negatives, but it
+# also gives every student fewer steps. Students of the cosine loss alone are therefore shown for each batch size, too.
 
 # %% mystnb={"image": {"alt": "Rank and accuracy against weight, temperature and batch size"}}
 # | name: fig-sweeps
 # | caption: >-
-# |   Effective rank (above) and accuracy (below) of the narrowest student against the weight, the temperature and the
-# |   batch size of the InfoNCE term.
+# |   Effective rank (above) and accuracy (below) of the narrowest student against the weight and the temperature of the
+# |   InfoNCE term and the batch size, as far as the profile varies them.
 figure = chapter.sweeps(own)
 glue("fig_expansion_sweeps", figure, display=False)
 
@@ -215,16 +216,16 @@ for_readers(chapter.sweeps_table(expansion))
 
 # %% [markdown]
 # **How to read it.** A weight of 0 is the cosine loss alone. If the rank grows steadily with the weight, the paper's
-# factor is the result of a choice, and other choices give other factors. Look at rank and accuracy together: where they
-# part, the term spreads embeddings at the expense of what the probe can read. For the batch size, only the distance
-# between the two lines tells what InfoNCE does; what both lines do comes from the number of steps. One setting at a
-# time does not show how settings act together.
+# factor is the result of a choice, and other choices give other factors. Look at rank and accuracy together: where the
+# rank rises and accuracy falls, the term spreads embeddings at the expense of what the probe can read. For the batch
+# size, only the distance between the two lines tells what InfoNCE does; what both lines do may come from the number of
+# steps. Varying one setting at a time does not show how settings act together.
 #
 # ## Other ways to the same end
 #
-# InfoNCE is one of several terms that were made against collapse. Here is the narrowest student again: with InfoNCE
-# between two views of an image, as in the first paper's outlook (SimCLR's loss); with VICReg's variance and covariance
-# terms; with a term for uniformity on the sphere; and with whitened targets and no term at all.
+# InfoNCE is not the only term that works against collapse. Here is the narrowest student again: with InfoNCE between
+# two views of an image, as in the first paper's outlook (SimCLR's loss); with VICReg's variance and covariance terms;
+# with a term for uniformity on the sphere; and with whitened targets and no term at all.
 
 # %% mystnb={"image": {"alt": "Rank, accuracy and shared neighbours of the narrowest student by objective"}}
 # | name: fig-alternatives
@@ -248,6 +249,6 @@ for_readers(chapter.alternatives_table(expansion))
 #
 # **How sure are we?** Seeds change the initial weights and the order of the images; the spread over them is in every
 # table. All objectives had the same number of steps, and none was tuned: at other settings, or after longer training,
-# another objective may come first. A term that spreads embeddings raises the rank whether or not anything is learned by
-# it. A network that was not trained at all has a rank, too ([chapter 8](08_controls.ipynb)). The rank alone is
+# another objective may come first. A term that spreads embeddings can raise the rank whether or not anything is
+# learned. Even a network that was not trained at all has a rank ([chapter 8](08_controls.ipynb)). The rank alone is
 # therefore no evidence of quality.

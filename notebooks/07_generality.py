@@ -9,22 +9,22 @@
 # %% [markdown]
 # # Is it the same with another teacher and other images?
 #
-# **The question.** The first version of the paper has one teacher and one set of images. Do another teacher and, where
-# the profile has them, other images give the same picture? And is there a rank that no student exceeds?
+# **The question.** The first paper has one {term}`teacher` and one set of images. Do another teacher and, where the
+# {term}`profile` has them, other images give the same picture? And is there a rank that no student exceeds?
 #
-# **What the paper says** {cite:p}`thayani2026v2`. With DINOv2 on CIFAR-100, the students' effective rank is about 54
-# *(paper)* with the cosine distance alone and about 82 *(paper)* with an InfoNCE term. The paper calls the latter the
-# limit of the network. It also says that large students are brittle under noise and that small ones act as low-pass
-# filters. Compared with its first setting, CLIP on CIFAR-10, teacher and images change at once, so that the two effects
-# cannot be told apart. The part of its text that we have does not say which DINOv2 it is.
+# **What the paper says** {cite:p}`thayani2026v2`. With DINOv2 on CIFAR-100, the students' {term}`effective rank` is
+# about 54 *(paper)* with the cosine distance alone and about 82 *(paper)* with an {term}`InfoNCE` term. The paper calls
+# the latter the limit of the network. It also says that large students are brittle under noise and that small ones act
+# as {term}`low-pass filters <low-pass filter>`. Compared with its first setting, CLIP on CIFAR-10, teacher and images
+# change at once, so that the two effects cannot be told apart. The part of its text that we have does not say which
+# DINOv2 it is.
 #
-# **What is ours.** Each teacher is combined with each set of images, and all else stays the same. In the profiles on
-# CIFAR, the second teacher is DINOv2 ViT-S/14 *(our choice)*. In the book's own profile, the first teacher is a
-# convolutional network that learned from ImageNet's labels, and the other is a small transformer that learned from
-# captions of the generated scenes themselves. Where a profile names `scenes100` as a second set of images, it has a
-# hundred classes, one for each pair of shape and colour, and comes from the same generator. Between the two sets of
-# generated scenes the rank can therefore differ only by the draw of the images; what changes is what is asked of the
-# embeddings.
+# **What is ours.** Each teacher is combined with each set of images, and all else stays the same. Where a profile uses
+# DINOv2, it is ViT-S/14 *(our choice)*. In the profile `embedded`, the first teacher is a convolutional network that
+# learned from ImageNet's labels, and the other is a small transformer that learned from captions of generated scenes.
+# Where a profile names `scenes100` as a second set of images, it has a hundred classes, one for each pair of shape and
+# colour, and comes from the same generator. Between the two sets of generated scenes the rank can therefore differ only
+# by the draw of the images; what changes is the task of the {term}`probe <linear probe>`.
 
 # %% tags=["hide-input"]
 # Where the package is missing, as on Colab, fetch this book's repository and install it from there.
@@ -62,9 +62,10 @@ Markdown(evidence.description("generality"))
 # %% [markdown]
 # ## The claims of this chapter
 #
-# For each, the paper's value and the range that counts as agreement with it, and the verdict here with the measured
-# value and its 95 % interval over seeds. An absolute number can be judged only in the paper's own setting. {doc}`The
-# scorecard <09_scorecard>` has the reasons.
+# The column *paper* has the paper's value and, below it, the claimed range. The other columns have the {term}`verdict`,
+# with the measured value and its 95 % interval over seeds: on the largest {term}`recorded run` of photographs that can
+# judge the claim, and on this copy. Absolute numbers are judged only in the paper's own setting. {doc}`The scorecard
+# <09_scorecard>` has the reasons.
 
 # %%
 answers = judge(
@@ -91,9 +92,9 @@ generality = evidence.generality()
 #
 # | explanation of a higher rank with DINOv2 on CIFAR-100 | with the other teacher | with the other images |
 # | :--- | :--- | :--- |
-# | the teacher's own embeddings have more directions | follows the teacher's rank | stays |
-# | more classes give more directions | stays | rises |
-# | the network's limit | the same | the same |
+# | the teacher's own embeddings have more directions | follows the teacher's rank | stays the same |
+# | more classes give more directions | stays the same | rises |
+# | the network's limit | stays the same | stays the same |
 
 # %% mystnb={"image": {"alt": "Effective rank of teachers and students by data set, teacher and objective"}}
 # | name: fig-generality-ranks
@@ -120,14 +121,13 @@ table_generality
 # are the same in all rows, whatever the teacher, that speaks for a limit of the network. A factor above 1 in every row
 # shows that InfoNCE raises the rank in general, not only in one setting.
 #
-# The ledger judges on the profile's own teacher and images. That InfoNCE raises the rank, which the paper calls
-# universal: {verdict}`v2-expands`. Its numbers for DINOv2 can be judged on the profile `cifar100-dinov2`
-# only.
+# Claims are judged on the profile's own teacher and images. That InfoNCE raises the rank, which the paper calls
+# universal: {verdict}`v2-expands`. The paper's numbers for DINOv2 can be judged on the profile `cifar100-dinov2` only.
 #
 # ## Accuracy under noise
 #
-# The paper's third figure shows robustness on CIFAR-100. Here is the accuracy of each model's clean probe on the set of
-# images with the most classes; the dotted line is guessing.
+# The paper's third figure shows robustness on CIFAR-100. Here is the accuracy of each model's probe, which is fitted on
+# clean embeddings, on the set of images with the most classes; the dotted line is guessing.
 
 # %% mystnb={"image": {"alt": "Accuracy under noise on the images with the most classes, one panel per teacher"}}
 # | name: fig-generality-noise
@@ -144,19 +144,21 @@ for_readers(chapter.noise_table(generality))
 
 # %% [markdown]
 # **How to read it.** The table shows points of accuracy lost between the lowest and the highest noise, for every pair.
-# If students are brittle, they lose more than their teacher; if small students act as low-pass filters, they lose less.
-# Losses in points need care. A model that begins with a low accuracy has less to lose, and near guessing nothing more
-# can be lost. With a hundred classes guessing is 1 %, so there is more to lose than with ten.
+# If students are brittle, they lose more than their teacher; if small students act as low-pass filters, they lose less
+# than large ones. Losses in points need care. A model that begins with a low accuracy has less to lose, and near
+# guessing nothing more can be lost; with a hundred classes, guessing is at 1 % instead of 10 %. And where students see
+# another resolution than the teacher, noise on their inputs is not the same for both.
 #
-# On the profile's own images the ledger judges, at $\sigma = 0.1$: that with InfoNCE S loses less than L,
-# {verdict}`v2-low-pass-0.1`; that S recovers the teacher's immunity,
-# {verdict}`v2-immunity-0.1` without InfoNCE and {verdict}`v2-immunity-infonce-0.1` with it.
+# The verdicts on the profile's own images, at $\sigma = 0.1$: that with InfoNCE S loses less than L,
+# {verdict}`v2-low-pass-0.1`; that S recovers the teacher's immunity, {verdict}`v2-immunity-0.1` without InfoNCE and
+# {verdict}`v2-immunity-infonce-0.1` with it.
 #
 # ## Is there a limit?
 #
-# The paper calls the highest rank that it saw the limit of the network. A limit of the network would be a rank that
-# neither a larger weight nor a wider student exceeds. A limit set by the teacher or by the objective would move with
-# them. Here the weight of InfoNCE is raised to the largest value of [chapter 6](06_expansion.ipynb), at several widths.
+# The paper calls the highest rank that it saw the limit of the network. Such a limit would be a rank that does not grow
+# with the weight of the term. A limit set by the objective would move with the weight, one set by the teacher would lie
+# near the teacher's own rank. Here the weight of InfoNCE is raised to the largest value of [chapter
+# 6](06_expansion.ipynb), at several widths.
 
 # %% mystnb={"image": {"alt": "Effective rank against width, without InfoNCE, with it, and with the largest weight"}}
 # | name: fig-limit
@@ -179,11 +181,12 @@ for_readers(chapter.limit_table(study.expansion(), **weights))
 
 # %% [markdown]
 # **How to read it.** Read down a column for the effect of width, and along a row for the effect of the weight. If the
-# largest weight gives the same rank as the usual one, at every width, something limits the rank; if that rank lies near
-# the teacher's, the teacher may be what limits it. If the rank still rises with weight or width, the highest rank seen
-# is not a limit but the end of what was tried. The tables of chapter 6 show whether another objective goes further.
+# largest weight gives the same rank as the usual one, at every width, something else than the weight limits the rank;
+# if that rank lies near the teacher's, it may be the teacher. If the rank still rises with weight or width, the highest
+# rank seen is not a limit but the end of what was tried. The tables of chapter 6 show whether another objective goes
+# further.
 #
 # **How sure are we?** With a second teacher or a second set of images there may be fewer widths, and each kind of
-# teacher is represented by one: what is said of "self-supervised" and "vision-language" teachers rests on one of
-# each. Teachers also differ in size, in what they were trained on and in how much they know. Effective ranks are
-# bounded by the number of test images and by the dimension of the embedding, which a low limit can be mistaken for.
+# teacher is represented by one: what is said of "self-supervised" and "vision-language" teachers rests on one of each.
+# Teachers also differ in size and in what they were trained on. Effective ranks are bounded by the number of test
+# images and by the dimension of the embedding; either bound can be mistaken for a limit of the network.

@@ -9,17 +9,16 @@
 # %% [markdown]
 # # Recorded runs: run beside run
 #
-# **The question.** The chapters set one recorded run on photographs beside this copy's own run. Do all recorded runs
-# agree with each other, whatever their images and teachers?
+# **The question.** The chapters set {term}`recorded runs <recorded run>` on photographs beside this copy's own run, for
+# each table the largest that has it. Do all recorded runs agree with each other, whatever their images and teachers?
 #
 # **What the paper says** {cite:p}`thayani2026v1`. On CIFAR-10 with CLIP, students of every width lose most of the
-# teacher's effective rank, and the widest student loses most accuracy under noise. {cite:t}`thayani2026v2` add that an
+# teacher's effective rank, and the widest student loses most accuracy under noise. {cite:t}`thayani2026v2` adds that an
 # InfoNCE term brings part of the rank back.
 #
 # **What is ours.** Recorded runs were computed once and are kept in the folder `results/`: their settings and tables,
-# and nothing else. They are not computed again. `results/README.md` says what their teachers are. Where the teacher is
-# not CLIP, a run is evidence about another teacher on those images. It says nothing about CLIP, and a small teacher
-# says nothing about large ones.
+# and nothing else. `results/README.md` says what their teachers are. Where the teacher is not CLIP, a run is evidence
+# about another teacher. It says nothing about CLIP, and a small teacher says nothing about large ones.
 
 # %% tags=["hide-input"]
 # Where the package is missing, as on Colab, fetch this book's repository and install it from there.
@@ -56,8 +55,8 @@ Markdown(study.description())
 # ## The runs
 #
 # *this copy* is the run behind this copy of the book. Every recorded run has a column or a row of its own in the tables
-# below; if there is none, they show this copy alone. A step is one batch; the paper's students are trained for 3,905
-# steps.
+# below; if there is none, they show this copy alone. A step is one batch; the paper's students are trained for 5 epochs
+# of 781 steps.
 
 # %%
 # | name: tab-runs
@@ -70,8 +69,8 @@ glue("table_recorded", table, display=False)
 HTML(scorecard.in_words(recordings.overview(runs)))
 
 # %% [markdown]
-# The papers' main numbers, beside the same numbers of the recorded runs that the chapters show and of this copy. The
-# front page repeats this table.
+# Next come the papers' main numbers, beside the same numbers of the recorded runs that the chapters show and of this
+# copy. The front page repeats this table.
 
 # %%
 # | name: tab-headline
@@ -89,14 +88,14 @@ glue("table_headline", table_headline, display=False)
 table_headline
 
 # %% [markdown]
-# **How to read it.** Compare the parameters of teacher and students first. A student that is larger than its teacher
-# is not the compression that the paper is about, and a rank that it loses is not lost for want of capacity.
+# **How to read it.** Compare the parameters of teacher and students first. A student that is larger than its teacher is
+# not the compression that the paper is about, and if it loses rank, that is not for want of parameters.
 #
 # ## Effective rank
 #
-# Mean ± standard deviation over seeds (ddof = 0, as in the paper) for students of the first objective; in brackets the
-# share of the teacher's rank. An effective rank depends on the number of test images. Across runs, compare only the
-# shares, and those with care.
+# Entries are means ± standard deviations over seeds (ddof = 0, as in the paper) for students of the first objective,
+# with the share of the teacher's rank in brackets. An {term}`effective rank` depends on the number of test images.
+# Across runs, compare only the shares, and those with care.
 
 # %%
 # | name: tab-recorded-ranks
@@ -113,16 +112,16 @@ glue("fig_recorded_ranks", figure, display=False)
 
 # %% [markdown]
 # **How to read it.** Collapse means that every student stands far to the left of its teacher; if width does not matter,
-# the rows of the students overlap. A collapse that appears on generated images and on photographs does not depend on
-# either kind of image. One that appears on only one of them does depend on the images, the teacher or the size of the
-# run, and these tables cannot say on which.
+# the rows of the students overlap. A collapse that appears both on generated images and on photographs does not depend
+# on the kind of image. One that appears on only one of them depends on the images, the teacher or the size of the run,
+# and these tables cannot say on which.
 #
 # ## The claims, run by run
 #
-# Each run is judged in the same way as this one on [the scorecard](09_scorecard.ipynb). Claims that need no run are
-# left out, since their verdicts are the same everywhere. First the number of claims with each verdict; then every claim
-# that at least one run can judge, with the measured value and its 95 % interval over seeds: ● is `supported`, ✕ is
-# `contradicted`, ▲ is `undecided`, and a dash means that the run cannot judge the claim.
+# Each run is judged as this copy is on [the scorecard](09_scorecard.ipynb). Claims that need no run are left out, since
+# their verdicts are the same everywhere. First the number of claims with each verdict; then every claim that at least
+# one run can judge, with the measured value and its 95 % interval over seeds: ● is `supported`, ✕ is `contradicted`, ▲
+# is `undecided`, and a dash means that the run cannot judge the claim.
 
 # %%
 # | name: tab-recorded-counts
@@ -138,10 +137,10 @@ HTML(scorecard.in_words(recordings.verdict_counts(ledgers)))
 HTML(scorecard.in_words(recordings.verdicts(ledgers)))
 
 # %% [markdown]
-# **How to read it.** Look along a row. Two equal signs mean that a claim fared the same on two sets of images and with
-# two teachers. Two different signs are no contradiction: images, teacher and size of the run may each be the reason.
+# **How to read it.** Look along a row. Equal signs mean that a claim fared the same in runs with other images, teachers
+# or sizes. Different signs are no contradiction: each of these may be the reason.
 #
 # **How sure are we?** The first table says how many images and seeds each run rests on. With few images a student
-# hardly learns, a rank reads low, and an accuracy has a wide error: one of {math}`n` test images is 100 / {math}`n`
-# points. Runs that share a teacher share its weaknesses, and a comparison of runs that differ in resolution, images and
+# hardly learns, a rank reads low, and an accuracy is coarse: one of {math}`n` test images is 100 / {math}`n` points.
+# Runs that share a teacher share its weaknesses, and a comparison of runs that differ in resolution, images and
 # controls at once does not isolate any of these.

@@ -10,16 +10,16 @@
 # # What does it cost?
 #
 # **The question.** How long does a run take, compared with the pipeline of the papers' notebook and with the limits of
-# the machine? Only the first table below is about the run behind this copy of the book. All other numbers
-# come from the records that `make bench` stored in `benchmarks/`; building the book does not measure them again. They
-# belong to the machines named beside them. On another machine, expect similar ratios and different times.
+# the machine? Only the table under *This run* is about the run behind this copy of the book. All other numbers come
+# from the records that `make bench` stored in `benchmarks/`; building the book does not measure them again. They belong
+# to the machines in the first table. On another machine, expect similar ratios and different times.
 #
 # **What is compared.** The reference, `benchmarks/reference_pipeline.py`, is our own plain implementation of how the
-# released notebook works: Pillow preprocesses every image in a data loader on every pass, the teacher runs again on
-# every training batch of every student, and each model is evaluated separately at each noise level. Our pipeline
-# computes the teacher's embeddings once, keeps images as bytes, and trains as many students in parallel as there are
-# cores. Batch size, optimiser, loss and epochs are the same. So are the images, which are generated: the time that an
-# image takes does not depend on what it shows. The teacher has CLIP's architecture and random weights.
+# first paper's notebook works: Pillow preprocesses every image in a data loader on every pass, the {term}`teacher` runs
+# again on every training batch of every student, and each model is evaluated separately at each noise level. Our
+# pipeline computes the teacher's embeddings once, keeps images as bytes, and trains as many students in parallel as
+# there are cores. Batch size, optimiser, loss and epochs are the same. So are the images, which are generated: the time
+# that an image takes does not depend on what it shows. The teacher has CLIP's architecture and random weights.
 
 # %% tags=["hide-input"]
 # Where the package is missing, as on Colab, fetch this book's repository and install it from there.
@@ -62,7 +62,7 @@ cpu = records.stored("cpu")
 HTML(scorecard.in_words(report.provenance(cpu)))
 
 # %% [markdown]
-# The rates are the machine's ceilings, measured in the same run as the sections beside them: large matrix products in
+# The rates are the machine's ceilings, measured together with the sections in their row: large matrix products in
 # float32 and float64, and a large copy.
 #
 # ## This run
@@ -80,10 +80,10 @@ HTML(scorecard.in_words(report.steps(study.manifest()["seconds"])))
 # %% [markdown]
 # ## The grid
 #
-# Both pipelines take turns on the same images, each in a process of its own. The grid is nine students, three widths
-# by three seeds, trained for one epoch at 224 × 224, and the evaluation of teacher and students at four noise levels
-# on a quarter as many test images. The reference runs its teacher once per student and epoch. With the five epochs of
-# the papers it would do so five times as often; our pipeline would not.
+# Both pipelines take turns on the same images, each in a process of its own. The grid is nine students, three widths by
+# three seeds, trained for one epoch at 224 × 224, and the evaluation of teacher and students at four noise levels on a
+# quarter as many test images. The reference runs its teacher over the training images once per student and epoch, so
+# with the paper's five epochs it would do so five times as often; our pipeline would not.
 
 # %% mystnb={"image": {"alt": "Bars of the time for training and evaluation, ours and the reference's, by round"}}
 # | name: fig-cost-grid
@@ -99,9 +99,9 @@ glue("fig_cost_grid", figure, display=False)
 HTML(scorecard.in_words(report.table(cpu, "grid")))
 
 # %% [markdown]
-# **How to read it.** The column `relative to ours` compares the two pipelines within a round, so whatever slowed the
-# machine down slowed both. The rounds show how much the ratio varies. Our pipeline trades memory for time: it keeps
-# images and embeddings, and every student that trains in parallel has activations of its own.
+# **How to read it.** The column *relative to ours* compares the two pipelines within a round, so whatever slowed the
+# machine down is likely to have slowed both. The rounds show how much the ratio varies. Our pipeline trades memory for
+# time: it keeps images and embeddings, and every student that trains in parallel has activations of its own.
 #
 # ## Training students, and the ceiling
 #
@@ -126,13 +126,13 @@ HTML(scorecard.in_words(report.table(cpu, "training")))
 # %% [markdown]
 # **How to read it.** A share close to 100 % leaves nothing to gain without changing the network or the experiment. A
 # low share means that the time goes elsewhere: to small layers that cannot use the whole core, to pooling and
-# normalisation, or to the optimiser, none of which the ceiling counts as arithmetic. `limited by` names the resource
+# normalisation, or to the optimiser; the ceiling counts none of these as arithmetic. *limited by* names the resource
 # that sets the ceiling, not the cause of the gap.
 #
 # ## Precision
 #
-# The embedded profile's students trained under autocast to bfloat16, with losses and metrics in float32, beside those
-# trained in float32: means over seeds, and the standard deviation over seeds in float32 (ddof = 1).
+# Students of the profile `embedded`, trained under autocast to bfloat16 with losses and metrics in float32, beside
+# those trained in float32: means over seeds, and the standard deviation over seeds in float32 (ddof = 1).
 
 # %%
 # | name: tab-cost-precision
@@ -141,8 +141,8 @@ HTML(scorecard.in_words(report.table(cpu, "training")))
 HTML(scorecard.in_words(report.table(cpu, "precision")))
 
 # %% [markdown]
-# **How to read it.** A difference well within the spread cannot be told from another choice of seeds. A difference
-# beyond it means that bfloat16 changes the result, and that the two must not be mixed in one comparison.
+# **How to read it.** A difference well within the spread could come from another choice of seeds. A difference beyond
+# it means that bfloat16 changes the result, and that the two must not be mixed in one comparison.
 #
 # ## Teachers
 
@@ -157,8 +157,8 @@ HTML(scorecard.in_words(report.table(cpu, "teachers")))
 #
 # Our effective rank is computed from a Gram matrix that is accumulated in float64, block by block. The alternatives are
 # a full singular value decomposition, and scikit-learn's principal component analysis in the embeddings' own float32.
-# Errors are relative to float64 singular values. The streaming rank is fed batches of 10,000 embeddings that are never
-# held together; drawing them is not part of its time.
+# Errors are relative to float64 singular values. The streaming rank is fed batches of 10,000 embeddings, which are
+# never all in memory; drawing them is not part of its time.
 
 # %%
 # | name: tab-cost-metrics
@@ -167,16 +167,16 @@ HTML(scorecard.in_words(report.table(cpu, "teachers")))
 HTML(scorecard.in_words(report.table(cpu, "metrics")))
 
 # %% [markdown]
-# **How to read it.** Compare methods at the same number of embeddings: `relative to ours` is above 1 where a method is
+# **How to read it.** Compare methods at the same number of embeddings: *relative to ours* is above 1 where a method is
 # slower than ours. Then read down the column of memory: the streaming rank should need the same for any number of
 # embeddings, and the uniformity over all pairs far less than a matrix of all pairs would take.
 #
 # ## Embeddings from files
 #
-# `asymdistill measure` on files that the system does not hold in memory, beside the same run's rate of reading the file
-# and nothing else, and the rate at which the machine's float64 matrix product could take in embeddings if it computed
-# half of each symmetric product, which is enough. The lower of the two is the ceiling. `one pass of NumPy` adds up x
-# and x xᵀ by hand and yields the effective rank alone, without intervals. Rows from memory leave the disk out.
+# `asymdistill measure` on files that the system does not hold in memory, beside two rates: that of only reading the
+# file, and that at which the machine's float64 matrix product could take in embeddings if it computed half of each
+# symmetric product, which is enough. The lower of the two is the ceiling. *one pass of NumPy* adds up x and x xᵀ and
+# yields the effective rank alone, without intervals. Where embeddings come from memory, no disk is involved.
 
 # %%
 # | name: tab-cost-files
@@ -186,14 +186,14 @@ HTML(scorecard.in_words(report.table(cpu, "metrics")))
 HTML(scorecard.in_words(report.table(cpu, "files")))
 
 # %% [markdown]
-# **How to read it.** The extra memory should not grow with the number of embeddings; what NumPy uses includes the pages
-# of the file that it has mapped. CPU time far below cores × time means that other work held the cores: compare CPU
-# times then.
+# **How to read it.** The extra memory should not grow with the number of embeddings; NumPy's includes the pages of the
+# file that it has mapped. CPU time far below cores × time means that the cores were waiting or busy with other work:
+# then compare CPU times.
 #
 # ## Sweeps
 #
-# [Sweeps](13_sweep.ipynb) whose tasks do nothing: what is left is the cost of handing out tasks, of collecting results
-# and of writing the table. As many tasks run at a time as there are cores.
+# These are [sweeps](13_sweep.ipynb) whose tasks do nothing: what is left is the cost of handing out tasks, of
+# collecting results and of writing the table. As many tasks run at a time as there are cores.
 
 # %%
 # | name: tab-cost-sweeps
@@ -202,12 +202,12 @@ HTML(scorecard.in_words(report.table(cpu, "files")))
 HTML(scorecard.in_words(report.table(cpu, "sweeps")))
 
 # %% [markdown]
-# **How to read it.** Compare the time per task with that of a student, which is seconds to minutes. Only so many tasks
-# are handed out at a time, so the memory grows by what the table holds of each student and by nothing else.
+# **How to read it.** Compare the time per task with that of training a student, which is seconds to minutes. Only a
+# limited number of tasks are handed out at a time, so memory should grow only by what the table holds for each student.
 #
 # ## The whole book
 #
-# From nothing to the finished pages, all processes together.
+# From an empty store to the finished pages, all processes together.
 
 # %%
 # | name: tab-cost-book
@@ -236,6 +236,6 @@ glue("fig_cost_growth", figure, display=False)
 
 # %% [markdown]
 # **How sure are we?** Each number is the shortest of a few repetitions, or a single pass where one takes long; only the
-# rounds of the grid show how times spread. Other load on the machine can only make things slower. The share of
-# the ceiling depends on what is counted: activations that stay in a cache move fewer bytes than the count assumes.
-# Three sizes are enough for a rough exponent, not for a law.
+# rounds of the grid show how times spread. Other load on the machine can only make things slower. The share of the
+# ceiling depends on what is counted: activations that stay in a cache move fewer bytes than is assumed. Three sizes are
+# enough for a rough exponent, not for a law.

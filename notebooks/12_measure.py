@@ -9,9 +9,9 @@
 # %% [markdown]
 # # Measure your own embeddings
 #
-# **The question.** Have *your* embeddings collapsed? The metrics of this book need no teacher, no students and no
-# photographs, only a matrix of N embeddings of dimension d, one per row. This page measures the embeddings of the
-# book's own run as you would measure yours, and says how to read the numbers.
+# **The question.** Have *your* {term}`embeddings <embedding>` {term}`collapsed <collapse>`? The metrics of this book
+# need no teacher and no students, only a matrix of N embeddings of dimension d, one per row. This page measures the
+# embeddings of the book's own run as you would measure yours, and says how to read the numbers.
 #
 # ```bash
 # pip install .                          # in the checkout
@@ -22,7 +22,7 @@
 #
 # Files are `.npy`, `.npz`, `.safetensors`, `.parquet` (with the extra `parquet`) or `.csv`, in float16, bfloat16,
 # float32 or float64, or folders of such files, whose rows are taken together. Each file is read once and never held in
-# memory, so a file may be far larger than the memory; [the page on cost](11_cost.ipynb) has rates.
+# memory as a whole, so it may be far larger than the memory; [the page on cost](11_cost.ipynb) has rates.
 
 # %% tags=["hide-input"]
 # Where the package is missing, as on Colab, fetch this book's repository and install it from there.
@@ -57,9 +57,9 @@ Markdown(study.description())
 # %% [markdown]
 # ## A worked example
 #
-# `save_embeddings` writes the test embeddings of the teacher and of one student per width, each to a file of its own.
-# `measure` is what the command calls. Brackets hold 95 % intervals. All norms are 1 here, because the study normalises
-# the embeddings of every model.
+# `save_embeddings` writes the test embeddings of the teacher and of one student per {term}`width`, each to a file of
+# its own. `report.measure` is what the command calls. Brackets hold 95 % intervals. All norms are 1 here, because the
+# study scales the embeddings of every model to length 1.
 
 # %%
 # | name: tab-measured
@@ -75,19 +75,20 @@ Markdown("; ".join(reports["teacher"].notes()) + ".")
 # %% [markdown]
 # **What the numbers mean.**
 #
-# - **Effective rank** is the exponential of the entropy of the spectrum: the number of equally strong directions that
-#   would be spread as much. *Variance* weighs directions by their squared singular values, as the papers do;
-#   *amplitude* by the singular values themselves, as RankMe does. The two differ by factors, so name the one you
-#   report. The **participation ratio** answers the same question and gives the strongest directions even more weight.
+# - **{term}`Effective rank <effective rank>`** is the exponential of the entropy of the {term}`spectrum`: the number of
+#   equally strong directions that would have the same entropy. *Variance* weighs directions by their squared singular
+#   values, as the papers do; *amplitude* by the singular values themselves, as RankMe does. The two differ by factors,
+#   so name the one you report. The **participation ratio** answers the same question and gives the strongest directions
+#   even more weight.
 # - **Dimensions for 90 % of the variance** counts principal components. It moves in whole steps and has no interval.
-# - **Mean cosine between rows** and the **norm of the mean direction** measure anisotropy: 0 where directions cancel,
-#   1 where all embeddings point the same way. A large value says that the embeddings share an offset, not that they
-#   have collapsed: the spectrum is taken after the mean is subtracted.
-# - **Uniformity** is about how evenly the directions cover the sphere, offset included. 0 is full collapse, and lower
-#   is more uniform.
-# - **Variance within the second set's dimensions for 90 %** asks whether two sets use the same directions. It needs the
-#   same dimension, but no pairs. The **mean cosine with the same row** needs pairs: row i of one file and row i of the
-#   other must belong to the same item.
+# - **Mean cosine between rows** and the **norm of the mean direction** measure {term}`anisotropy`: 0 where directions
+#   cancel, 1 where all embeddings point the same way. A large value says that the embeddings share an offset, not that
+#   they have collapsed: the spectrum is taken after the mean is subtracted.
+# - **{term}`Uniformity <uniformity>`** measures how evenly the directions cover the sphere, offset included. It is 0 if
+#   all embeddings are the same, and lower is more uniform.
+# - **Variance within the second set's dimensions for 90 %** asks whether two sets use the same directions. Both sets
+#   need the same dimension, but not the same items. The **mean cosine with the same row** needs pairs: row i of one
+#   file and row i of the other must belong to the same item.
 #
 # The intervals come from a jackknife that leaves out one block of consecutive rows at a time. They say how far the
 # number would scatter over other samples *of the same size*. If the file is sorted, by class for example, blocks differ
@@ -105,14 +106,13 @@ figure = measured.spectrum(teacher.variances, teacher["effective_rank"])
 glue("fig_measure_spectrum", figure, display=False)
 
 # %% [markdown]
-# This is what `--plot` draws, here for the teacher. A straight line is a power law; a cliff is a subspace that the
-# embeddings do not leave; a bend close to the number of embeddings is the sample's end and says nothing about the
-# model.
+# This is what `--plot` draws, here for the teacher. A straight line is a power law; a cliff means that the embeddings
+# stay within a subspace; a bend close to the number of embeddings comes from the sample's size and says nothing about
+# the model.
 #
 # ## How N changes them
 #
-# Random subsamples of the same embeddings, five draws per size: lines are means, bands reach from the smallest to the
-# largest value.
+# Here are random subsamples of the same embeddings, five draws per size.
 
 # %% mystnb={"image": {"alt": "Effective rank over the number of embeddings, one line per model"}}
 # | name: fig-measured-sizes
@@ -125,8 +125,8 @@ glue("fig_measure_sizes", figure, display=False)
 
 # %% [markdown]
 # **How to read it.** N embeddings span at most N − 1 directions, so every curve starts low and rises until N is many
-# times the rank. A collapsed model levels off early; one with many directions does so late. Where a curve still rises
-# at its right end, the value in the table is a lower bound rather than a property of the model. **Compare at equal N.**
+# times the rank. The fewer directions a model uses, the earlier its curve levels off. Where a curve still rises at its
+# right end, the value in the table is a lower bound rather than a property of the model. **Compare at equal N.**
 #
 # ## How centring changes them, and what other tools say
 #
@@ -139,16 +139,16 @@ glue("fig_measure_sizes", figure, display=False)
 HTML(scorecard.in_words(comparison.table(sets["teacher"])))
 
 # %% [markdown]
-# **How to read it.** Where two definitions agree, the numbers do: `theirs` and `ours` differ by rounding, and in
-# RankMe's case by the 1e-7 that it adds to every share. RankMe does not centre. A mean far from the origin is then one
-# more singular value, often the largest, and lowers the rank without any change in how the embeddings vary; compare its
-# two rows. scikit-dimension's default counts directions above 5 % of the largest variance, and lightly's number is a
-# spread, not a count: it tells full collapse from none, but a model that uses one direction in ten can have the same
-# value as one that uses them all.
+# **How to read it.** Where two definitions agree, so do the numbers: *theirs* and *ours* differ by rounding, and in
+# RankMe's case by the 1e-7 that it adds to every share. RankMe does not {term}`centre <centring>`. A mean far from the
+# origin is then one more singular value, often the largest, and lowers the rank without any change in how the
+# embeddings vary; compare its two rows. scikit-dimension's default counts directions above 5 % of the largest variance.
+# lightly's number is a spread, not a count: it tells full collapse from none, but a model that uses one direction in
+# ten can have the same value as one that uses them all.
 #
 # ## Watch a training
 #
-# `EffectiveRank` is a metric of torchmetrics. It takes tensors on any device and NumPy arrays, keeps a d × d matrix
+# `EffectiveRank` is a metric of torchmetrics. It takes NumPy arrays and tensors on any device, keeps a d × d matrix
 # whatever the number of batches, and adds up over processes when several train together. In a plain loop:
 #
 # ```python
@@ -179,6 +179,6 @@ HTML(scorecard.in_words(comparison.table(sets["teacher"])))
 #         module.rank.reset()
 # ```
 #
-# **How sure are we?** A rank that falls during training is not yet a fault: it also falls when a model learns to ignore
-# what does not matter. A rank near 1 is one. [The controls](08_controls.ipynb) show how much of a low rank underfitting
-# alone explains.
+# **How sure are we?** The intervals hold for the number of embeddings at hand, not for the limit of many. A rank that
+# falls during training need not be a fault: it also falls when a model learns to ignore what does not matter. A rank
+# near 1 is a fault. [The controls](08_controls.ipynb) ask how much of a low rank underfitting alone explains.

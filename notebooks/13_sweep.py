@@ -9,10 +9,10 @@
 # %% [markdown]
 # # Sweeps
 #
-# **The question.** How do the results move when settings move? A sweep trains the students of every combination of some
-# settings, on one machine or on many, and puts what is measured of them into one table. This page shows the command, a
-# sweep of the default profile over the weight of the InfoNCE term, the width and the training time, and how to draw a
-# sweep of your own.
+# **The question.** How do the results change with the settings? A sweep trains the students of every combination of
+# some settings, on one machine or on many, and puts what is measured into one table. This page shows the command, a
+# sweep of the default {term}`profile` over the weight of the {term}`InfoNCE` term, the {term}`width` and the number of
+# epochs, and how to draw a sweep of your own.
 #
 # ```toml
 # description = "Rank against the weight of InfoNCE, the width and the epochs."
@@ -35,9 +35,9 @@
 # asymdistill sweep rank.toml --address auto --gpus 0.25    # on a Ray cluster, four students at once on each GPU
 # ```
 #
-# Every [setting](#all-settings) can be varied, teachers and data sets included. Lists under `[zip]` go together: their
-# first values are one combination, their second values the next. A setting that is a list itself, such as `widths`, is
-# varied by its elements. [The guide](#many-runs) says how sweeps run on several machines.
+# Every [setting](#all-settings) that changes results can be varied, teachers and data sets included. Lists under
+# `[zip]` go together: their first values are one combination, their second values the next. A setting that is a list
+# itself, such as `widths`, is varied by its elements. [The guide](#many-runs) says how sweeps run on several machines.
 
 # %% tags=["hide-input"]
 # Where the package is missing, as on Colab, fetch this book's repository and install it from there.
@@ -77,7 +77,8 @@ from asymdistill.sweep.table import RecordedSweep
 Markdown(Study.open(profile, overrides, runs_dir).description())
 
 # %% [markdown]
-# That is the run behind this copy of the book. The sweep is a recorded one, which building the book does not repeat:
+# That is the run behind this copy of the book. The sweep below is a recorded one, which building the book does not
+# repeat:
 
 # %%
 own = RecordedSweep.open(sweep)
@@ -87,8 +88,8 @@ Markdown(chapter.describe(own.manifest))
 # ## The table
 #
 # Each row is one measurement of one student, or of the teacher, at one combination. There is a column for everything
-# that was varied; the columns that identify a student are those of every table of this book. So pandas and seaborn take
-# it as it is:
+# that was varied; the columns that identify a student are those of [every table](../book/tables.md) of this book.
+# pandas and seaborn take it as it is:
 #
 # ```python
 # import pandas as pd
@@ -108,9 +109,9 @@ HTML(scorecard.in_words(chapter.some_rows(own.table)))
 # %% [markdown]
 # ## Rank against weight, width and training
 #
-# The same students of the cosine loss appear at every weight, since it does not concern them: their solid lines are
-# level, and what lies above or below them is the term's doing. Intervals are Student's 95 % intervals of the mean over
-# seeds; with three seeds they are wide.
+# The weight of the InfoNCE term does not concern students of the cosine loss: the same ones appear at every weight, so
+# that their solid lines are level, and what lies above or below them is the term's doing. Intervals are Student's 95 %
+# intervals of the mean over seeds; with three seeds they are wide.
 
 # %% mystnb={"image": {"alt": "The quantity against what is varied, a line per student, in panels"}}
 # | name: fig-sweep
@@ -127,14 +128,14 @@ glue("fig_sweep", figure, display=False)
 HTML(scorecard.in_words(chapter.table(rows, x, panel)))
 
 # %% [markdown]
-# **How to read it.** A panel shows what the weight does after so much training. If the lines of InfoNCE rise to the
-# right, the rank is bought with weight; where they are level, more weight buys nothing. Compare panels for the second
-# question: does the rank grow with training, at the same weight? A short training leaves students near their initial
-# weights, so a rank in the first panel says more about the network than about the loss.
+# **How to read it.** Each panel shows what the weight does after so many epochs. If the lines of InfoNCE rise to the
+# right, more weight raises the rank; where they are level, it does not. Compare panels for the second question: does
+# the rank grow with training, at the same weight? A short training leaves students near their initial weights, so a
+# rank in the first panel may say more about the network than about the loss.
 #
 # ## The other way around
 #
-# The same rows with the two axes exchanged: against training time, one panel per weight.
+# Here are the same rows with the two axes exchanged: against the number of epochs, one panel per weight.
 
 # %% mystnb={"image": {"alt": "The same with the axes exchanged"}}
 # | name: fig-sweep-exchanged
@@ -146,11 +147,11 @@ glue("fig_sweep_exchanged", figure, display=False)
 # %% [markdown]
 # ## What a hundred GPUs would do
 #
-# Students need nothing of each other once the teacher's embeddings are there, so a grid can use as many devices as it
-# has students. The papers' whole grid is two pairs of a teacher and images, with two objectives each: four times the
-# students of a run of one objective. The recorded run with the largest input is the following. Its seconds are those
-# that each student took there; where several shared a device, each took longer than it would have taken alone, so the
-# times are on the long side.
+# Once the teacher's embeddings are there, students do not depend on each other, so a grid can use as many devices as it
+# has students. The papers' whole grid is two pairs of teacher and images, with two objectives each: four times the
+# students of a run of one objective. The estimate starts from the recorded run with the largest input, and from the
+# seconds that each student took there; where several shared a device, each took longer than it would have taken alone,
+# so the times are on the long side. That run is:
 
 # %%
 finest = schedule.finest(recorded_runs(recorded))
@@ -164,10 +165,10 @@ HTML(scorecard.in_words(schedule.table(finest, copies=4)))
 
 # %% [markdown]
 # **How to read it.** The time falls with the number of devices until each student has one of its own. From there on it
-# is the longest student's, and more devices are paid for and idle: the price is in `device hours`. What is cheaper by
-# then is to let several of the smaller students share a GPU (`--gpus`), and to add seeds or settings, which cost money
-# but no time. Not counted: the teacher's embeddings, which come first, once for each pair; the probes; and what the
-# scheduler takes for each task, which [the page on cost](11_cost.ipynb) has in milliseconds.
+# is that of the slowest student, and further devices are paid for but idle, as *device hours* shows. It is then cheaper
+# to let several small students share a GPU (`--gpus`). Not counted are the teacher's embeddings, which come first, once
+# for each pair; the probes; and what the scheduler takes for each task, which [the page on cost](11_cost.ipynb) has in
+# milliseconds.
 #
 # ## A sweep of your own
 #
@@ -180,6 +181,6 @@ HTML(scorecard.in_words(schedule.table(finest, copies=4)))
 # asymdistill record runs/sweep-rank-0123456789    # keep its manifest and table in results/sweeps
 # ```
 #
-# **How sure are we?** A sweep makes many comparisons, and with few seeds some of them differ by chance. Use it to find
-# where something happens; then test that one place with more seeds. `seeds` is a setting like any other, and the
-# students that are there are not trained again.
+# **How sure are we?** A sweep makes many comparisons, and with few seeds some differences arise by chance. Use it to
+# find where something happens; then test that one place with more seeds. `seeds` is a setting like any other, and
+# students that are stored are not trained again.

@@ -120,7 +120,7 @@ def _with_command(cell: dict[str, Any], name: str, parameters: Mapping[str, Any]
     """A cell, below the command if it is that of the parameters."""
     if "parameters" not in _tags(cell):
         return [cell]
-    words = f"This page, made again with these or other parameters:\n\n```bash\n{command(name, parameters)}\n```"
+    words = f"To make this page again, with these or other parameters:\n\n```bash\n{command(name, parameters)}\n```"
     return [{"cell_type": "markdown", "id": "command", "metadata": {}, "source": words}, cell]
 
 

@@ -311,7 +311,7 @@ FACTS: dict[str, StaticQuantity] = {
         0,
     ),
     "uncentred_ranks": StaticQuantity(
-        _reading("v1-notebook-uncentred", "the mean of all test embeddings is taken off before the decomposition"),
+        _reading("v1-notebook-uncentred", "the mean of all test embeddings is subtracted before the decomposition"),
         "the number of published ranks of embeddings that were not centred",
         0,
     ),

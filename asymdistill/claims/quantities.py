@@ -296,7 +296,7 @@ def _loss(run: Rows, subject: Subject) -> pd.Series:
     above = clean - 100 / _classes(run)
     if (above <= 0).any():
         raise NotMeasured(
-            f"the accuracy of {subject.model} on clean images is not above chance, so that it can lose none"
+            f"the accuracy of {subject.model} on clean images is not above chance, so there is none to lose"
         )
     return 100 * difference(clean, noisy) / above
 
@@ -318,7 +318,7 @@ def require_noise_that_costs(run: Rows, subjects: Sequence[Subject]) -> None:
         cost = Estimate.of(difference(_accuracy(run, replace(subject, sigma=0.0)), _accuracy(run, subject)))
         if (cost.mean if cost.seeds == 0 else cost.low) > 0:
             return
-    raise NotMeasured(f"noise of sigma = {subjects[0].sigma:g} measurably costs none of these models any accuracy here")
+    raise NotMeasured(f"noise of sigma = {subjects[0].sigma:g} costs none of these models any measurable accuracy here")
 
 
 def require_same_input(run: Rows, subjects: Sequence[Subject]) -> None:

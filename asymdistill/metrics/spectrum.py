@@ -77,7 +77,7 @@ def effective_rank_of(singular_values: Tensor, *, spectrum: str = "variance") ->
     r"""Return the effective rank that belongs to given singular values, for instance to a mean over seeds.
 
     With s the singular values, exp(-\sum_k p_k ln(p_k + 1e-10)) where p_k = s_k^2 / \sum s^2 for "variance" (eq. (2)
-    of the paper's first version, as its notebook runs it) and p_k = s_k / \sum s for "amplitude" (Roy & Vetterli, "The
+    of the first paper, as its notebook runs it) and p_k = s_k / \sum s for "amplitude" (Roy & Vetterli, "The
     effective rank", EUSIPCO 2007; RankMe, Garrido et al., ICML 2023). The two differ by factors.
 
     Args:

@@ -62,7 +62,7 @@ def table_of(name: str) -> Callable[[Callable[..., Iterator[Row]]], Callable[...
         def made(controls: Runs, **options: Any) -> pd.DataFrame:
             ran = with_control(controls, name)
             if not ran:
-                return pd.DataFrame([{"control": TITLES[name], "numbers": "not run by this profile"}])
+                return pd.DataFrame([{"control": TITLES[name], "numbers": "no run here has this control"}])
             table = of_each(ran, lambda rows, **own: pd.DataFrame(make(rows, **own)), **options).convert_dtypes()
             return table[sorted(table, key=lambda column: column.startswith("seeds"))]
 

@@ -114,10 +114,10 @@ def truncation(rows: pd.DataFrame, *, chance: float | None) -> Figure:
     accuracy = pick(rows, "accuracy")
     for axis, level in zip(axes.values(), ends(accuracy, "sigma"), strict=True):
         band(axis, pick(level, variant="top"), "x", "value", BLACK, marker="s", label="teacher, top k")
-        for variant, marker in (("random", "D"), ("bottom", "v")):
+        for variant, marker, label in (("random", "D", "random k"), ("bottom", "v", "last k")):
             own = pick(level, variant=variant)
-            axis.plot(own["x"], own["value"], marker, color=BLACK, **HOLLOW, label=f"{variant} k")
-        axis.axhline(pick(level, variant="full")["value"].mean(), color=BLACK, linestyle="--", label="whole")
+            axis.plot(own["x"], own["value"], marker, color=BLACK, **HOLLOW, label=label)
+        axis.axhline(pick(level, variant="full")["value"].mean(), color=BLACK, linestyle="--", label="teacher, whole")
         for model, (colour, _) in style(pick(level, variant="student")["model"]).items():
             own = pick(level, variant="student", model=model)["value"]
             axis.axhline(own.mean(), color=colour, label=title(model))
@@ -157,7 +157,7 @@ def capacity(rows: pd.DataFrame) -> Figure:
             else:
                 plain_log_ticks(axis)
     axes["r0"].set_ylabel("effective rank")
-    axes["l0"].set_ylabel("loss to noise\n(points)")
+    axes["l0"].set_ylabel("lost to noise\n(points)")
     legend_above(figure, model_handles(students_of(rows)))
     return figure
 
@@ -200,13 +200,13 @@ def noise(rows: pd.DataFrame, *, chance: float | None) -> Figure:
         axes[name].set(xlabel="noise, σ (normalised)", title=title(model))
     pixels = pick(rows, variant="pixel noise")
     lines(axes["p"], pixels, "sigma", "value", marks=True)
-    axes["p"].set(xlabel="noise on the pixels, σ (range 0 to 1)", ylabel="accuracy (%)")
+    axes["p"].set(xlabel="noise on the pixels, σ (range 0 to 1)", ylabel=ACCURACY)
     if chance is not None:
         axes["p"].axhline(chance, color=GREY, linestyle=":", linewidth=1.5)
     axes["wide"].sharey(axes["narrow"])
     for axis in axes.values():
         noise_ticks(axis, pixels["sigma"])
-    axes["narrow"].set_ylabel("accuracy (%)")
+    axes["narrow"].set_ylabel(ACCURACY)
     axes["wide"].tick_params(labelleft=False)
     axes["p"].legend()
     legend_above(figure, [Line2D([], [], color=GREY, linestyle=dash, label=label) for label, dash in dashes.items()])
@@ -225,7 +225,7 @@ def estimators(rows: pd.DataFrame) -> Figure:
         band(axes["t"], share, "x", "share", GREY, linestyle=dash, label=variant)
     axes["t"].axhline(100, color=BLACK, linewidth=1)
     counts = sorted(pick(rows, "rank_by_sample")["x"].unique())[::-2]  # all labels would overlap
-    for name, label in {"n": "effective rank", "t": "of the truth (%)"}.items():
+    for name, label in {"n": "effective rank", "t": "of the true rank (%)"}.items():
         axes[name].set(xscale="log", xlabel="images (number)", ylabel=label)
         axes[name].set_xticks(counts, [f"{count:g}" for count in counts])
         axes[name].minorticks_off()

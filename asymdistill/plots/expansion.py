@@ -268,7 +268,7 @@ def ranks(expansion: Runs, *, published: float) -> Figure:
 
     Args:
         expansion: a table of expansion of each run.
-        published: the factor that the second version of the paper states.
+        published: the factor that the second paper states.
     """
     runs = {name: pick(table, comparison="gains") for name, table in expansion.items()}
     heights = [0.45 * gains["model"].nunique() + 0.4 for gains in runs.values()]
@@ -318,7 +318,7 @@ def worth(gains: pd.DataFrame) -> Figure:
         "accuracy": "probe\naccuracy (%)",
         "neighbour_accuracy": "neighbour\naccuracy (%)",
         "neighbour_overlap": "shared\nneighbours (%)",
-        "aligned_share": "variance the\nteacher has (%)",
+        "aligned_share": "variance in teacher's\ncomponents (%)",
     }
     figure, axes = panels([list(labels)[:2], list(labels)[2:]], 5.0, sharey=True)
     for name, label in labels.items():
@@ -340,7 +340,7 @@ def noise(expansion: Runs, *, chance: Mapping[str, float]) -> Figure:
     for name, table in expansion.items():
         under_noise(axes[name], pick(table, "accuracy", comparison="gains"), chance.get(name))
         axes[name].set_ylabel(MEASURES["accuracy"])
-    axes[name].set_xlabel("noise, σ (normalised)")
+    axes[name].set_xlabel("noise on the input, σ (normalised)")
     both = pick(pd.concat(expansion.values()), comparison="gains")
     legend_above(figure, [*model_handles(both), *lines_of(objectives(both))])
     return figure
@@ -351,7 +351,7 @@ def sweeps(expansion: pd.DataFrame) -> Figure:
     """Rank and accuracy of the narrowest student against weight, temperature and batch size."""
     varied = [name for name in SWEPT if name in set(expansion["comparison"])]
     if not varied:
-        return placeholder("this profile varies none of them")
+        return placeholder("this profile varies neither weight nor temperature nor batch size")
     quantities = {"effective_rank": "effective rank", "accuracy": MEASURES["accuracy"]}
     figure, axes = panels([[f"{quantity} {name}" for name in varied] for quantity in quantities], 4.6)
     for quantity, label in quantities.items():

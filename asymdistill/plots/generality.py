@@ -76,7 +76,7 @@ def table(generality: Runs) -> pd.DataFrame:
 
 
 def _papers_rows() -> pd.DataFrame:
-    """What the second version states of its two settings, and the first version's rank of CLIP."""
+    """What the second paper states of its two settings, and the first paper's rank of CLIP."""
     paper = stated()
     settings = {
         ("CIFAR-10", "CLIP ViT-B/32"): ("v1-rank-teacher", "v2-baseline-rank", "v2-infonce-rank"),
@@ -224,7 +224,7 @@ def asymmetry(generality: Runs) -> Figure:
     looks: dict[str, Any] = {CONVOLUTIONAL: {}, TRANSFORMER: HOLLOW}
     table = pick(shares(pd.concat(generality.values())), architecture=list(looks))
     if table["architecture"].nunique() < len(looks):
-        return placeholder("this profile has no teachers of both kinds: nothing to compare")
+        return placeholder("no run here has teachers of both kinds: nothing to compare")
     found = dict(list(table.groupby(["images", "teacher"], sort=False)))
     with plt.rc_context(STYLE):
         figure, axes = panels([["s"]], 0.6 * len(found) + 1.2)
@@ -248,7 +248,7 @@ def limit(expansion: pd.DataFrame, *, weight: float, largest: float) -> Figure:
     """
     found = _pushed(expansion, weight, largest)
     if len(found) < 3:
-        return placeholder("this profile does not push weight and width")
+        return placeholder("this profile does not try the largest weight at several widths")
     figure, axis = plt.subplots(figsize=(WIDTH, 3.6), layout="constrained")
     for (label, own), (dashes, look) in zip(found.items(), (("-", {}), ("--", HOLLOW), (":", HOLLOW)), strict=True):
         axis.plot(own.groupby("width")["value"].mean(), color=GREY, linestyle=dashes, label=label, zorder=1)

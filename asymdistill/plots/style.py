@@ -238,7 +238,7 @@ def of_control(name: str) -> Callable[[Callable[..., Figure]], Callable[..., lis
                 with plt.rc_context(STYLE):
                     figures.append(draw(rows, **options_of(run, options)))
                     _name(figures[-1], run)
-            return figures or [placeholder("this profile does not run this control")]
+            return figures or [placeholder("no run here has this control")]
 
         return drawn
 

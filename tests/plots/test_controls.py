@@ -76,7 +76,7 @@ def test_a_control_that_was_not_run_is_said_to_be_absent(name: str) -> None:
     for table in (made.table(), rest[rest["control"] != name]):
         figure = draw(name, table)
         figure.canvas.draw()
-        assert [text.get_text() for text in figure.texts] == ["this profile does not run this control"]
+        assert [text.get_text() for text in figure.texts] == ["no run here has this control"]
 
 
 @pytest.mark.parametrize("name", ["objective", "statistics"])
@@ -204,7 +204,7 @@ def test_every_control_has_a_table_and_a_row_of_the_summary(seeds: tuple[int, ..
 def test_the_table_of_a_control_that_was_not_run_says_so(name: str) -> None:
     everything = made.everything((42,))  # with one seed there is no signed-rank test, which takes a second
     rest = everything[everything["control"] != name]
-    assert for_readers(table(name, rest).reset_index()).to_numpy().tolist() == [["not run by this profile"]]
+    assert for_readers(table(name, rest).reset_index()).to_numpy().tolist() == [["no run here has this control"]]
     absent = summarised(rest)["this copy"] == "not run"
     assert absent.tolist() == [key == name for key in control_tables.TITLES]
 
