@@ -65,6 +65,7 @@ class Study:
         kept = canonical(settings.model_dump(mode="json", exclude=set(NO_RESULT)))
         self.folder = self._runs_dir / f"{profile}-{files.digest_bytes(kept.encode())[:10]}"
         self._checked = False
+        self._tables: dict[str, pd.DataFrame] = {}
         self._manifest = Manifest(self.folder, profile, settings, self._run)
 
     @classmethod
@@ -371,14 +372,15 @@ class Study:
 
     def _table(self, name: str, rows: Iterable[Row], columns: Sequence[str] | None = None) -> pd.DataFrame:
         """Put a table together, and keep it with the run for those who read without computing."""
-        path = self.folder / "tables" / f"{name}.csv"
-        table = pd.DataFrame(list(rows), columns=list(columns) if columns else None)
-        # A table and its checksum are two files, and another process may write the same.
-        with self._run.store.lock(f"{self.folder.name}.{name}"):
-            files.write_table(path, table)
-            stored = files.read_table(path)
-        self._manifest.add(name)
-        return stored
+        if name not in self._tables:
+            path = self.folder / "tables" / f"{name}.csv"
+            table = pd.DataFrame(list(rows), columns=list(columns) if columns else None)
+            # A table and its checksum are two files, and another process may write the same.
+            with self._run.store.lock(f"{self.folder.name}.{name}"):
+                files.write_table(path, table)
+                self._tables[name] = files.read_table(path)
+            self._manifest.add(name)
+        return self._tables[name].copy()
 
 
 def describe(settings: Settings, images: Mapping[str, int], made: Mapping[str, str]) -> str:
