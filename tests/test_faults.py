@@ -141,9 +141,9 @@ def _artifacts(study: Study, kind: str) -> Iterator[experiment.Artifact]:
     run = study._run
     models = [None, *run.configs.grid()]
     if kind == "students":
-        yield from (run.student_artifact(model) for model in models if model is not None)
+        yield from (run.students.artifact(model) for model in models if model is not None)
     elif kind == "embeddings":
-        yield run.model_artifact(None, "test")
+        yield run.teacher.artifact("test")
     elif kind == "probes":
         yield from (run.probe_artifact(model) for model in models)
     else:

@@ -17,7 +17,8 @@ from asymdistill.models.teacher_views import teacher_view
 from asymdistill.runtime import devices
 from asymdistill.runtime.errors import InputError
 from asymdistill.runtime.executors import executor_for
-from asymdistill.study import comparisons, suitability
+from asymdistill.study import suitability
+from asymdistill.study.crossed import crossed
 from asymdistill.study.student_configs import StudentConfig, StudentConfigs
 
 Status = Literal["ok", "missing", "warning"]
@@ -57,7 +58,7 @@ def examine(settings: Settings) -> list[Need]:
     device, found = _device(settings)
     images, of_images = _images(settings)
     needs = [found, of_images, _weights(settings)]
-    for other in comparisons.crossed(settings):
+    for other in crossed(settings):
         needs += [need for need in (_images(other)[1], _weights(other)) if need not in needs]
     if images is None:
         return needs
