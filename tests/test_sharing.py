@@ -242,10 +242,10 @@ TOGETHER = """
 import sys, time
 from pathlib import Path
 from asymdistill import cli
-from asymdistill.study import experiment
+from asymdistill.study import trained_students
 
 own, meeting, arguments = sys.argv[1], Path(sys.argv[2]), sys.argv[3:]
-distil = experiment.distil
+distil = trained_students.distil
 
 def together(*positional, **named):
     (meeting / own).touch()
@@ -254,8 +254,7 @@ def together(*positional, **named):
         time.sleep(0.02)
     return distil(*positional, **named)
 
-experiment.distil = together
-print("process", experiment.devices.os.getpid())
+trained_students.distil = together
 sys.exit(cli.main(arguments))
 """
 CONTAINER = ("unshare", "--pid", "--fork", "--mount-proc")

@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from asymdistill.claims import evaluate, summary
-from asymdistill.claims.quantities import Results
+from asymdistill.claims.rows import Results
 from asymdistill.claims.rules import NOT_TESTABLE
 from asymdistill.config.names import OBJECTIVES, TEACHER
 from asymdistill.config.settings import Settings

@@ -15,14 +15,15 @@ from hypothesis import strategies as st
 
 from asymdistill.store import keys
 from asymdistill.store.keys import Artifact, Kind, canonical
-from asymdistill.study import experiment, measurements
+from asymdistill.study.experiment import PROBE
+from asymdistill.study.frozen_teacher import EMBEDDINGS
+from asymdistill.study.images import IMAGES
+from asymdistill.study.measurements import MEASUREMENT
 from asymdistill.study.student_configs import StudentConfig
+from asymdistill.study.trained_students import SNAPSHOT, STUDENT
 
 KIND = Kind("things", 1, ("store/keys.py",))
-KINDS = (
-    *(experiment.IMAGES, experiment.EMBEDDINGS, experiment.STUDENT, experiment.SNAPSHOT, experiment.PROBE),
-    measurements.MEASUREMENT,
-)
+KINDS = (IMAGES, EMBEDDINGS, STUDENT, SNAPSHOT, PROBE, MEASUREMENT)
 PLAIN = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 
 

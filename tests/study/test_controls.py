@@ -12,7 +12,8 @@ import torch
 from conftest import SMALL
 from sklearn.linear_model import LogisticRegression
 
-from asymdistill.claims.quantities import Rows, Subject, measure
+from asymdistill.claims.quantities import measure
+from asymdistill.claims.rows import Rows, Subject
 from asymdistill.config.names import SCENES_CLIP, SCENES_SIMCLR, UNTRAINED
 from asymdistill.config.settings import CONTROLS
 from asymdistill.data import scenes
