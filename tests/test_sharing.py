@@ -239,7 +239,7 @@ def test_whatever_is_damaged_is_said_and_computed_again_to_the_same_tables(
 # Two processes
 
 TOGETHER = """
-import sys, time
+import os, sys, time
 from pathlib import Path
 from asymdistill import cli
 from asymdistill.study import trained_students
@@ -255,6 +255,7 @@ def together(*positional, **named):
     return distil(*positional, **named)
 
 trained_students.distil = together
+print("process", os.getpid())
 sys.exit(cli.main(arguments))
 """
 CONTAINER = ("unshare", "--pid", "--fork", "--mount-proc")
