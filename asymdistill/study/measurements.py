@@ -15,14 +15,16 @@ from asymdistill.study.model_quantities import QUANTITIES
 from asymdistill.study.student_configs import Model
 from asymdistill.study.subject import Subject
 
+_METRICS = ("contrastive", "crossmodal", "decomposition", "neighbours", "probe", "resampling", "spectrum")
 MEASUREMENT = Kind(
     "measurements",
     1,
-    ("study/model_quantities.py", "study/subject.py", "study/texts.py",
-     *(f"metrics/{name}.py" for name in ("contrastive", "crossmodal", "decomposition")),
-     *(f"metrics/{name}.py" for name in ("neighbours", "probe", "resampling", "spectrum"))),
+    (
+        *(f"study/{name}.py" for name in ("model_quantities", "subject", "texts")),
+        *(f"metrics/{name}.py" for name in _METRICS),
+    ),
     ("torch", "scikit-learn", "scipy"),
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)
