@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from asymdistill.data.datasets import Split
-from asymdistill.study.student_configs import Model
+from asymdistill.experiment.student_configs import Model
 from asymdistill.study.study import Study
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from conftest import SMALL
 
-from asymdistill.study.experiment import Experiment
-from asymdistill.study.student_configs import StudentConfig
+from asymdistill.experiment.experiment import Experiment
+from asymdistill.experiment.student_configs import StudentConfig
 
 Open = Callable[..., Experiment]
 # One student of six epochs of three steps each.

@@ -20,10 +20,10 @@ from conftest import SMALL
 from damages import cut, empty, flip, folder_instead
 
 from asymdistill import cli
+from asymdistill.experiment import trained_students
 from asymdistill.store import files
 from asymdistill.store.keys import Artifact
 from asymdistill.store.store import Store
-from asymdistill.study import trained_students
 from asymdistill.study.study import Study
 
 # Long enough to be ended in the middle.
@@ -149,7 +149,7 @@ def _artifacts(study: Study, kind: str) -> Iterator[Artifact]:
     elif kind == "probes":
         yield from (run.probe_artifact(model) for model in models)
     else:
-        from asymdistill.study.measurements import Measurement
+        from asymdistill.experiment.measurements import Measurement
 
         yield from (study._measurements.artifact(Measurement("singular_values", model)) for model in models)
 

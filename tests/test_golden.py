@@ -22,11 +22,11 @@ from torch import nn
 from asymdistill.config.profiles import load_settings
 from asymdistill.data.preprocess import clip_preprocess
 from asymdistill.data.views import View
+from asymdistill.experiment.student_configs import StudentConfigs
 from asymdistill.metrics import contrastive, spectrum
 from asymdistill.metrics.probe import fit_probe
 from asymdistill.models import students
 from asymdistill.plots import tables
-from asymdistill.study.student_configs import StudentConfigs
 from asymdistill.study.study import Study
 from asymdistill.training.distillation import Recipe, distil
 from asymdistill.training.losses import cosine_distance

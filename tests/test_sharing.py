@@ -242,7 +242,7 @@ TOGETHER = """
 import os, sys, time
 from pathlib import Path
 from asymdistill import cli
-from asymdistill.study import trained_students
+from asymdistill.experiment import trained_students
 
 own, meeting, arguments = sys.argv[1], Path(sys.argv[2]), sys.argv[3:]
 distil = trained_students.distil

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from asymdistill.config.names import IDENTITY, UNTRAINED
+from asymdistill.experiment.measurements import Measurement
+from asymdistill.experiment.student_configs import Model, StudentConfig
 from asymdistill.models import students
-from asymdistill.study.measurements import Measurement
 from asymdistill.study.rows import Measured, Row, row
-from asymdistill.study.student_configs import Model, StudentConfig
 
 COLUMNS = ("control", "quantity", *IDENTITY, "variant", "sigma", "x", "value")
 TRUNCATED = 16  # the rank to which the papers say all students collapse

@@ -12,14 +12,14 @@ from torch import Tensor
 from asymdistill.config.names import GENERATED_IMAGES, TORCHVISION_IMAGES, WEIGHTS_VARIABLE
 from asymdistill.config.settings import Settings
 from asymdistill.data import datasets, resized
+from asymdistill.experiment import suitability
+from asymdistill.experiment.student_configs import StudentConfig, StudentConfigs
 from asymdistill.models import students, weights
 from asymdistill.models.teacher_views import teacher_view
 from asymdistill.runtime import devices
 from asymdistill.runtime.errors import InputError
 from asymdistill.runtime.executors import executor_for
-from asymdistill.study import suitability
 from asymdistill.study.crossed import crossed
-from asymdistill.study.student_configs import StudentConfig, StudentConfigs
 
 Status = Literal["ok", "missing", "warning"]
 FLOAT = 4  # bytes

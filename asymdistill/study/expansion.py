@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 
 from asymdistill.config.names import GAINS, IDENTITY
-from asymdistill.study.measurements import Measurement
+from asymdistill.experiment.measurements import Measurement
+from asymdistill.experiment.student_configs import Model
 from asymdistill.study.rows import Measured, Row, row
-from asymdistill.study.student_configs import Model
 
 COLUMNS = ("comparison", "quantity", *IDENTITY, "sigma", "x", "value")
 WORTH = ("neighbour_overlap", "distance", "aligned_share")  # of a student beside its teacher

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from asymdistill.config.settings import Settings
+from asymdistill.experiment.experiment import Experiment
 from asymdistill.runtime import devices
 from asymdistill.store import files, provenance
-from asymdistill.study.experiment import Experiment
 from asymdistill.study.recorded import MANIFEST
 
 SCHEMA = 2

@@ -5,9 +5,9 @@ from typing import Any
 
 from asymdistill.config.settings import Settings
 from asymdistill.data.views import GaussianNoise
-from asymdistill.study.experiment import Experiment
-from asymdistill.study.measurements import Measurement, Measurements
-from asymdistill.study.student_configs import Model, StudentConfig, StudentConfigs, identity
+from asymdistill.experiment.experiment import Experiment
+from asymdistill.experiment.measurements import Measurement, Measurements
+from asymdistill.experiment.student_configs import Model, StudentConfig, StudentConfigs, identity
 
 Row = dict[str, Any]
 

@@ -11,20 +11,21 @@ from asymdistill.config.profiles import load_settings
 from asymdistill.config.settings import NO_RESULT, Settings
 from asymdistill.data import datasets
 from asymdistill.data.datasets import ImageSet, Split
+from asymdistill.experiment import suitability
+from asymdistill.experiment.experiment import Experiment
+from asymdistill.experiment.measurements import Measurements
+from asymdistill.experiment.student_configs import Model, StudentConfig
 from asymdistill.runtime.errors import InputError, check_option
 from asymdistill.runtime.markup import as_code
 from asymdistill.store import files
 from asymdistill.store.keys import canonical
-from asymdistill.study import controls, expansion, generality, suitability, tables
+from asymdistill.study import controls, expansion, generality, tables
 from asymdistill.study.crossed import crossed
 from asymdistill.study.description import describe
-from asymdistill.study.experiment import Experiment
 from asymdistill.study.folders import default_runs_dir
 from asymdistill.study.manifest import Manifest
-from asymdistill.study.measurements import Measurements
 from asymdistill.study.recorded import of_objective
 from asymdistill.study.rows import Measured, Row
-from asymdistill.study.student_configs import Model, StudentConfig
 
 
 class Study:

@@ -7,11 +7,11 @@ from typing import Any
 import torch
 
 from asymdistill.config.names import student_name
+from asymdistill.experiment.measurements import Measurement
+from asymdistill.experiment.student_configs import Model, identity
 from asymdistill.metrics import spectrum as spectra
 from asymdistill.models import students
-from asymdistill.study.measurements import Measurement
 from asymdistill.study.rows import Measured, Row
-from asymdistill.study.student_configs import Model, identity
 
 INFORMATION = (
     *("info_nce", "mutual_information_bound", "uniformity", "uniformity_without_self"),

@@ -23,10 +23,10 @@ from asymdistill.sweep.spec import Plan, Point, Quantity
 if TYPE_CHECKING:
     from asymdistill.data.datasets import Split
     from asymdistill.data.views import GaussianNoise
+    from asymdistill.experiment.experiment import Experiment
+    from asymdistill.experiment.measurements import Measurement, Measurements
+    from asymdistill.experiment.student_configs import Model
     from asymdistill.store.keys import Artifact
-    from asymdistill.study.experiment import Experiment
-    from asymdistill.study.measurements import Measurement, Measurements
-    from asymdistill.study.student_configs import Model
 
 Task = dict[str, Any]
 LOADED = 2  # sets of images and teachers that a process keeps
@@ -111,7 +111,7 @@ def compute(task: Task, check: Check) -> dict[str, Any]:
         kind; ``differing``: kind, difference and number of those found that were made otherwise than they would be
         here; ``devices``, ``commits`` and ``seconds`` of the student and of what was measured.
     """
-    from asymdistill.study.student_configs import StudentConfig
+    from asymdistill.experiment.student_configs import StudentConfig
 
     run, measurements = _open(task, check)
     model = StudentConfig(**task["student"]) if task["student"] else None
@@ -138,10 +138,10 @@ def _loaded(source: str) -> Memo:
 
 
 def _open(task: Task, check: Check) -> "tuple[Experiment, Measurements]":
+    from asymdistill.experiment.experiment import Experiment
+    from asymdistill.experiment.measurements import Measurements
     from asymdistill.runtime.devices import resolve_device
     from asymdistill.runtime.executors import executor_for
-    from asymdistill.study.experiment import Experiment
-    from asymdistill.study.measurements import Measurements
 
     with _LOCK:  # two threads that ask for the first time get the same
         loaded = _loaded(source_of(task))
@@ -154,7 +154,7 @@ def _open(task: Task, check: Check) -> "tuple[Experiment, Measurements]":
 def _wanted(task: Task, settings: Settings, model: "Model") -> "list[tuple[Quantity, Measurement]]":
     """What is measured of a model, by the quantity that it is for."""
     from asymdistill.data.views import GaussianNoise
-    from asymdistill.study.measurements import Measurement
+    from asymdistill.experiment.measurements import Measurement
 
     information = (("batch_size", settings.metric_batch_size), ("temperature", settings.metric_temperature))
     options: dict[str, tuple[tuple[str, Any], ...]] = {
@@ -191,7 +191,7 @@ def _values(quantity: str, value: Any) -> Mapping[str, float]:
 def _result(
     run: "Experiment", measurements: "Measurements", wanted: "list[tuple[Quantity, Measurement]]"
 ) -> dict[str, Any]:
-    from asymdistill.study.student_configs import identity
+    from asymdistill.experiment.student_configs import identity
 
     rows, used = [], []
     for quantity, measurement in wanted:

@@ -13,14 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asymdistill.experiment.experiment import PROBE
+from asymdistill.experiment.frozen_teacher import EMBEDDINGS
+from asymdistill.experiment.images import IMAGES
+from asymdistill.experiment.measurements import MEASUREMENT
+from asymdistill.experiment.student_configs import StudentConfig
+from asymdistill.experiment.trained_students import SNAPSHOT, STUDENT
 from asymdistill.store import keys
 from asymdistill.store.keys import Artifact, Kind, canonical
-from asymdistill.study.experiment import PROBE
-from asymdistill.study.frozen_teacher import EMBEDDINGS
-from asymdistill.study.images import IMAGES
-from asymdistill.study.measurements import MEASUREMENT
-from asymdistill.study.student_configs import StudentConfig
-from asymdistill.study.trained_students import SNAPSHOT, STUDENT
 
 KIND = Kind("things", 1, ("store/keys.py",))
 KINDS = (IMAGES, EMBEDDINGS, STUDENT, SNAPSHOT, PROBE, MEASUREMENT)

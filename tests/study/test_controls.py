@@ -18,10 +18,10 @@ from asymdistill.config.names import SCENES_CLIP, SCENES_SIMCLR, UNTRAINED
 from asymdistill.config.settings import CONTROLS
 from asymdistill.data import scenes
 from asymdistill.data.datasets import ImageSet
+from asymdistill.experiment.student_configs import StudentConfig
 from asymdistill.metrics import spectrum
 from asymdistill.models import students
 from asymdistill.study import controls
-from asymdistill.study.student_configs import StudentConfig
 from asymdistill.study.study import Study
 
 FEW = {

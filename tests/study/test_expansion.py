@@ -13,8 +13,8 @@ from sklearn.linear_model import LogisticRegression
 from asymdistill.config.names import GAINS
 from asymdistill.config.settings import SWEEPS
 from asymdistill.data.datasets import Split
+from asymdistill.experiment.student_configs import ALTERNATIVES, Model, StudentConfig
 from asymdistill.study import expansion
-from asymdistill.study.student_configs import ALTERNATIVES, Model, StudentConfig
 from asymdistill.study.study import Study
 
 COLUMNS = ["comparison", "quantity", "model", "width", "seed", "objective", "augmented", "sigma", "x", "value"]

@@ -19,12 +19,12 @@ from sklearn.linear_model import LogisticRegression
 from asymdistill.config.names import IDENTITY, TABLES, UNTRAINED
 from asymdistill.config.settings import CONTROLS
 from asymdistill.data.datasets import Split
+from asymdistill.experiment.student_configs import ALTERNATIVES, StudentConfig
 from asymdistill.measure.files import open_files
 from asymdistill.metrics import effective_rank
 from asymdistill.models import students
 from asymdistill.runtime.errors import InputError
 from asymdistill.study import study
-from asymdistill.study.student_configs import ALTERNATIVES, StudentConfig
 from asymdistill.study.study import Study
 
 STUDENTS, LEVELS, SPACES, DIM = 4, 2, 2, 128

@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 from conftest import SMALL
 
+from asymdistill.experiment import frozen_teacher, images, trained_students
 from asymdistill.runtime.errors import Check, InputError
 from asymdistill.runtime.pools import InTurn, Pool, ProcessPool, ThreadPool
-from asymdistill.study import frozen_teacher, images, trained_students
 from asymdistill.study.recorded import recorded_runs
 from asymdistill.study.study import Study
 from asymdistill.sweep import spec, table, tasks

@@ -11,6 +11,10 @@ from asymdistill.config.names import UNTRAINED
 from asymdistill.config.settings import Settings
 from asymdistill.data.datasets import ImageSet
 from asymdistill.data.views import View
+from asymdistill.experiment import recipes
+from asymdistill.experiment.frozen_teacher import SEEING, FrozenTeacher
+from asymdistill.experiment.images import Images
+from asymdistill.experiment.student_configs import StudentConfig
 from asymdistill.models import students
 from asymdistill.models.encoding import Encoder
 from asymdistill.runtime.errors import Check
@@ -20,17 +24,13 @@ from asymdistill.store import files
 from asymdistill.store.keys import Artifact, Kind
 from asymdistill.store.store import Store
 from asymdistill.store.tasks import Task, compute_missing
-from asymdistill.study import recipes
-from asymdistill.study.frozen_teacher import SEEING, FrozenTeacher
-from asymdistill.study.images import Images
-from asymdistill.study.student_configs import StudentConfig
 from asymdistill.training.distillation import Diverged, TrainingState, distil, steps_per_epoch
 
 _TRAINING = (
     *SEEING,
     "models/students.py",
     "models/transformer_student.py",
-    "study/recipes.py",
+    "experiment/recipes.py",
     "training/distillation.py",
     "training/losses.py",
 )

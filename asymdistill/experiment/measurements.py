@@ -6,21 +6,21 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from asymdistill.data.views import GaussianNoise
+from asymdistill.experiment.experiment import Experiment
+from asymdistill.experiment.model_quantities import QUANTITIES
+from asymdistill.experiment.student_configs import Model
+from asymdistill.experiment.subject import Subject
 from asymdistill.runtime.errors import Check
 from asymdistill.runtime.progress import Progress
 from asymdistill.store.keys import Artifact, Kind
 from asymdistill.store.tasks import Task, compute_missing
-from asymdistill.study.experiment import Experiment
-from asymdistill.study.model_quantities import QUANTITIES
-from asymdistill.study.student_configs import Model
-from asymdistill.study.subject import Subject
 
 _METRICS = ("contrastive", "crossmodal", "decomposition", "neighbours", "probe", "resampling", "spectrum")
 MEASUREMENT = Kind(
     "measurements",
     1,
     (
-        *(f"study/{name}.py" for name in ("model_quantities", "subject", "texts")),
+        *(f"experiment/{name}.py" for name in ("model_quantities", "subject", "texts")),
         *(f"metrics/{name}.py" for name in _METRICS),
     ),
     ("torch", "scikit-learn", "scipy"),

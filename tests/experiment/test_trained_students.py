@@ -20,14 +20,14 @@ from one_student import ALONE, Open, contents, weights_of
 
 from asymdistill import cli
 from asymdistill.config.profiles import load_settings
+from asymdistill.experiment import trained_students
+from asymdistill.experiment.experiment import Experiment
+from asymdistill.experiment.student_configs import ALTERNATIVES, StudentConfig
+from asymdistill.experiment.trained_students import _unfinished
 from asymdistill.models import students
 from asymdistill.runtime.errors import InputError
 from asymdistill.store.files import DamagedFileWarning
-from asymdistill.study import trained_students
-from asymdistill.study.experiment import Experiment
-from asymdistill.study.student_configs import ALTERNATIVES, StudentConfig
 from asymdistill.study.study import Study
-from asymdistill.study.trained_students import _unfinished
 from asymdistill.training import losses
 from asymdistill.training.distillation import Diverged, Recipe, distil
 
@@ -133,7 +133,7 @@ KILLER = """
 import os, signal, sys
 from types import SimpleNamespace
 from asymdistill import cli
-from asymdistill.study import trained_students
+from asymdistill.experiment import trained_students
 
 number, after, arguments = getattr(signal, sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
 distil, steps, clock = trained_students.distil, [], trained_students.time.perf_counter

@@ -10,9 +10,9 @@ from asymdistill.config.settings import Settings
 from asymdistill.data import datasets
 from asymdistill.data.datasets import ImageSet, Split
 from asymdistill.data.resized import Resident
+from asymdistill.experiment.suitability import census, check_images, within_limits
 from asymdistill.runtime.memo import Memo
 from asymdistill.store.keys import Artifact, Kind
-from asymdistill.study.suitability import census, check_images, within_limits
 
 _LOADING = tuple(f"data/{name}.py" for name in ("arrays", "datasets", "listing", "pixels", "scenes"))
 IMAGES = Kind("images", 1, _LOADING, ("numpy", "pillow"))

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from asymdistill.data.views import GaussianNoise
+from asymdistill.experiment.student_configs import StudentConfig
 from asymdistill.models.teachers import PRECISIONS
-from asymdistill.study.student_configs import StudentConfig
 from asymdistill.training import losses
 from asymdistill.training.distillation import Objective, Recipe
 

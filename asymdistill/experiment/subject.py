@@ -8,11 +8,11 @@ from torch import Tensor
 
 from asymdistill.data.datasets import Split
 from asymdistill.data.views import GaussianNoise
+from asymdistill.experiment.experiment import Experiment
+from asymdistill.experiment.student_configs import Model, StudentConfig
 from asymdistill.metrics import decomposition, spectrum
 from asymdistill.runtime.errors import Check
 from asymdistill.runtime.memo import Value
-from asymdistill.study.experiment import Experiment
-from asymdistill.study.student_configs import Model, StudentConfig
 
 
 @dataclass

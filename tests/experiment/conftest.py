@@ -8,7 +8,7 @@ import pytest
 from one_student import ALONE, Open
 
 from asymdistill.config.profiles import load_settings
-from asymdistill.study.experiment import Experiment
+from asymdistill.experiment.experiment import Experiment
 from asymdistill.study.study import Study
 
 

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from asymdistill.config.profiles import load_settings
-from asymdistill.study import recipes
-from asymdistill.study.student_configs import ALTERNATIVES, StudentConfigs
+from asymdistill.experiment import recipes
+from asymdistill.experiment.student_configs import ALTERNATIVES, StudentConfigs
 from asymdistill.training import losses
 
 STUDENT, GOAL, OTHER = torch.randn(3, 12, 128, generator=torch.Generator().manual_seed(0))

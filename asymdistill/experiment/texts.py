@@ -6,8 +6,8 @@ from torch import Tensor
 from asymdistill.config.names import SCENES_TEACHERS
 from asymdistill.data import scenes
 from asymdistill.data.views import BLOCK
+from asymdistill.experiment.experiment import Experiment
 from asymdistill.runtime.errors import InputError
-from asymdistill.study.experiment import Experiment
 
 
 def class_texts(run: Experiment) -> Tensor | None:

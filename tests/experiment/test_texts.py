@@ -6,8 +6,8 @@ from typing import Any
 import torch
 
 from asymdistill.config.names import SCENES_CLIP
+from asymdistill.experiment.texts import class_texts
 from asymdistill.models.teachers import load_teacher
-from asymdistill.study.texts import class_texts
 
 
 def test_names_of_classes_are_read_as_words() -> None:

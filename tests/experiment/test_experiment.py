@@ -12,10 +12,10 @@ from conftest import SMALL
 from one_student import Open, contents
 
 from asymdistill.data.views import GaussianNoise
+from asymdistill.experiment import experiment, frozen_teacher, images, trained_students
+from asymdistill.experiment.experiment import Experiment
 from asymdistill.models.encoding import embed
 from asymdistill.runtime.errors import InputError
-from asymdistill.study import experiment, frozen_teacher, images, trained_students
-from asymdistill.study.experiment import Experiment
 from asymdistill.study.study import Study
 
 # What is computed

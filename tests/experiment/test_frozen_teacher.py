@@ -13,9 +13,9 @@ from safetensors.torch import save_file
 from asymdistill.config.profiles import load_settings
 from asymdistill.data.preprocess import IMAGENET_MEAN, IMAGENET_STD
 from asymdistill.data.views import View
+from asymdistill.experiment.experiment import Experiment
 from asymdistill.runtime.errors import InputError
 from asymdistill.store.files import DamagedFileWarning
-from asymdistill.study.experiment import Experiment
 from asymdistill.study.study import Study
 
 TIMM = "timm:test_efficientnet.r160_in1k"

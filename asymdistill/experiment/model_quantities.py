@@ -11,10 +11,10 @@ from torch import Tensor
 from asymdistill.data import scenes
 from asymdistill.data.datasets import Split
 from asymdistill.data.views import BLOCK, GaussianNoise, see
+from asymdistill.experiment.subject import Subject
+from asymdistill.experiment.texts import class_texts, scene_captions
 from asymdistill.metrics import contrastive, crossmodal, decomposition, neighbours, resampling, spectrum
 from asymdistill.models.students import with_batch_statistics
-from asymdistill.study.subject import Subject
-from asymdistill.study.texts import class_texts, scene_captions
 from asymdistill.training.losses import cosine_distance
 
 BATCH_NORM_IMAGES = 5000

@@ -19,15 +19,15 @@ from torch import Tensor
 from asymdistill.config.names import UNTRAINED
 from asymdistill.data import datasets
 from asymdistill.data.views import GaussianNoise
+from asymdistill.experiment.experiment import PROBE
+from asymdistill.experiment.frozen_teacher import EMBEDDINGS
+from asymdistill.experiment.images import IMAGES
+from asymdistill.experiment.measurements import MEASUREMENT, Measurement
+from asymdistill.experiment.model_quantities import QUANTITIES
+from asymdistill.experiment.student_configs import StudentConfig
+from asymdistill.experiment.trained_students import SNAPSHOT, STUDENT
 from asymdistill.store.keys import Kind
-from asymdistill.study.experiment import PROBE
-from asymdistill.study.frozen_teacher import EMBEDDINGS
-from asymdistill.study.images import IMAGES
-from asymdistill.study.measurements import MEASUREMENT, Measurement
-from asymdistill.study.model_quantities import QUANTITIES
-from asymdistill.study.student_configs import StudentConfig
 from asymdistill.study.study import Study
-from asymdistill.study.trained_students import SNAPSHOT, STUDENT
 
 Values = dict[str, list[float]]
 OWN = SMALL | {"train_limit": 120, "test_limit": 120, "widths": [0.5], "seeds": [42], "class_counts": [2, 5]}
@@ -275,7 +275,7 @@ def test_measurements(study: Study, student: StudentConfig, quantity: str) -> No
 
 
 def test_every_kind_and_every_quantity_has_a_golden_value() -> None:
-    modules = [module for name, module in sys.modules.items() if name.startswith("asymdistill.study.")]
+    modules = [module for name, module in sys.modules.items() if name.startswith("asymdistill.experiment.")]
     kinds = {kind.name for module in modules for kind in vars(module).values() if type(kind) is Kind}
     assert kinds == {*GOLDEN, MEASUREMENT.name}
     assert {*GOLDEN_MEASUREMENTS} == {*QUANTITIES}

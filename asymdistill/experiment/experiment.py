@@ -15,6 +15,10 @@ from asymdistill.config.names import TEACHER
 from asymdistill.config.settings import Settings
 from asymdistill.data.datasets import Split
 from asymdistill.data.views import GaussianNoise, View
+from asymdistill.experiment.frozen_teacher import FrozenTeacher
+from asymdistill.experiment.images import Images
+from asymdistill.experiment.student_configs import Model, StudentConfig, StudentConfigs
+from asymdistill.experiment.trained_students import TrainedStudents
 from asymdistill.metrics.probe import Probe, fit_probe
 from asymdistill.models.encoding import Encoder, embed
 from asymdistill.models.teachers import PRECISIONS
@@ -23,10 +27,6 @@ from asymdistill.runtime.executors import Executor, executor_for
 from asymdistill.runtime.memo import Memo
 from asymdistill.store.keys import Artifact, Kind
 from asymdistill.store.store import Store
-from asymdistill.study.frozen_teacher import FrozenTeacher
-from asymdistill.study.images import Images
-from asymdistill.study.student_configs import Model, StudentConfig, StudentConfigs
-from asymdistill.study.trained_students import TrainedStudents
 
 PROBE = Kind("probes", 1, ("metrics/probe.py",), ("torch", "scikit-learn"))
 _ROOM = 2**30  # bytes of the students' training embeddings that are kept

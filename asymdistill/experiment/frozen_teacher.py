@@ -11,6 +11,7 @@ from torch import Tensor
 from asymdistill.config.settings import Settings
 from asymdistill.data.datasets import Split
 from asymdistill.data.views import BLOCK, GaussianNoise
+from asymdistill.experiment.images import Images
 from asymdistill.models import weights
 from asymdistill.models.teacher_views import teacher_view
 from asymdistill.models.teachers import Teacher, load_teacher, resolve_precision
@@ -20,7 +21,6 @@ from asymdistill.runtime.memo import Memo, Value
 from asymdistill.runtime.progress import Progress
 from asymdistill.store.keys import Artifact, Kind
 from asymdistill.store.store import Store
-from asymdistill.study.images import Images
 
 SEEING = ("data/preprocess.py", "data/views.py", "models/encoding.py")
 EMBEDDINGS = Kind(

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from asymdistill.config.names import IDENTITY, OBJECTIVES, UNTRAINED
 from asymdistill.config.profiles import load_settings
 from asymdistill.config.settings import CONTROLS, SWEEPS, Settings
+from asymdistill.experiment.experiment import Experiment
+from asymdistill.experiment.student_configs import ALTERNATIVES, StudentConfig, StudentConfigs, identity
 from asymdistill.models.students import Design
-from asymdistill.study.experiment import Experiment
-from asymdistill.study.student_configs import ALTERNATIVES, StudentConfig, StudentConfigs, identity
 
 SETTINGS = load_settings(
     "smoke",

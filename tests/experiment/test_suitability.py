@@ -9,8 +9,8 @@ from conftest import SMALL
 
 from asymdistill.config.profiles import load_settings
 from asymdistill.config.settings import CONTROLS, Settings
+from asymdistill.experiment import frozen_teacher, suitability, trained_students
 from asymdistill.runtime.errors import InputError
-from asymdistill.study import frozen_teacher, suitability, trained_students
 from asymdistill.study.doctor import examine
 from asymdistill.study.study import Study
 
