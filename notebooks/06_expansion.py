@@ -50,7 +50,8 @@ from myst_nb import glue
 from asymdistill.builder.answers import judge
 from asymdistill.claims import ledger
 from asymdistill.config.names import THIS_COPY
-from asymdistill.plots import expansion as chapter
+from asymdistill.plots import expansion as figures
+from asymdistill.plots import expansion_tables as tables
 from asymdistill.plots import scorecard
 from asymdistill.plots.tables import for_readers
 from asymdistill.study import Evidence, Study
@@ -82,7 +83,7 @@ expansion = evidence.table("expansion")
 own = expansion[THIS_COPY]
 gains = own[own["comparison"] == "gains"]
 paper = ledger.stated()
-for key, value in chapter.numbers(own).items():
+for key, value in tables.numbers(own).items():
     glue(key, value, display=False)
 
 # %% [markdown]
@@ -105,14 +106,14 @@ for key, value in chapter.numbers(own).items():
 # | caption: >-
 # |   Effective rank by model and objective (left), and the factor between the two objectives (right), one mark per
 # |   seed. The dotted line is the paper's factor.
-figure = chapter.ranks(expansion, published=paper["v2-expansion"])
+figure = figures.ranks(expansion, published=paper["v2-expansion"])
 glue("fig_expansion_ranks", figure, display=False)
 
 # %%
 # | name: tab-expansion
 # | caption: >-
 # |   Effective rank of each student without and with the InfoNCE term, and the factor between the two.
-table_expansion = for_readers(chapter.table(expansion))
+table_expansion = for_readers(tables.ranks(expansion))
 glue("table_expansion", table_expansion, display=False)
 table_expansion
 
@@ -136,7 +137,7 @@ table_expansion
 # | caption: >-
 # |   Share of the variance in each principal component, on the axes of chapter 1: the teacher, and students of both
 # |   objectives.
-figure = chapter.spectra(evidence.table("singular_values"))
+figure = figures.spectra(evidence.table("singular_values"))
 glue("fig_expansion_spectra", figure, display=False)
 
 # %% [markdown]
@@ -155,21 +156,21 @@ glue("fig_expansion_spectra", figure, display=False)
 # | caption: >-
 # |   What the embeddings are good for, by model and objective: accuracy of a linear probe and of nearest neighbours,
 # |   neighbours shared with the teacher, and variance within the teacher's components.
-figure = chapter.worth(gains)
+figure = figures.worth(gains)
 glue("fig_expansion_worth", figure, display=False)
 
 # %% mystnb={"image": {"alt": "Accuracy under noise of the teacher and of students of both objectives"}}
 # | name: fig-expansion-noise
 # | caption: >-
 # |   Accuracy under noise of the teacher and of students of both objectives. The dotted line is guessing.
-figure = chapter.noise(expansion, chance=evidence.chance("expansion"))
+figure = figures.noise(expansion, chance=evidence.chance("expansion"))
 glue("fig_expansion_noise", figure, display=False)
 
 # %%
 # | name: tab-expansion-worth
 # | caption: >-
 # |   What the embeddings are good for, by objective, and the change from the first to the second, paired by student.
-for_readers(chapter.worth_table(expansion))
+for_readers(tables.worth(expansion))
 
 # %% [markdown]
 # **How to read it.** A change is positive where the measure rises from the cosine loss to InfoNCE. For the cosine
@@ -188,7 +189,7 @@ for_readers(chapter.worth_table(expansion))
 # | name: tab-expansion-longer
 # | caption: >-
 # |   Effective rank of the narrowest student by objective and number of epochs.
-for_readers(chapter.longer_table(gains, study.controls(), epochs=study.settings.epochs))
+for_readers(tables.longer(gains, study.controls(), epochs=study.settings.epochs))
 
 # %% [markdown]
 # **How to read it.** Compare the long training without InfoNCE with the short one with it. If longer training reaches
@@ -205,14 +206,14 @@ for_readers(chapter.longer_table(gains, study.controls(), epochs=study.settings.
 # | caption: >-
 # |   Effective rank (above) and accuracy (below) of the narrowest student against the weight and the temperature of the
 # |   InfoNCE term and the batch size, as far as the profile varies them.
-figure = chapter.sweeps(own)
+figure = figures.sweeps(own)
 glue("fig_expansion_sweeps", figure, display=False)
 
 # %%
 # | name: tab-sweeps
 # | caption: >-
 # |   Effective rank and accuracy of the narrowest student by what was varied.
-for_readers(chapter.sweeps_table(expansion))
+for_readers(tables.sweeps(expansion))
 
 # %% [markdown]
 # **How to read it.** A weight of 0 is the cosine loss alone. If the rank grows steadily with the weight, the paper's
@@ -232,14 +233,14 @@ for_readers(chapter.sweeps_table(expansion))
 # | caption: >-
 # |   The narrowest student by what it was trained for: effective rank, accuracy without and with noise, and
 # |   neighbours shared with the teacher.
-figure = chapter.alternatives(own)
+figure = figures.alternatives(own)
 glue("fig_expansion_alternatives", figure, display=False)
 
 # %%
 # | name: tab-alternatives
 # | caption: >-
 # |   The narrowest student by what it was trained for.
-for_readers(chapter.alternatives_table(expansion))
+for_readers(tables.alternatives(expansion))
 
 # %% [markdown]
 # **How to read it.** Order the objectives once by rank, once by accuracy, and once by neighbours shared with the

@@ -11,6 +11,7 @@ WIDTHS = {"S": 1.0, "M": 2.0, "L": 4.0}
 SIGMAS = (0.0, 0.1, 0.2)
 PLAIN, FACTOR = 10.0, 1.5  # the rank of a student without InfoNCE at the first seed, and what InfoNCE makes of it
 TEACHER = 40.0
+OWN = "this copy"
 
 
 def of(model: str, seed: int | None = None, objective: str | None = None) -> dict[str, object]:
@@ -83,3 +84,18 @@ def crossed(objectives: tuple[str, ...] = ("cosine", "infonce")) -> pd.DataFrame
 def _typed(table: pd.DataFrame) -> pd.DataFrame:
     numbers = {name: float for name in ("width", "sigma", "x", "value") if name in table}
     return table.astype({"seed": "Int64", **numbers})
+
+
+def of_copy(table: pd.DataFrame, name: str = OWN) -> pd.DataFrame:
+    """The rows of one run in a table that has several, without their name."""
+    return table[table["from"] == name].drop(columns="from")
+
+
+def gains(table: pd.DataFrame) -> pd.DataFrame:
+    return table[table["comparison"] == "gains"]
+
+
+def singular_values(objectives: tuple[str, ...] = ("cosine", "infonce")) -> pd.DataFrame:
+    models = [of("teacher"), *(of(m, s, o) for o in objectives for m in WIDTHS for s in SEEDS)]
+    rows = [model | {"component": k, "value": 2.0**-k} for model in models for k in range(1, 9)]
+    return pd.DataFrame(rows).astype({"seed": "Int64"})

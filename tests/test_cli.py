@@ -16,9 +16,9 @@ from safetensors.torch import save_file
 from asymdistill import __version__, cli
 from asymdistill.config.profiles import profile_names
 from asymdistill.config.settings import Settings
+from asymdistill.experiment.student_configs import StudentConfigs
 from asymdistill.store import files
 from asymdistill.study.recorded import Recorded
-from asymdistill.study.student_configs import StudentConfigs
 from asymdistill.study.study import Study
 
 

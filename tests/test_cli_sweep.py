@@ -57,7 +57,7 @@ def test_what_fails_is_one_line_each_and_status_1(
     def failing(self: object, config: object, *more: object) -> None:
         raise RuntimeError("no\nluck")
 
-    monkeypatch.setattr("asymdistill.study.experiment.Experiment._train", failing)
+    monkeypatch.setattr("asymdistill.experiment.trained_students.TrainedStudents._train", failing)
     assert cli.main(["sweep", "mine.toml", "--retries", "0"]) == 1
     out, err = capsys.readouterr()
     expected = [

@@ -20,8 +20,10 @@ from conftest import SMALL
 from damages import cut, empty, flip, folder_instead
 
 from asymdistill import cli
+from asymdistill.experiment import trained_students
 from asymdistill.store import files
-from asymdistill.study import experiment
+from asymdistill.store.keys import Artifact
+from asymdistill.store.store import Store
 from asymdistill.study.study import Study
 
 # Long enough to be ended in the middle.
@@ -130,24 +132,24 @@ def test_every_kind_of_stored_result_that_is_damaged_is_found_and_said(
     artifacts = {artifact.key: artifact for artifact in _artifacts(small_study, kind)}
     path = next(path for path in found if path.stem in artifacts)
     artifact = artifacts[path.stem]
-    own = experiment.Store(store, small_study._run.store.device)
-    assert experiment.Store(store, own.device).record(artifact) is not None
+    own = Store(store, small_study._run.store.device)
+    assert Store(store, own.device).record(artifact) is not None
     damage(path)
     with pytest.warns(files.DamagedFileWarning, match=path.name):
         assert own.record(artifact) is None
 
 
-def _artifacts(study: Study, kind: str) -> Iterator[experiment.Artifact]:
+def _artifacts(study: Study, kind: str) -> Iterator[Artifact]:
     run = study._run
     models = [None, *run.configs.grid()]
     if kind == "students":
-        yield from (run.student_artifact(model) for model in models if model is not None)
+        yield from (run.students.artifact(model) for model in models if model is not None)
     elif kind == "embeddings":
-        yield run.model_artifact(None, "test")
+        yield run.teacher.artifact("test")
     elif kind == "probes":
         yield from (run.probe_artifact(model) for model in models)
     else:
-        from asymdistill.study.measurements import Measurement
+        from asymdistill.experiment.measurements import Measurement
 
         yield from (study._measurements.artifact(Measurement("singular_values", model)) for model in models)
 
@@ -230,7 +232,7 @@ def test_no_memory_in_a_worker_is_one_line_and_stores_nothing(
     def greedy(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(experiment, "distil", greedy)
+    monkeypatch.setattr(trained_students, "distil", greedy)
     monkeypatch.chdir(tmp_path)
     assert cli.main(["run", "-p", "smoke", *words_for(SMALL)]) == 2
     err = capsys.readouterr().err

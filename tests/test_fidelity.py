@@ -14,7 +14,7 @@ import torch
 
 from asymdistill.config.profiles import load_settings
 from asymdistill.config.settings import Settings
-from asymdistill.study.student_configs import StudentConfigs
+from asymdistill.experiment.student_configs import StudentConfigs
 from asymdistill.training.losses import DistillationLoss
 
 TESTS = Path(__file__).parent

@@ -22,11 +22,11 @@ from torch import nn
 from asymdistill.config.profiles import load_settings
 from asymdistill.data.preprocess import clip_preprocess
 from asymdistill.data.views import View
+from asymdistill.experiment.student_configs import StudentConfigs
 from asymdistill.metrics import contrastive, spectrum
 from asymdistill.metrics.probe import fit_probe
 from asymdistill.models import students
 from asymdistill.plots import tables
-from asymdistill.study.student_configs import StudentConfigs
 from asymdistill.study.study import Study
 from asymdistill.training.distillation import Recipe, distil
 from asymdistill.training.losses import cosine_distance
@@ -314,7 +314,7 @@ def test_the_augmented_student_is_probed_on_clean_images(small_study: Study) -> 
     (student,) = run.configs.augmented()
     train, test = (run.encode(student, split).double().numpy() for split in ("train", "test"))
     own = table[table["augmented"] & (table["sigma"] == 0) & (table["noise_space"] == "normalised")].iloc[0]
-    expected = accuracy(train, run.train.labels.numpy(), test, run.test.labels.numpy())
+    expected = accuracy(train, run.images.train.labels.numpy(), test, run.images.test.labels.numpy())
     assert own["accuracy"] == pytest.approx(expected, abs=100 * 1.01 / len(test))
     assert own["effective_rank"] == pytest.approx(rank(singular(test) ** 2), rel=1e-6)
 
@@ -345,9 +345,10 @@ def test_stored_teacher_embeddings_are_those_of_a_batch(small_study: Study) -> N
     """The notebook asks the teacher again in every batch; it is frozen and sees clean images, so this is the same."""
     run = small_study._run
     stored, chosen = run.encode(None, "train"), torch.randperm(128, generator=torch.Generator().manual_seed(1))[:64]
-    again = run.teacher.train().encode(run.train.images[chosen])
+    teacher, images = run.teacher.network, run.images.train.images[chosen]
+    again = teacher.train().encode(images)
     assert torch.allclose(again, stored[chosen], atol=1e-6)
-    assert not torch.allclose(run.teacher.encode(run.train.images[chosen].flip(2)), stored[chosen], atol=1e-2)
+    assert not torch.allclose(teacher.encode(images.flip(2)), stored[chosen], atol=1e-2)
 
 
 # The student

@@ -22,7 +22,7 @@ from asymdistill import metrics
 from asymdistill.builder import repository
 from asymdistill.builder.notebooks import command
 from asymdistill.claims import evaluate, summary
-from asymdistill.plots import alignment, collapse, expansion, robustness
+from asymdistill.plots import alignment, collapse, expansion_tables, robustness
 from asymdistill.runtime.errors import InputError
 from asymdistill.study import Study
 
@@ -171,7 +171,7 @@ def test_stored_numbers_come_out_again() -> None:
         **collapse.numbers(study.baseline("spectrum")),
         **alignment.numbers(study.baseline("alignment")),
         **robustness.numbers(study.baseline("robustness")),
-        **expansion.numbers(study.expansion()),
+        **expansion_tables.numbers(study.expansion()),
         **summary.summarise(evaluate.evaluate(study)),
     }
     # Another processor adds floats in another order, and training amplifies that: less than seeds do, more than ulps.

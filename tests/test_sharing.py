@@ -239,13 +239,13 @@ def test_whatever_is_damaged_is_said_and_computed_again_to_the_same_tables(
 # Two processes
 
 TOGETHER = """
-import sys, time
+import os, sys, time
 from pathlib import Path
 from asymdistill import cli
-from asymdistill.study import experiment
+from asymdistill.experiment import trained_students
 
 own, meeting, arguments = sys.argv[1], Path(sys.argv[2]), sys.argv[3:]
-distil = experiment.distil
+distil = trained_students.distil
 
 def together(*positional, **named):
     (meeting / own).touch()
@@ -254,8 +254,8 @@ def together(*positional, **named):
         time.sleep(0.02)
     return distil(*positional, **named)
 
-experiment.distil = together
-print("process", experiment.devices.os.getpid())
+trained_students.distil = together
+print("process", os.getpid())
 sys.exit(cli.main(arguments))
 """
 CONTAINER = ("unshare", "--pid", "--fork", "--mount-proc")

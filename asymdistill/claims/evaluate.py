@@ -18,15 +18,8 @@ import pandas as pd
 from asymdistill.claims.estimates import NotMeasured, difference, without_seed
 from asymdistill.claims.facts import FACTS, Ledger, published_value
 from asymdistill.claims.ledger import ANY_RUN, COLUMNS, NUMBER, TEXT, Claim, load, paper_claims, parse, published
-from asymdistill.claims.quantities import (
-    QUANTITIES,
-    Results,
-    Rows,
-    Subject,
-    measure,
-    require_noise_that_costs,
-    require_same_input,
-)
+from asymdistill.claims.quantities import QUANTITIES, measure, require_noise_that_costs, require_same_input
+from asymdistill.claims.rows import Results, Rows, Subject
 from asymdistill.claims.rules import NOT_TESTABLE, SUPPORTED, Judgement, Wording, claimed_range, judge
 from asymdistill.config.names import AUGMENTED, EVERY_STUDENT, INFONCE, TEACHER
 from asymdistill.config.profiles import load_settings, profile_names

@@ -13,7 +13,7 @@ import numpy as np
 
 from asymdistill.claims.estimates import NotMeasured
 from asymdistill.claims.ledger import Claim
-from asymdistill.claims.quantities import Subject
+from asymdistill.claims.rows import Subject
 from asymdistill.claims.student_t import two_sided_p
 from asymdistill.config.names import AUGMENTED, STUDENTS, TEACHER
 

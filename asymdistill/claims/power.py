@@ -20,7 +20,8 @@ import pandas as pd
 from asymdistill.claims.estimates import Interval, NotMeasured, interval_of_difference, interval_of_mean
 from asymdistill.claims.facts import published_value
 from asymdistill.claims.ledger import NUMBER, TEXT, Claim, paper_claims
-from asymdistill.claims.quantities import Results, Rows, Subject, measure
+from asymdistill.claims.quantities import measure
+from asymdistill.claims.rows import Results, Rows, Subject
 from asymdistill.claims.rules import Comparison, comparisons
 from asymdistill.config.names import COSINE, TEACHER
 

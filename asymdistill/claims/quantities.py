@@ -5,118 +5,33 @@ what is missing.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from asymdistill.claims.estimates import Estimate, NotMeasured, difference, require_two_seeds, without_seed
+from asymdistill.claims.rows import OTHER_ARCHITECTURE, Rows, Subject
 from asymdistill.config.names import (
     AUGMENTED,
     CLASSES,
     COSINE,
-    EVERY_STUDENT,
     GAINS,
     INFONCE,
-    OBJECTIVES,
     SCENES_TEACHERS,
     TEACHER,
 )
-from asymdistill.config.settings import Settings
 
 LEADING = 20  # components that Figure 1 of the first paper is about
 SHAPE = 0.99  # share of the teacher's variance within which spectra are compared; the rest is a tail of rounding errors
 TINY = 1e-12  # stands for a component without variance, so that its logarithm is finite
 MEAN_SPECTRUM = "mean spectrum"
-OTHER_ARCHITECTURE = "other architecture"
 RE_ESTIMATED = "batch statistics re-estimated"
 PUBLISHED_SIDE = 224  # pixels that a teacher sees where the settings say nothing else and it is none of Scenes
 RANK = {"quantity": "effective_rank", "estimator": "per seed"}
 NOISE_SPACE = "normalised"  # where the paper adds noise
-
-
-class Results(Protocol):
-    """What claims can be judged on: a study or a recorded run."""
-
-    @property
-    def profile(self) -> str:
-        """Name of the profile."""
-
-    @property
-    def settings(self) -> Settings:
-        """Settings of the run."""
-
-    def table(self, name: str) -> pd.DataFrame | None:
-        """A table of the run by its name; None if the run does not have it."""
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What a quantity is measured on.
-
-    Attributes:
-        model: ``teacher``, a student's label, or ``students``: all of them, averaged over widths.
-        treatment: ``augmented``, ``infonce`` or the variant of a control; empty: trained as in the first paper.
-        sigma: standard deviation of the noise, in the normalised space.
-        estimator: ``mean spectrum`` for a rank of averaged singular values; empty: of each seed.
-    """
-
-    model: str
-    treatment: str = ""
-    sigma: float = 0.0
-    estimator: str = ""
-
-    @classmethod
-    def parse(cls, label: str, sigma: float | None = None, estimator: str | None = None) -> Self:
-        """Read a label such as ``L augmented``."""
-        model, _, treatment = label.partition(" ")
-        return cls(model, treatment, sigma or 0.0, estimator or "")
-
-    @property
-    def training(self) -> str:
-        """How the model was trained, as a clause: ``trained with augmentation``."""
-        if self.treatment == AUGMENTED:
-            return "trained with augmentation"
-        if self.treatment == OTHER_ARCHITECTURE:
-            return "of another architecture"
-        return f"trained on {OBJECTIVES.get(self.treatment or COSINE, self.treatment)}"
-
-
-class Rows:
-    """The rows that claims need of a run's tables: each table is read, and each selection made, once for all claims.
-
-    Args:
-        results: the run.
-    """
-
-    def __init__(self, results: Results) -> None:
-        self.settings = results.settings
-        self._table = cache(results.table)  # also where it is missing
-        self.select, self.control = cache(self._select), cache(self._control)
-
-    def _select(self, name: str, subject: Subject, **wanted: Any) -> pd.DataFrame:
-        """Rows of a table of trained students."""
-        table = self._table(name)
-        if table is None:
-            raise NotMeasured(f"this run has no table {name}")
-        if subject.treatment not in ("", AUGMENTED, INFONCE):
-            raise NotMeasured(f"the table {name} has nothing of {subject.model} {subject.treatment}")
-        objective = table["objective"]  # missing for the teacher, which belongs to the first paper's students
-        trained = objective == INFONCE if subject.treatment == INFONCE else objective.isna() | (objective == COSINE)
-        chosen = _mask(trained) & _mask(table["augmented"] == (subject.treatment == AUGMENTED))
-        if subject.model != TEACHER and table["width"][chosen].isna().all():
-            raise NotMeasured(f"no student of this run was {subject.training}")
-        return _narrow(table, chosen, subject, wanted)
-
-    def _control(self, name: str, subject: Subject, **wanted: Any) -> pd.DataFrame:
-        """Rows of a control, whose variants are the treatments."""
-        table = self._table("controls")
-        if table is None or not (chosen := _mask(table["control"] == name)).any():
-            raise NotMeasured(f"this run has no control {name}")
-        return _narrow(table, chosen, subject, wanted)
 
 
 Measure = Callable[[Rows, Subject], pd.Series]
@@ -148,23 +63,6 @@ def measure(name: str, run: Rows, subject: Subject) -> pd.Series:
     if values.isna().any() or values.empty:
         raise NotMeasured(f"this run's {name.replace('_', ' ')} is not a number")
     return values
-
-
-def _narrow(table: pd.DataFrame, chosen: np.ndarray, subject: Subject, wanted: dict[str, Any]) -> pd.DataFrame:
-    """Those of the chosen rows that have the subject's model, and the wanted value in each column."""
-    own = table["width"].notna() if subject.model == EVERY_STUDENT else table["model"] == subject.model
-    chosen = chosen & _mask(own)
-    if not chosen.any():
-        raise NotMeasured(f"this run has no {'teacher' if subject.model == TEACHER else f'student {subject.model}'}")
-    for column, value in wanted.items():
-        chosen &= _mask(table[column] == value)
-        if not chosen.any():
-            raise NotMeasured(f"this run has no {column.replace('_', ' ')} {value}")
-    return table[chosen]
-
-
-def _mask(rows: pd.Series) -> np.ndarray:
-    return np.asarray(rows.to_numpy(bool, na_value=False))
 
 
 def _by_seed(rows: pd.DataFrame, column: str = "value") -> pd.Series:

@@ -17,6 +17,7 @@ from asymdistill.plots.style import (
     GREY,
     HOLLOW,
     PUBLISHED,
+    RANK,
     SMALL,
     band,
     handle,
@@ -296,7 +297,7 @@ def statistics(rows: pd.DataFrame, *, published: pd.DataFrame) -> Figure:
     narrow, wide = (part["model"].iloc[0] for part in ends(rows))
     tests = paired_tests(rows)
     paper = published[~published["augmented"]].pivot_table(index="sigma", columns="model", values="value")
-    units = {"effective_rank": "effective rank (dimensions)", "accuracy": "probe accuracy (points)"}
+    units = {"effective_rank": RANK, "accuracy": "probe accuracy (points)"}
     for quantity, unit in units.items():
         axis, own = axes[quantity], tests[tests["quantity"] == quantity]
         for row, test in enumerate(own.itertuples()):

@@ -1,34 +1,26 @@
 """Chapter 6: what an InfoNCE term does to the rank, what the new dimensions are good for, and what else does the same.
 
-Colours and markers are the models', as in every figure. Filled markers and solid lines are students of the first
-objective, open markers and dashed lines those of the second.
+Colours, markers and lines are those of ``two_objectives``.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
+from collections.abc import Mapping
 from textwrap import fill
-from typing import Any
 
-import matplotlib.pyplot as plt
 import pandas as pd
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from asymdistill.claims.ledger import stated
-from asymdistill.config.names import COSINE, INFONCE, OBJECTIVES, PAPER, TEACHER
+from asymdistill.config.names import COSINE, INFONCE, OBJECTIVES, TEACHER
+from asymdistill.plots.expansion_tables import MEASURES, SWEPT, measure
 from asymdistill.plots.style import (
     BLACK,
     GREY,
-    HOLLOW,
-    STYLE,
+    RANK,
     band,
     handle,
     legend_above,
     model_handles,
     name_rows,
-    noise_ticks,
     panels,
     placeholder,
     plain_log_ticks,
@@ -41,225 +33,15 @@ from asymdistill.plots.tables import (
     Runs,
     by_objective,
     clean,
-    dashed,
     ends,
-    noise_loss,
-    number,
     objectives,
-    of_each,
-    paired,
     percent,
     pick,
     ratios,
-    shown,
-    span,
-    students_of,
     teacher_of,
-    two,
     variance_shares,
 )
-
-RANK = "effective rank (dimensions)"
-DASHES = ("-", "--")
-LOOKS: tuple[Any, Any] = ({}, HOLLOW)
-SWEPT = {"weight": "weight of InfoNCE", "temperature": "temperature", "batch_size": "batch size"}
-MEASURES = {
-    "accuracy": "probe accuracy (%)",
-    "train_accuracy": "probe accuracy on training images (%)",
-    "neighbour_accuracy": "nearest-neighbour accuracy (%)",
-    "neighbour_overlap": "neighbours shared with the teacher (%)",
-    "aligned_share": "variance in the teacher's components (%)",
-    "distance": "cosine distance to the teacher",
-}
-_SHARES = ("neighbour_overlap", "aligned_share")
-Draw = Callable[..., Figure]
-
-
-def numbers(expansion: pd.DataFrame) -> dict[str, float]:
-    """The numbers of this chapter for prose: means over all students, NaN where there is one objective only.
-
-    Args:
-        expansion: a study's table of expansion.
-
-    Returns:
-        ``expansion_factor``, rank with the second objective divided by rank with the first, and the two ranks,
-        ``er_mean_cosine`` (first objective) and ``er_infonce`` (second).
-    """
-    gains = pick(expansion, comparison="gains")
-    if len(objectives(gains)) < 2:
-        return dict.fromkeys(("expansion_factor", "er_infonce", "er_mean_cosine"), float("nan"))
-    first, second = (pick(gains, "effective_rank", objective=kind)["value"] for kind in two(gains))
-    return {
-        "expansion_factor": float(ratios(gains)["value"].mean()),
-        "er_infonce": float(second.mean()),
-        "er_mean_cosine": float(first.mean()),
-    }
-
-
-def table(expansion: Runs) -> pd.DataFrame:
-    """Effective rank of each student by objective, and the factor between the two: the paper's and of each run.
-
-    Args:
-        expansion: a table of expansion of each run.
-
-    Returns:
-        A row with what the paper's abstract says of all its students, then for each run one row per student width: mean
-        ± standard deviation over seeds, the range of the factor, and the teacher's rank.
-    """
-    return dashed(pd.concat([_papers_row(), of_each(expansion, _ranks_by_student)], ignore_index=True))
-
-
-def _papers_row() -> pd.DataFrame:
-    paper = stated()
-    row = {"from": PAPER, "student": "all", "teacher": number(paper["v1-rank-teacher"], None, 1)}
-    ranks = (paper["v2-baseline-rank"], paper["v2-infonce-rank"])
-    row |= {OBJECTIVES[kind]: number(rank, None, 1) for kind, rank in zip((COSINE, INFONCE), ranks, strict=True)}
-    return pd.DataFrame([row | {"factor": number(paper["v2-expansion"], None, 2)}])
-
-
-def _ranks_by_student(expansion: pd.DataFrame) -> pd.DataFrame:
-    gains = pick(expansion, comparison="gains")
-    kinds, ranks = two(gains), pick(gains, "effective_rank")
-    rows = []
-    for model, own in students_of(ranks).groupby("model", sort=False):
-        row: dict[str, object] = {"student": model, "teacher": shown(teacher_of(ranks)["value"])}
-        row |= per_objective(own, kinds)
-        if len(kinds) > 1:
-            factor = pick(ratios(gains), model=model)["value"]
-            row |= {"factor": shown(factor, 2), "range of factor": span(factor, 2)}
-        rows.append(row | {"seeds": own["seed"].nunique()})
-    return pd.DataFrame(rows)
-
-
-def worth_table(expansion: Runs) -> pd.DataFrame:
-    """What the embeddings are good for, by objective, and the change from the first objective to the second.
-
-    Args:
-        expansion: a table of expansion of each run.
-
-    Returns:
-        For each run, one row per measure: mean ± standard deviation over all students, and the range of their paired
-        changes.
-    """
-    return dashed(of_each(expansion, _worth))
-
-
-def _worth(expansion: pd.DataFrame) -> pd.DataFrame:
-    gains = pick(expansion, comparison="gains")
-    kinds, noisiest = two(gains), ends(pick(gains, "accuracy"), "sigma")[1]
-    measured = {label: _measure(clean(gains), name) for name, label in MEASURES.items()}
-    measured |= {f"probe accuracy (%) at σ = {noisiest['sigma'].max():g}": noisiest}
-    rows = []
-    for label, own in measured.items():
-        if own.empty:  # a recorded run may lack a measure that came later
-            continue
-        digits = 1 if "%" in label else 3
-        row: dict[str, object] = {"measure": label, "teacher": shown(teacher_of(own)["value"], digits)}
-        row |= per_objective(own, kinds, digits)
-        if len(kinds) > 1:
-            change = paired(*(pick(own, objective=kind) for kind in kinds))
-            row |= {"change": shown(change, digits), "range of change": span(change, digits)}
-        rows.append(row | {"students": len(pick(own, objective=kinds[0]))})
-    return pd.DataFrame(rows)
-
-
-def longer_table(gains: pd.DataFrame, controls: pd.DataFrame, *, epochs: int) -> pd.DataFrame:
-    """Effective rank of the narrowest student after longer training, beside that of a second objective.
-
-    Args:
-        gains: the comparison of that name in a study's table of expansion.
-        controls: a study's table of controls, the first of which trains for longer.
-        epochs: epochs for which the profile trains.
-
-    Returns:
-        One row per objective and number of epochs: mean ± standard deviation over seeds.
-    """
-    kinds, ranks = two(gains), pick(gains, "effective_rank")
-    narrow = ends(students_of(ranks))[0]
-    found = [(OBJECTIVES[kind], epochs, pick(narrow, objective=kind)) for kind in kinds]
-    long = ends(pick(controls, "epoch_rank", control="underfitting", variant="constant"), "x")[1]
-    if not long.empty:
-        found.insert(1, (OBJECTIVES[kinds[0]], int(long["x"].max()), long))
-    rows = [
-        {"objective": kind, "epochs": count, "effective rank": shown(own["value"]), "seeds": len(own)}
-        for kind, count, own in found
-    ]
-    return pd.DataFrame([*rows, {"objective": TEACHER, "effective rank": shown(teacher_of(ranks)["value"])}]).astype(
-        {"epochs": "Int64", "seeds": "Int64"}
-    )
-
-
-def sweeps_table(expansion: Runs) -> pd.DataFrame:
-    """Rank and accuracy of the narrowest student: one row per run, value of what is varied, and objective."""
-
-    def swept(table: pd.DataFrame) -> pd.DataFrame:
-        groups = pick(table, comparison=list(SWEPT)).groupby(["comparison", "x", "objective"], sort=False)
-        rows = [
-            {"varied": SWEPT[str(name)], "value": f"{x:g}", "objective": OBJECTIVES[str(kind)]}
-            | _rank_and_accuracy(part)
-            for (name, x, kind), part in groups
-        ]
-        columns = ["varied", "value", "objective", "effective rank", MEASURES["accuracy"], "seeds"]
-        return pd.DataFrame(rows, columns=columns)
-
-    return of_each(expansion, swept)
-
-
-def alternatives_table(expansion: Runs) -> pd.DataFrame:
-    """What the narrowest student is worth: one row per run and objective."""
-
-    def compared(table: pd.DataFrame) -> pd.DataFrame:
-        rows = []
-        for kind, own in by_objective(table).items():
-            quiet = clean(own)
-            more = {
-                "lost to noise (points)": shown(noise_loss(pick(own, "accuracy"))["value"]),
-                "neighbours (%)": shown(pick(quiet, "neighbour_accuracy")["value"]),
-                "shared (%)": shown(percent(quiet, "neighbour_overlap")["value"]),
-                "distance": shown(pick(quiet, "distance")["value"], 3),
-            }
-            rows.append({"objective": OBJECTIVES[kind], **_rank_and_accuracy(quiet), **more})
-        return pd.DataFrame(rows)
-
-    return of_each(expansion, compared)
-
-
-def per_objective(own: pd.DataFrame, kinds: Sequence[str], digits: int = 1) -> dict[str, object]:
-    """Cells of a table: mean ± standard deviation for each objective, under its name."""
-    return {OBJECTIVES[kind]: shown(pick(own, objective=kind)["value"], digits) for kind in kinds}
-
-
-def _has_two(table: pd.DataFrame) -> bool:
-    """Whether the grid's students were trained for two objectives: other comparisons have further ones."""
-    grid = pick(table, comparison="gains") if "comparison" in table else table
-    return len(objectives(grid)) > 1
-
-
-def _rank_and_accuracy(rows: pd.DataFrame) -> dict[str, object]:
-    rank, accuracy = (pick(clean(rows), quantity)["value"] for quantity in ("effective_rank", "accuracy"))
-    return {"effective rank": shown(rank), MEASURES["accuracy"]: shown(accuracy), "seeds": len(rank)}
-
-
-def _measure(rows: pd.DataFrame, name: str) -> pd.DataFrame:
-    return percent(rows, name) if name in _SHARES else pick(rows, name)
-
-
-def of_two_objectives(draw: Draw) -> Draw:
-    """Decorator: leave out runs whose students were trained for one objective only; a placeholder if none is left."""
-
-    @wraps(draw)
-    def drawn(table: pd.DataFrame | Runs, *more: Any, **options: Any) -> Figure:
-        if isinstance(table, pd.DataFrame):
-            enough = _has_two(table)
-        else:
-            table = {name: own for name, own in table.items() if _has_two(own)}
-            enough = bool(table)
-        if not enough:
-            return placeholder("students were trained for one objective only")
-        with plt.rc_context(STYLE):
-            return draw(table, *more, **options)
-
-    return drawn
+from asymdistill.plots.two_objectives import LOOKS, lines_of, looks_of, markers_of, of_two_objectives, under_noise
 
 
 @of_two_objectives
@@ -322,7 +104,7 @@ def worth(gains: pd.DataFrame) -> Figure:
     }
     figure, axes = panels([list(labels)[:2], list(labels)[2:]], 5.0, sharey=True)
     for name, label in labels.items():
-        _rows_by_model(axes[name], _measure(clean(gains), name), list(dict.fromkeys(gains["model"])))
+        _rows_by_model(axes[name], measure(clean(gains), name), list(dict.fromkeys(gains["model"])))
         axes[name].set_xlabel(label)
     legend_above(figure, markers_of(objectives(gains)))
     return figure
@@ -409,33 +191,3 @@ def _sweep(axis: Axes, table: pd.DataFrame) -> None:
             band(axis, rows, "place", "value", colour, linestyle=dashes, marker=marker, **look)
     axis.set_xticks(list(places.values()), [f"{value:g}" for value in places])
     axis.set_xlim(-0.4, len(places) - 0.6)
-
-
-def under_noise(axis: Axes, accuracy: pd.DataFrame, chance: float | None) -> None:
-    """Accuracy against noise: the teacher, and students of both objectives."""
-    band(axis, teacher_of(accuracy), "sigma", "value", BLACK, marker="s")
-    for kind, (dashes, look) in looks_of(objectives(accuracy)).items():
-        own = pick(accuracy, objective=kind)
-        for model, (colour, marker) in style(own["model"]).items():
-            rows = own[own["model"] == model]
-            band(axis, rows, "sigma", "value", colour, linestyle=dashes, marker=marker, **look)
-    if chance is not None:
-        axis.axhline(chance, color=GREY, linestyle=":", linewidth=1.5)
-    axis.set_ylim(0, 101)
-    noise_ticks(axis, accuracy["sigma"])
-
-
-def looks_of(kinds: Sequence[str]) -> dict[str, tuple[Any, Any]]:
-    """Line style and marker style of each of two objectives."""
-    return {kind: (dashes, look) for kind, dashes, look in zip(kinds, DASHES, LOOKS, strict=False)}
-
-
-def lines_of(kinds: Sequence[str]) -> list[Artist]:
-    """Legend entries for two objectives that are told apart by their lines."""
-    looks = looks_of(kinds).items()
-    return [Line2D([], [], color=GREY, linestyle=dashes, label=OBJECTIVES[kind]) for kind, (dashes, _) in looks]
-
-
-def markers_of(kinds: Sequence[str]) -> list[Artist]:
-    """Legend entries for two objectives that are told apart by their markers."""
-    return [handle("0.3", "o", OBJECTIVES[kind], hollow=bool(look)) for kind, (_, look) in looks_of(kinds).items()]

@@ -1,6 +1,6 @@
 """Chapter 7: other teachers, other images, and how far the rank can be pushed.
 
-Filled markers and solid lines are students of the first objective, open markers and dashed lines those of the second.
+Colours, markers and lines are those of ``two_objectives``.
 """
 
 from textwrap import fill
@@ -20,19 +20,11 @@ from asymdistill.config.names import (
     TRANSFORMER,
     architecture,
 )
-from asymdistill.plots.expansion import (
-    RANK,
-    lines_of,
-    looks_of,
-    markers_of,
-    of_two_objectives,
-    per_objective,
-    under_noise,
-)
 from asymdistill.plots.style import (
     BLACK,
     GREY,
     HOLLOW,
+    RANK,
     STYLE,
     WIDTH,
     handle,
@@ -52,6 +44,7 @@ from asymdistill.plots.tables import (
     number,
     objectives,
     of_each,
+    per_objective,
     pick,
     ratios,
     shown,
@@ -59,6 +52,7 @@ from asymdistill.plots.tables import (
     teacher_of,
     two,
 )
+from asymdistill.plots.two_objectives import lines_of, looks_of, markers_of, of_two_objectives, under_noise
 from asymdistill.runtime.markup import as_label
 
 

@@ -13,12 +13,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from asymdistill.claims import evaluate, summary
-from asymdistill.claims.quantities import Results
+from asymdistill.claims.rows import Results
 from asymdistill.claims.rules import NOT_TESTABLE
 from asymdistill.config.names import OBJECTIVES, TEACHER
 from asymdistill.config.settings import Settings
 from asymdistill.plots.scorecard import LOOKS
-from asymdistill.plots.style import STYLE, dots, stacked
+from asymdistill.plots.style import RANK, STYLE, dots, stacked
 from asymdistill.plots.tables import pick, ratios, shown, span, students_of, teacher_of, two
 from asymdistill.runtime.markup import as_label
 
@@ -178,7 +178,7 @@ def rank_figure(runs: Sequence[ShownRun]) -> Figure:
         for name, axis in axes.items():
             dots(axis, tables[name])
         axis.set_xlim(0, 1.05 * max(table["value"].max() for table in tables.values()))
-        axis.set_xlabel("effective rank (dimensions)")
+        axis.set_xlabel(RANK)
     return figure
 
 

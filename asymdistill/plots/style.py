@@ -27,6 +27,7 @@ from asymdistill.plots.tables import Runs, options_of, with_control
 
 WIDTH = 4.8  # inches
 SHARE_FLOOR = 1e-6  # of the variance: shares below it are rounding errors
+RANK = "effective rank (dimensions)"  # the label of an axis
 SMALL = 10.8  # points: 11 pixels where a figure is 350 wide; no letter is smaller
 Colour = tuple[float, float, float]
 BLACK: Colour = (0.1, 0.1, 0.1)

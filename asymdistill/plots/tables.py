@@ -110,6 +110,11 @@ def ratios(gains: pd.DataFrame) -> pd.DataFrame:
     return (second / first).reset_index()
 
 
+def per_objective(own: pd.DataFrame, kinds: Sequence[str], digits: int = 1) -> dict[str, object]:
+    """Cells of a table: mean ± standard deviation for each objective, under its name."""
+    return {OBJECTIVES[kind]: shown(pick(own, objective=kind)["value"], digits) for kind in kinds}
+
+
 def paired(before: pd.DataFrame, after: pd.DataFrame, on: Sequence[str] = ("model", "seed")) -> pd.Series:
     """Differences, after - before, of the rows that share the columns ``on``; empty if there are none."""
     one, two = (rows.set_index(list(on))["value"] for rows in (before, after))

@@ -137,7 +137,8 @@ class _Local:
 
     def wait(self, handles: Sequence[Future[Reply]]) -> Iterable[Future[Reply]]:
         """See ``Pool``."""
-        return concurrent.futures.wait(handles, LOOK, concurrent.futures.FIRST_COMPLETED).done
+        done = concurrent.futures.wait(handles, LOOK, concurrent.futures.FIRST_COMPLETED).done
+        return [handle for handle in handles if handle in done]  # a set has no order
 
     def reply(self, handle: Future[Reply]) -> Reply:
         """See ``Pool``."""

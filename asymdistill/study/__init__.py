@@ -1,4 +1,4 @@
-"""A study: which students are trained, what is measured, and the tables that hold it."""
+"""A study: the tables of what an experiment measured, computed or recorded."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

@@ -12,13 +12,14 @@ from torch import Tensor
 from asymdistill.config.names import GENERATED_IMAGES, TORCHVISION_IMAGES, WEIGHTS_VARIABLE
 from asymdistill.config.settings import Settings
 from asymdistill.data import datasets, resized
+from asymdistill.experiment import suitability
+from asymdistill.experiment.student_configs import StudentConfig, StudentConfigs
 from asymdistill.models import students, weights
 from asymdistill.models.teacher_views import teacher_view
 from asymdistill.runtime import devices
 from asymdistill.runtime.errors import InputError
 from asymdistill.runtime.executors import executor_for
-from asymdistill.study import comparisons, suitability
-from asymdistill.study.student_configs import StudentConfig, StudentConfigs
+from asymdistill.study.crossed import crossed
 
 Status = Literal["ok", "missing", "warning"]
 FLOAT = 4  # bytes
@@ -57,7 +58,7 @@ def examine(settings: Settings) -> list[Need]:
     device, found = _device(settings)
     images, of_images = _images(settings)
     needs = [found, of_images, _weights(settings)]
-    for other in comparisons.crossed(settings):
+    for other in crossed(settings):
         needs += [need for need in (_images(other)[1], _weights(other)) if need not in needs]
     if images is None:
         return needs

@@ -11,9 +11,10 @@ import pandas as pd
 from asymdistill.config.names import PAPER, PHOTOGRAPHS, THIS_COPY, image_source
 from asymdistill.config.settings import CONTROLS
 from asymdistill.data.preprocess import CLIP_STD
+from asymdistill.study.description import describe
 from asymdistill.study.folders import RESULTS
 from asymdistill.study.recorded import Recorded, recorded_runs
-from asymdistill.study.study import Study, describe
+from asymdistill.study.study import Study
 
 CONTROLS_TABLE = "controls"
 EXPERIMENT = (

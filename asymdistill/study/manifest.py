@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from asymdistill.config.settings import Settings
+from asymdistill.experiment.experiment import Experiment
 from asymdistill.runtime import devices
 from asymdistill.store import files, provenance
-from asymdistill.study.experiment import Experiment
 from asymdistill.study.recorded import MANIFEST
 
 SCHEMA = 2
@@ -47,7 +47,7 @@ class Manifest:
                 known[name] = ", ".join(sorted({*filter(None, known[name].split(", ")), *(r[name] for r in records)}))
             known["tables"] = sorted({*known["tables"], table})
             known["seconds"] = {kind: round(sum(own.values()), 2) for kind, own in keys.items()}
-            known["images"] = self._run.sizes
+            known["images"] = self._run.images.sizes
             files.write_json(self._path, known)
 
     def made(self) -> dict[str, str]:
@@ -77,7 +77,7 @@ class Manifest:
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "versions": {"python": provenance.python_version(), **provenance.versions()},
             "settings": self._settings.model_dump(mode="json", exclude={"workers", "store"}),
-            "teacher": self._run.teacher_name,
+            "teacher": self._run.teacher.key,
             "images": {},
             "seconds": {},
             "tables": [],

@@ -23,10 +23,10 @@ from asymdistill.sweep.spec import Plan, Point, Quantity
 if TYPE_CHECKING:
     from asymdistill.data.datasets import Split
     from asymdistill.data.views import GaussianNoise
+    from asymdistill.experiment.experiment import Experiment
+    from asymdistill.experiment.measurements import Measurement, Measurements
+    from asymdistill.experiment.student_configs import Model
     from asymdistill.store.keys import Artifact
-    from asymdistill.study.experiment import Experiment
-    from asymdistill.study.measurements import Measurement, Measurements
-    from asymdistill.study.student_configs import Model
 
 Task = dict[str, Any]
 LOADED = 2  # sets of images and teachers that a process keeps
@@ -83,9 +83,9 @@ def examine(task: Task, check: Check) -> dict[str, Any]:
             {
                 "key": " ".join(artifact.key for artifact in artifacts),
                 "words": model.described if model else TEACHER,
-                "student": model and run.student_artifact(model).key,
-                "trained": model is not None and run.count_students([model])[0] == 1,
-                "cost": run.cost(model) if model else 1,
+                "student": model and run.students.artifact(model).key,
+                "trained": model is not None and run.students.count([model])[0] == 1,
+                "cost": run.students.cost(model) if model else 1,
                 "needs": list(needs),
                 "task": {"student": model and asdict(model)},
                 "result": _result(run, measurements, wanted) if measured else None,
@@ -99,7 +99,7 @@ def embed(task: Task, check: Check) -> dict[str, Any]:
     from asymdistill.data.views import GaussianNoise
 
     run, _ = _open(task, check)
-    run.teacher_embeddings(task["split"], GaussianNoise(**task["noise"]) if task["noise"] else None)
+    run.teacher.embeddings(task["split"], GaussianNoise(**task["noise"]) if task["noise"] else None)
     return {"rows": None, **_provenance(run, [])}
 
 
@@ -111,22 +111,22 @@ def compute(task: Task, check: Check) -> dict[str, Any]:
         kind; ``differing``: kind, difference and number of those found that were made otherwise than they would be
         here; ``devices``, ``commits`` and ``seconds`` of the student and of what was measured.
     """
-    from asymdistill.study.student_configs import StudentConfig
+    from asymdistill.experiment.student_configs import StudentConfig
 
     run, measurements = _open(task, check)
     model = StudentConfig(**task["student"]) if task["student"] else None
     wanted = _wanted(task, run.settings, model)
-    measurements.measure([measurement for _, measurement in wanted], "measuring")
+    measurements.measure("measuring", [measurement for _, measurement in wanted])
     return _result(run, measurements, wanted)
 
 
 def _embeddings(run: "Experiment", wanted: "Sequence[Measurement]") -> dict[str, dict[str, Any]]:
     """The teacher's embeddings that measurements need, by key: whether they are found, and the rest of their task."""
-    noises = [m.noise for m in wanted if m.model is None and m.noise and m.noise.sigma]
+    noises = [m.added_noise for m in wanted if m.model is None and m.added_noise]
     found = {}
     wanted_of: list[tuple[Split, GaussianNoise | None]] = [("train", None), ("test", None)]
     for split, noise in (*wanted_of, *(("test", noise) for noise in noises)):
-        artifact = run.model_artifact(None, split, noise)
+        artifact = run.teacher.artifact(split, noise)
         rest = {"split": split, "noise": noise and asdict(noise)}
         found[artifact.key] = {"found": run.store.record(artifact) is not None, "task": rest}
     return found
@@ -138,22 +138,23 @@ def _loaded(source: str) -> Memo:
 
 
 def _open(task: Task, check: Check) -> "tuple[Experiment, Measurements]":
+    from asymdistill.experiment.experiment import Experiment
+    from asymdistill.experiment.measurements import Measurements
+    from asymdistill.runtime.devices import resolve_device
     from asymdistill.runtime.executors import executor_for
-    from asymdistill.study.experiment import Experiment
-    from asymdistill.study.measurements import Measurements
 
     with _LOCK:  # two threads that ask for the first time get the same
         loaded = _loaded(source_of(task))
     settings = Settings.model_validate(task["settings"])
-    run = Experiment(settings, Path(task["runs_dir"]), fresh=task["fresh"], loaded=loaded)
-    run.executor = executor_for(run.device, task.get("cores") or settings.workers, check)
+    executor = executor_for(resolve_device(settings.device), task.get("cores") or settings.workers, check)
+    run = Experiment(settings, Path(task["runs_dir"]), fresh=task["fresh"], loaded=loaded, executor=executor)
     return run, Measurements(run)
 
 
 def _wanted(task: Task, settings: Settings, model: "Model") -> "list[tuple[Quantity, Measurement]]":
     """What is measured of a model, by the quantity that it is for."""
     from asymdistill.data.views import GaussianNoise
-    from asymdistill.study.measurements import Measurement
+    from asymdistill.experiment.measurements import Measurement
 
     information = (("batch_size", settings.metric_batch_size), ("temperature", settings.metric_temperature))
     options: dict[str, tuple[tuple[str, Any], ...]] = {
@@ -190,7 +191,7 @@ def _values(quantity: str, value: Any) -> Mapping[str, float]:
 def _result(
     run: "Experiment", measurements: "Measurements", wanted: "list[tuple[Quantity, Measurement]]"
 ) -> dict[str, Any]:
-    from asymdistill.study.student_configs import identity
+    from asymdistill.experiment.student_configs import identity
 
     rows, used = [], []
     for quantity, measurement in wanted:
@@ -200,7 +201,7 @@ def _result(
             rows.append([*identity(measurement.model).values(), name, *under, float(value)])
         used.append(measurements.artifact(measurement))
     if model := wanted[0][1].model:
-        used.append(run.student_artifact(model))
+        used.append(run.students.artifact(model))
     return {"rows": rows, **_provenance(run, used)}
 
 

@@ -17,8 +17,8 @@ from pypdf import PdfReader
 
 from asymdistill.claims import evaluate
 from asymdistill.config.profiles import load_settings
+from asymdistill.experiment.student_configs import StudentConfigs
 from asymdistill.study.recorded import Recorded
-from asymdistill.study.student_configs import StudentConfigs
 
 ROOT = Path(__file__).parents[2]
 STUDENTS = StudentConfigs(load_settings("smoke")[1], 32, 10).everyone()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from asymdistill.claims import evaluate, facts, ledger
 from asymdistill.claims.estimates import NotMeasured
 from asymdistill.claims.facts import FACTS, PublishedValue
-from asymdistill.claims.quantities import Subject
+from asymdistill.claims.rows import Subject
 from asymdistill.models.students import ScalableCNN
 
 SEEDS = {"S": (71.08, 70.58, 71.66), "M": (72.48, 72.84, 71.65), "L": (73.21, 72.33, 73.28)}

@@ -12,15 +12,9 @@ from hypothesis import strategies as st
 from made_runs import accuracies, control, of_components, ranks, run, table
 
 from asymdistill.claims import quantities
-from asymdistill.claims.quantities import (
-    QUANTITIES,
-    NotMeasured,
-    Rows,
-    Subject,
-    measure,
-    require_noise_that_costs,
-    require_same_input,
-)
+from asymdistill.claims.estimates import NotMeasured
+from asymdistill.claims.quantities import QUANTITIES, measure, require_noise_that_costs, require_same_input
+from asymdistill.claims.rows import Rows, Subject
 from asymdistill.metrics import spectrum
 from asymdistill.study.study import Study
 
@@ -38,12 +32,6 @@ def refuses(message: str, name: str, results: object, label: str, sigma: float |
 # Which rows
 
 
-def test_a_label_is_a_model_and_what_was_done_to_it() -> None:
-    assert Subject.parse("L") == Subject("L")
-    assert Subject.parse("L augmented", 0.1, "mean spectrum") == Subject("L", "augmented", 0.1, "mean spectrum")
-    assert Subject.parse("teacher top 16") == Subject("teacher", "top 16")
-
-
 def test_a_model_is_not_taken_for_another_nor_for_its_treatments() -> None:
     made = run(spectrum=ranks({"teacher": 90.0, "S": [10.0, 12.0], "L": [20.0, 22.0], "S infonce": [40.0, 44.0]}))
     assert measured("effective_rank", made, "S") == {42: 10.0, 123: 12.0}
@@ -55,11 +43,6 @@ def test_all_students_are_averaged_over_widths_and_kept_by_seed() -> None:
     made = run(spectrum=ranks({"teacher": 90.0, "S": [10.0, 12.0], "L": [20.0, 22.0], "S infonce": [40.0, 44.0]}))
     assert measured("effective_rank", made, "students") == {42: 15.0, 123: 17.0}
     assert measured("effective_rank", made, "students infonce") == {42: 40.0, 123: 44.0}
-
-
-def test_rows_are_selected_once() -> None:
-    rows = Rows(run(spectrum=ranks({"S": [10.0, 12.0]})))
-    assert rows.select("spectrum", Subject("S")) is rows.select("spectrum", Subject("S"))
 
 
 def test_what_is_missing_is_said() -> None:

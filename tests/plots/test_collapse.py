@@ -1,8 +1,5 @@
 """Chapter 1: every seed and the paper's value are drawn, and the table and the numbers are those of the rows."""
 
-from collections.abc import Iterator
-
-import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 import study_tables
@@ -12,12 +9,6 @@ from asymdistill.data.datasets import ImageSet
 from asymdistill.plots import collapse, tables
 
 WIDTHS = (1.0, 4.0)
-
-
-@pytest.fixture(autouse=True)
-def closed() -> Iterator[None]:
-    yield
-    plt.close("all")
 
 
 def test_the_ranks_show_every_seed_and_the_papers_value() -> None:

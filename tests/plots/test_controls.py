@@ -1,11 +1,9 @@
 """The controls' figures and tables: axes with units, every seed where it belongs, every number from the table."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import control_tables as made
-import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 from matplotlib.axes import Axes
@@ -30,12 +28,6 @@ def draw(name: str, table: pd.DataFrame, **options: Any) -> Figure:
     """The figure of one control of one run."""
     (figure,) = getattr(controls, name)({"this copy": table}, **{**OPTIONS.get(name, {}), **options})
     return figure
-
-
-@pytest.fixture(autouse=True)
-def closed() -> Iterator[None]:
-    yield
-    plt.close("all")
 
 
 def shown(figure: Figure) -> list[Axes]:

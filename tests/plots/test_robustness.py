@@ -1,8 +1,5 @@
 """Chapter 4: accuracy under noise, drawn and beside the paper's."""
 
-from collections.abc import Iterator
-
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import study_tables
@@ -14,12 +11,6 @@ from asymdistill.plots import robustness
 from asymdistill.plots.style import style
 
 ACCURACY = {1.0: {0.0: [70.0, 72.0], 0.1: [55.0, 53.0]}, 4.0: {0.0: [73.0, 75.0], 0.1: [45.0, 47.0]}}
-
-
-@pytest.fixture(autouse=True)
-def closed() -> Iterator[None]:
-    yield
-    plt.close("all")
 
 
 def test_each_model_has_its_colour_and_its_mean_over_the_seeds() -> None:

@@ -1,15 +1,12 @@
 """The scorecard: every claim in its table, and marks and intervals in its forest plot."""
 
 import re
-from collections.abc import Iterator
 from html import escape
 from html.parser import HTMLParser
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import pytest
 from made_ledgers import MIXED, NAN, ledger
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
@@ -235,12 +232,6 @@ def test_no_letter_of_the_forest_plot_is_cut_off() -> None:
 def test_with_nothing_to_compare_the_forest_plot_says_so() -> None:
     (figure,) = scorecard.forest(ledger({"measured": NAN, "low": NAN, "high": NAN}))
     assert [text.get_text() for text in figure.texts] == ["no claim has both values in this run"]
-
-
-@pytest.fixture(autouse=True)
-def close_figures() -> Iterator[None]:
-    yield
-    plt.close("all")
 
 
 def test_answers_have_a_verdict_and_a_value_for_each_run_and_lines_those_of_recorded_runs() -> None:

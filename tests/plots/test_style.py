@@ -1,8 +1,5 @@
 """The style of all figures: one look per model everywhere, labelled axes, any widths or a single one."""
 
-from collections.abc import Iterator
-
-import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 import seaborn as sns
@@ -19,12 +16,6 @@ WIDTHS = {
     "the stated": (0.5, 3.0, 10.0),
     "many": tuple(float(width) for width in range(1, 15)),
 }
-
-
-@pytest.fixture(autouse=True)
-def closed() -> Iterator[None]:
-    yield
-    plt.close("all")
 
 
 def draw_all(tables: dict[str, pd.DataFrame]) -> dict[str, Figure]:

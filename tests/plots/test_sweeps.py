@@ -1,10 +1,8 @@
 """A sweep's figures show means and intervals at the right places, and hold still what they do not show."""
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -36,12 +34,6 @@ def made(objectives: tuple[str, ...] = ("cosine", "infonce")) -> pd.DataFrame:
                         noisy = {"quantity": "robustness", "noise_space": "pixel"}
                         rows += [point | one | noisy | {"sigma": s, "value": 90 - 100 * s} for s in (0.0, 0.1)]
     return pd.DataFrame(rows).astype({"seed": "Int64"})
-
-
-@pytest.fixture(autouse=True)
-def closed() -> Iterator[None]:
-    yield
-    plt.close("all")
 
 
 def test_means_and_intervals_stand_at_the_values_of_the_axis() -> None:

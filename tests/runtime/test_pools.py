@@ -51,6 +51,13 @@ def test_every_task_is_done_once_and_what_fails_is_tried_again_while_others_go_o
     assert [attempts(tmp_path, name) for name in "abcde"] == [1, 3, 3, 1, 1]
 
 
+def test_tasks_that_ended_together_are_told_in_their_order() -> None:
+    pool = InTurn()
+    handles = [pool.submit(double, task) for task in range(9)]
+    assert list(pool.wait(handles)) == handles
+    assert list(pool.wait(handles[::-1])) == handles[::-1]
+
+
 def test_tasks_are_taken_as_they_are_needed() -> None:
     taken = 0
 

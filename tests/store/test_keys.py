@@ -13,16 +13,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asymdistill.experiment.experiment import PROBE
+from asymdistill.experiment.frozen_teacher import EMBEDDINGS
+from asymdistill.experiment.images import IMAGES
+from asymdistill.experiment.measurements import MEASUREMENT
+from asymdistill.experiment.student_configs import StudentConfig
+from asymdistill.experiment.trained_students import SNAPSHOT, STUDENT
 from asymdistill.store import keys
 from asymdistill.store.keys import Artifact, Kind, canonical
-from asymdistill.study import experiment, measurements
-from asymdistill.study.student_configs import StudentConfig
 
 KIND = Kind("things", 1, ("store/keys.py",))
-KINDS = (
-    *(experiment.IMAGES, experiment.EMBEDDINGS, experiment.STUDENT, experiment.SNAPSHOT, experiment.PROBE),
-    measurements.MEASUREMENT,
-)
+KINDS = (IMAGES, EMBEDDINGS, STUDENT, SNAPSHOT, PROBE, MEASUREMENT)
 PLAIN = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 
 

@@ -3,7 +3,6 @@
 import shutil
 from itertools import pairwise
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,17 +12,16 @@ import torch
 from conftest import SMALL
 from sklearn.linear_model import LogisticRegression
 
-from asymdistill.claims.quantities import Rows, Subject, measure
+from asymdistill.claims.quantities import measure
+from asymdistill.claims.rows import Rows, Subject
 from asymdistill.config.names import SCENES_CLIP, SCENES_SIMCLR, UNTRAINED
 from asymdistill.config.settings import CONTROLS
 from asymdistill.data import scenes
 from asymdistill.data.datasets import ImageSet
+from asymdistill.experiment.student_configs import StudentConfig
 from asymdistill.metrics import spectrum
 from asymdistill.models import students
-from asymdistill.models.teachers import load_teacher
 from asymdistill.study import controls
-from asymdistill.study.measurements import class_texts
-from asymdistill.study.student_configs import StudentConfig
 from asymdistill.study.study import Study
 
 FEW = {
@@ -109,8 +107,8 @@ def test_the_experiments_own_last_epoch_is_watched_in_longer_trainings(small_stu
 
 def test_classes_are_swept_with_as_many_images_each(study: Study, table: pd.DataFrame) -> None:
     run = study._run
-    assert len(run.images("test", 2)) == len(run.images("test", 10)) == SMALL["test_limit"]
-    assert set(run.images("train", 2).labels.tolist()) == {0, 1}
+    assert len(run.images.of("test", 2)) == len(run.images.of("test", 10)) == SMALL["test_limit"]
+    assert set(run.images.of("train", 2).labels.tolist()) == {0, 1}
     for count in (2, 10):
         swept = only(table, "classes", "sweep_rank", x=count)
         assert sorted(swept["model"]) == ["teacher", "w=0.5", "w=0.5"]
@@ -123,10 +121,10 @@ def test_the_truncated_teacher_keeps_what_its_leading_components_hold(study: Stu
     directions = np.linalg.svd(train - train.mean(0))[2][:8]
     cut = [train.mean(0) + (rows - train.mean(0)) @ directions.T @ directions for rows in (train, test)]
     cut = [rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in cut]
-    probe = LogisticRegression(max_iter=2000).fit(cut[0].astype(np.float32), run.train.labels)
-    expected = 100 * (probe.predict(cut[1].astype(np.float32)) == run.test.labels.numpy()).mean()
+    probe = LogisticRegression(max_iter=2000).fit(cut[0].astype(np.float32), run.images.train.labels)
+    expected = 100 * (probe.predict(cut[1].astype(np.float32)) == run.images.test.labels.numpy()).mean()
     measured = only(table, "truncation", "accuracy", variant="top", x=8, sigma=0.0)["value"].item()
-    assert measured == pytest.approx(expected, abs=100 * 1.01 / len(run.test))
+    assert measured == pytest.approx(expected, abs=100 * 1.01 / len(run.images.test))
     whole = study.robustness().query("model == 'teacher' and noise_space == 'normalised'")["accuracy"]
     assert only(table, "truncation", "accuracy", variant="full")["value"].tolist() == whole.tolist()
     assert only(table, "truncation", "accuracy", variant="random", sigma=0.2)["seed"].tolist() == [0, 1, 2]
@@ -152,9 +150,9 @@ def test_objectives_are_trained_for_what_they_say(study: Study, table: pd.DataFr
         *("cosine", "labels", "random", "whitened", "centred"),
     }
     fresh = students.build(students.Design(0.5), 128, 42).state_dict()
-    stored = run.student(student(study, 0.5, 42, UNTRAINED)).state_dict()
+    stored = run.students.network(student(study, 0.5, 42, UNTRAINED)).state_dict()
     assert all(torch.equal(fresh[name], stored[name]) for name in fresh)
-    losses = run.losses(student(study, 0.5, 42, "labels"))
+    losses = run.students.losses(student(study, 0.5, 42, "labels"))
     assert losses[1] < losses[0] < 1.5 * np.log(10)
 
 
@@ -178,22 +176,11 @@ def test_estimators_agree_with_the_whole_sample_and_know_the_truth(study: Study,
     assert len(only(table, "estimators", "true_rank")) == 3
 
 
-def test_names_of_classes_are_read_as_words() -> None:
-    shown: dict[str, Any] = {
-        "settings": SimpleNamespace(teacher=SCENES_CLIP),
-        "teacher": load_teacher(SCENES_CLIP),
-        "class_names": ("red_circle", "blue_ring"),
-    }
-    texts = class_texts(SimpleNamespace(**shown))  # type: ignore[arg-type]
-    assert texts is not None
-    assert torch.equal(texts, shown["teacher"].encode_text(["a red circle", "a blue ring"]))
-
-
 def test_models_are_placed_among_the_teachers_texts(study: Study, table: pd.DataFrame) -> None:
     run = study._run
-    texts = unit(run.teacher.encode_text([scenes.class_prompt(label) for label in range(10)]))
+    texts = unit(run.teacher.network.encode_text([scenes.class_prompt(label) for label in range(10)]))
     guesses = (unit(run.encode(student(study, 1, 42), "test")) @ texts.T).argmax(1)
-    expected = 100 * (guesses == run.test.labels.numpy()).mean()
+    expected = 100 * (guesses == run.images.test.labels.numpy()).mean()
     measured = only(table, "crossmodal", "zero_shot", model="S", seed=42, sigma=0.0)["value"].item()
     assert measured == pytest.approx(expected)
     recalls = [only(table, "crossmodal", f"retrieval_{top}", model="teacher", variant="full") for top in (1, 5, 10)]
@@ -217,7 +204,7 @@ def test_a_teacher_that_knows_no_such_words_is_placed_nowhere(study: Study, tmp_
     )
     test = own.images("test")
     renamed = ImageSet(test.images, test.labels, tuple(f"class{number}" for number in range(10)))  # and no factors
-    own._run.images = lambda split, classes=None: renamed  # type: ignore[method-assign]
+    own._run.images.of = lambda split, classes=None: renamed  # type: ignore[method-assign]
     table = own.controls()
     assert set(table["control"]) == {"estimators"}
     assert not table["quantity"].isin(["factor_share", "true_rank", "truth"]).any()

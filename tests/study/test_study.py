@@ -19,12 +19,12 @@ from sklearn.linear_model import LogisticRegression
 from asymdistill.config.names import IDENTITY, TABLES, UNTRAINED
 from asymdistill.config.settings import CONTROLS
 from asymdistill.data.datasets import Split
+from asymdistill.experiment.student_configs import ALTERNATIVES, StudentConfig
 from asymdistill.measure.files import open_files
 from asymdistill.metrics import effective_rank
 from asymdistill.models import students
 from asymdistill.runtime.errors import InputError
 from asymdistill.study import study
-from asymdistill.study.student_configs import ALTERNATIVES, StudentConfig
 from asymdistill.study.study import Study
 
 STUDENTS, LEVELS, SPACES, DIM = 4, 2, 2, 128
@@ -53,10 +53,10 @@ def embeddings(small_study: Study, width: float | None, seed: int = 0, split: Sp
     """Unit embeddings in float64, from the stored weights alone."""
     run, images = small_study._run, small_study.images(split).images
     if width is None:
-        output = run.teacher(run.teacher.view(images))
+        output = run.teacher.network(run.teacher.network.view(images))
     else:
         own = student(small_study, width, seed)
-        output = run.student(own)(run.view(own)(images).contiguous(memory_format=torch.channels_last))
+        output = run.students.network(own)(run.view(own)(images).contiguous(memory_format=torch.channels_last))
     rows = output.detach().double().numpy()
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
@@ -155,7 +155,7 @@ def test_sizes_are_counted_from_the_networks(small_study: Study) -> None:
     models = small_study.models()
     assert models["model"].tolist() == ["teacher", "w=0.5", "S"]
     assert set(models["embedding_dim"]) == {DIM}
-    teacher = sum(parameter.numel() for parameter in small_study._run.teacher.image_tower.parameters())
+    teacher = sum(parameter.numel() for parameter in small_study._run.teacher.network.image_tower.parameters())
     sizes = [students.ScalableCNN(width, DIM) for width in (0.5, 1)]
     expected = [teacher, *(sum(parameter.numel() for parameter in student.parameters()) for student in sizes)]
     assert models["parameters"].tolist() == expected
@@ -167,7 +167,7 @@ def test_losses_are_the_stored_ones(small_study: Study, tables: dict[str, pd.Dat
     for one in [*run.configs.grid(), *run.configs.augmented()]:
         own = table[(table["width"] == one.width) & (table["seed"] == one.seed) & (table["augmented"] == one.augmented)]
         assert own["epoch"].tolist() == [1, 2]
-        assert own["loss"].tolist() == run.losses(one)
+        assert own["loss"].tolist() == run.students.losses(one)
 
 
 def test_singular_values_and_ranks_are_numpys(small_study: Study, tables: dict[str, pd.DataFrame]) -> None:
@@ -252,7 +252,7 @@ def test_accuracy_is_that_of_the_clean_probe_under_noise(
     fitted = embeddings(small_study, 1, 42, "train")
     probe = LogisticRegression(max_iter=2000).fit(fitted.astype(np.float32), small_study.images("train").labels.numpy())
     config = student(small_study, 1, 42)
-    network, view = run.student(config), run.view(config)
+    network, view = run.students.network(config), run.view(config)
     own = table[(table["width"] == 1) & (table["seed"] == 42) & (table["noise_space"] == space)]
     assert own["sigma"].tolist() == [0.0, 0.2]
     for sigma, accuracy in zip(own["sigma"], own["accuracy"], strict=True):

@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 from conftest import SMALL
 
+from asymdistill.experiment import frozen_teacher, images, trained_students
 from asymdistill.runtime.errors import Check, InputError
 from asymdistill.runtime.pools import InTurn, Pool, ProcessPool, ThreadPool
-from asymdistill.study import experiment
 from asymdistill.study.recorded import recorded_runs
 from asymdistill.study.study import Study
 from asymdistill.sweep import spec, table, tasks
@@ -123,7 +123,7 @@ def test_what_fails_is_tried_again_then_named_while_others_go_on(
     teacher_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained: Counter[int] = Counter()
-    distil = experiment.distil
+    distil = trained_students.distil
 
     def failing(*positional: Any, seed: int, **named: Any) -> Any:
         trained[seed] += 1
@@ -131,7 +131,7 @@ def test_what_fails_is_tried_again_then_named_while_others_go_on(
             raise RuntimeError("no luck")
         return distil(*positional, seed=seed, **named)
 
-    monkeypatch.setattr(experiment, "distil", failing)
+    monkeypatch.setattr(trained_students, "distil", failing)
     settings = {name: value for name, value in FEW.items() if name != "seeds"}
     own = plan(tmp_path, teacher_file, settings, cross={"seeds": [1, 2, 3]})
     sweep = run(own, tmp_path / "runs", retries=1)
@@ -173,8 +173,8 @@ def test_images_and_teacher_are_loaded_once(
 
         return call
 
-    monkeypatch.setattr(experiment, "load_teacher", counted("teacher", experiment.load_teacher))
-    monkeypatch.setattr(experiment.datasets, "load", counted("images", experiment.datasets.load))
+    monkeypatch.setattr(frozen_teacher, "load_teacher", counted("teacher", frozen_teacher.load_teacher))
+    monkeypatch.setattr(images.datasets, "load", counted("images", images.datasets.load))
     tasks._loaded.cache_clear()
     settings = {name: value for name, value in FEW.items() if name != "epochs"}
     run(plan(tmp_path, teacher_file, settings, cross={"epochs": [1, 2], "infonce_weight": [1, 2]}), tmp_path / "runs")

@@ -71,6 +71,16 @@ class StudentConfig:
         return Design(self.width, self.dilation, self.architecture, self.resolution)
 
     @property
+    def imitates_stored_embeddings(self) -> bool:
+        """Whether it is trained towards embeddings of the images as they are, which are stored; not towards labels."""
+        return self.objective not in ("labels", UNTRAINED) and not self.augmented
+
+    @property
+    def takes_crops(self) -> bool:
+        """Whether it is trained on random crops of the images."""
+        return self.augmented or self.objective == "views"
+
+    @property
     def identity(self) -> dict[str, Any]:
         """The columns that tell the student from the other models in every table."""
         return {
@@ -145,6 +155,11 @@ class StudentConfigs:
     def baseline(self) -> list[StudentConfig]:
         """The grid's students of the first objective: the first paper's."""
         return self.grid(self._settings.baseline)
+
+    def ends(self) -> list[StudentConfig]:
+        """The narrowest and the widest of them."""
+        widths = (self._settings.smallest_width, self._settings.largest_width)
+        return [student for student in self.baseline() if student.width in widths]
 
     def augmented(self) -> list[StudentConfig]:
         """The widest student again, trained on cropped and flipped images."""

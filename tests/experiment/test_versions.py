@@ -4,6 +4,7 @@ The values are rounded, since another CPU rounds otherwise; a change of the arit
 """
 
 import math
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,14 @@ from torch import Tensor
 from asymdistill.config.names import UNTRAINED
 from asymdistill.data import datasets
 from asymdistill.data.views import GaussianNoise
+from asymdistill.experiment.experiment import PROBE
+from asymdistill.experiment.frozen_teacher import EMBEDDINGS
+from asymdistill.experiment.images import IMAGES
+from asymdistill.experiment.measurements import MEASUREMENT, Measurement
+from asymdistill.experiment.model_quantities import QUANTITIES
+from asymdistill.experiment.student_configs import StudentConfig
+from asymdistill.experiment.trained_students import SNAPSHOT, STUDENT
 from asymdistill.store.keys import Kind
-from asymdistill.study import experiment, measurements
-from asymdistill.study.measurements import QUANTITIES, Measurement
-from asymdistill.study.student_configs import StudentConfig
 from asymdistill.study.study import Study
 
 Values = dict[str, list[float]]
@@ -185,18 +190,18 @@ def test_images(tmp_path: Path) -> None:
         "folder": datasets.load(str(tmp_path / "own"), "test", image_size=24),
     }
     found = {name: fingerprint([own.images]) + fingerprint([own.labels]) for name, own in sets.items()}
-    check(experiment.IMAGES, found, 1e-4)
+    check(IMAGES, found, 1e-4)
 
 
 def test_embeddings(study: Study) -> None:
     run = study._run
     found = {
-        "clean": fingerprint([run.teacher_embeddings("test")]),
-        "noise": fingerprint([run.teacher_embeddings("test", NOISE)]),
-        "pixel noise": fingerprint([run.teacher_embeddings("test", PIXEL_NOISE)]),
-        "2 classes": fingerprint([run.teacher_embeddings("train", classes=2)]),
+        "clean": fingerprint([run.teacher.embeddings("test")]),
+        "noise": fingerprint([run.teacher.embeddings("test", NOISE)]),
+        "pixel noise": fingerprint([run.teacher.embeddings("test", PIXEL_NOISE)]),
+        "2 classes": fingerprint([run.teacher.embeddings("train", classes=2)]),
     }
-    check(experiment.EMBEDDINGS, found, 1e-3)
+    check(EMBEDDINGS, found, 1e-3)
 
 
 def test_students(study: Study) -> None:
@@ -208,20 +213,21 @@ def test_students(study: Study) -> None:
         "2 classes, dilated": configs.make(0.5, 42, "cosine", classes=2, dilation=2),
         "another resolution": configs.make(0.5, 42, "cosine", resolution=24),
     }
-    study._run.train_students([*students.values()])
-    found = {name: fingerprint(study._run.student(own).state_dict().values()) for name, own in students.items()}
-    check(experiment.STUDENT, found, AFTER_TRAINING)
+    trained = study._run.students
+    trained.train([*students.values()])
+    found = {name: fingerprint(trained.network(own).state_dict().values()) for name, own in students.items()}
+    check(STUDENT, found, AFTER_TRAINING)
 
 
 def test_snapshots(study: Study) -> None:
     own = study._run.configs.make(0.5, 42, "cosine", snapshots=True)
-    found = {f"epoch {n}": fingerprint(study._run.student(own, epoch=n).state_dict().values()) for n in (1, 2)}
-    check(experiment.SNAPSHOT, found, AFTER_TRAINING)
+    found = {f"epoch {n}": fingerprint(study._run.students.network(own, epoch=n).state_dict().values()) for n in (1, 2)}
+    check(SNAPSHOT, found, AFTER_TRAINING)
 
 
 def test_probes(study: Study) -> None:
     found = {"teacher": fingerprint(study._run.probe(None).tensors().values())}
-    check(experiment.PROBE, found, 1e-3)
+    check(PROBE, found, 1e-3)
 
 
 # What is measured, by quantity: of the student where nothing else is said.
@@ -258,7 +264,7 @@ def test_measurements(study: Study, student: StudentConfig, quantity: str) -> No
         name: numbers(study._measurements.value(Measurement(quantity, model, noise, options)))[:SHOWN]
         for name, options in OPTIONS.get(quantity, {"": ()}).items()
     }
-    versions = (measurements.MEASUREMENT.version, QUANTITIES[quantity].version)
+    versions = (MEASUREMENT.version, QUANTITIES[quantity].version)
     *stored_versions, stored = GOLDEN_MEASUREMENTS.get(quantity, (0, 0, {}))
     least = 100 * 2.01 / OWN["test_limit"] if quantity in ACCURACIES else 0.0  # two images may stand on the border
     if message := fault(f"measurements: {quantity}", versions, tuple(stored_versions), found, stored, 2e-3, least):
@@ -269,8 +275,9 @@ def test_measurements(study: Study, student: StudentConfig, quantity: str) -> No
 
 
 def test_every_kind_and_every_quantity_has_a_golden_value() -> None:
-    kinds = {kind.name for module in (experiment, measurements) for kind in vars(module).values() if type(kind) is Kind}
-    assert kinds == {*GOLDEN, measurements.MEASUREMENT.name}
+    modules = [module for name, module in sys.modules.items() if name.startswith("asymdistill.experiment.")]
+    kinds = {kind.name for module in modules for kind in vars(module).values() if type(kind) is Kind}
+    assert kinds == {*GOLDEN, MEASUREMENT.name}
     assert {*GOLDEN_MEASUREMENTS} == {*QUANTITIES}
 
 

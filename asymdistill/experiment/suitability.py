@@ -7,8 +7,8 @@ from asymdistill.config.names import GENERATED_IMAGES, image_source
 from asymdistill.config.settings import Settings
 from asymdistill.data import datasets, scenes
 from asymdistill.data.datasets import Census, ImageSet, Split
+from asymdistill.experiment.student_configs import StudentConfigs
 from asymdistill.runtime.errors import InputError
-from asymdistill.study.student_configs import StudentConfigs
 from asymdistill.training.distillation import steps_per_epoch
 
 SPLITS: tuple[Split, ...] = ("train", "test")

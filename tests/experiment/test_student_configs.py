@@ -1,23 +1,18 @@
-"""Which students a study trains: the papers' grid, what controls and comparisons add, and what each is trained for."""
+"""Which students a study trains: the papers' grid, and what controls and comparisons add."""
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import asdict, fields, replace
-from pathlib import Path
 
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import nn
 
 from asymdistill.config.names import IDENTITY, OBJECTIVES, UNTRAINED
 from asymdistill.config.profiles import load_settings
 from asymdistill.config.settings import CONTROLS, SWEEPS, Settings
+from asymdistill.experiment.experiment import Experiment
+from asymdistill.experiment.student_configs import ALTERNATIVES, StudentConfig, StudentConfigs, identity
 from asymdistill.models.students import Design
-from asymdistill.study.experiment import Experiment
-from asymdistill.study.student_configs import ALTERNATIVES, StudentConfig, StudentConfigs, identity
-from asymdistill.training import losses
 
 SETTINGS = load_settings(
     "smoke",
@@ -134,8 +129,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Experiment:
 def test_students_are_stored_under_one_key_only_if_they_are_the_same(run: Experiment) -> None:
     @given(first=some_students, second=some_students)
     def check(first: StudentConfig, second: StudentConfig) -> None:
-        assert (run.student_artifact(first).key == run.student_artifact(second).key) == (first == second)
-        assert run.student_artifact(replace(first)).key == run.student_artifact(first).key
+        assert (run.students.artifact(first).key == run.students.artifact(second).key) == (first == second)
+        assert run.students.artifact(replace(first)).key == run.students.artifact(first).key
 
     check()
 
@@ -146,8 +141,8 @@ def test_every_field_of_a_student_is_in_its_key(run: Experiment) -> None:
     other |= {"architecture": "transformer"}
     names = [field.name for field in fields(StudentConfig)]
     changes = [{name: other[name] if name in other else getattr(plain, name) + 1} for name in names]
-    keys = {run.student_artifact(replace(plain, **change)).key for change in changes}
-    assert len({run.student_artifact(plain).key, *keys}) == 1 + len(names)
+    keys = {run.students.artifact(replace(plain, **change)).key for change in changes}
+    assert len({run.students.artifact(plain).key, *keys}) == 1 + len(names)
 
 
 def test_the_papers_students_keep_the_keys_that_they_had_before_there_were_others() -> None:
@@ -159,7 +154,7 @@ def test_widths_that_are_equal_to_six_digits_are_two_students(run: Experiment) -
     first, second = configs(widths=[1.0000001, 1.0000002], seeds=[7], objectives=["cosine"]).grid()
     assert first != second
     assert first.identity["model"] != second.identity["model"]
-    assert run.student_artifact(first).key != run.student_artifact(second).key
+    assert run.students.artifact(first).key != run.students.artifact(second).key
 
 
 def test_models_are_told_apart() -> None:
@@ -359,74 +354,3 @@ def test_a_comparison_that_is_not_named_trains_nothing(name: str) -> None:
     assert set(base.everyone()) == grid
     students = {student for students in OURS.sweep(name).values() for student in students}
     assert set(alone.everyone()) == grid | students > grid
-
-
-# What a student is trained for
-
-STUDENT, GOAL, OTHER = torch.randn(3, 12, 128, generator=torch.Generator().manual_seed(0))
-
-
-@pytest.fixture
-def loss_of(tmp_path: Path) -> Callable[..., float]:
-    """The loss of a student with an objective, in an experiment with other settings."""
-
-    def loss(objective: str, *more: torch.Tensor, different: dict[str, float] | None = None, **values: object) -> float:
-        own = Experiment(changed(**values), tmp_path)
-        return float(own._loss(own.configs.make(1, 7, objective, **(different or {})))(STUDENT, GOAL, *more))
-
-    return loss
-
-
-def test_a_student_is_trained_for_its_objective_with_the_experiments_weight_and_temperature(
-    loss_of: Callable[..., float],
-) -> None:
-    distance = float(losses.cosine_distance(STUDENT, GOAL))
-    contrast = {t: float(losses.info_nce(STUDENT, GOAL, temperature=t)) for t in (0.1, 0.5)}
-    both = float(losses.info_nce(STUDENT, GOAL, temperature=0.1, symmetric=True))
-    assert loss_of("cosine") == loss_of("whitened") == loss_of("centred") == distance
-    assert loss_of("infonce") == pytest.approx(distance + contrast[0.1])
-    changed_both = loss_of("infonce", infonce_weight=3, infonce_temperature=0.5)
-    assert changed_both == pytest.approx(distance + 3 * contrast[0.5])
-    assert loss_of("infonce", infonce_symmetric=True) == pytest.approx(distance + both)
-    assert both != pytest.approx(contrast[0.1])
-
-
-def test_a_students_own_weight_and_temperature_come_first(loss_of: Callable[..., float]) -> None:
-    expected = float(losses.cosine_distance(STUDENT, GOAL) + 0.5 * losses.info_nce(STUDENT, GOAL, temperature=0.5))
-    own = {"weight": 0.5, "temperature": 0.5}
-    assert loss_of("infonce", different=own, infonce_weight=9, infonce_temperature=2) == pytest.approx(expected)
-
-
-def test_only_views_take_a_second_view(run: Experiment, loss_of: Callable[..., float]) -> None:
-    two = {name: run._loss(run.configs.make(1, 7, name)) for name in (*ALTERNATIVES, "labels")}
-    assert [name for name, chosen in two.items() if getattr(chosen, "two_views", False)] == ["views"]
-    contrast = losses.nt_xent(STUDENT, OTHER, temperature=0.1, symmetric=False)
-    expected = losses.cosine_distance(STUDENT, GOAL) + 2 * contrast
-    assert loss_of("views", OTHER, infonce_weight=2) == pytest.approx(float(expected))
-
-
-@pytest.mark.parametrize(
-    ("name", "term"), [("vicreg", losses.variance_and_covariance), ("uniformity", losses.uniformity)]
-)
-def test_other_terms_have_a_weight_of_their_own(
-    name: str, term: Callable[..., torch.Tensor], loss_of: Callable[..., float]
-) -> None:
-    expected = float(losses.cosine_distance(STUDENT, GOAL) + 4 * term(STUDENT))
-    assert loss_of(name, regulariser_weight=4, infonce_weight=9) == pytest.approx(expected)
-
-
-def test_a_student_of_labels_has_a_classifier_of_its_own_seed(run: Experiment) -> None:
-    first, again, other = (run._loss(run.configs.make(1, seed, "labels")) for seed in (7, 7, 8))
-    assert isinstance(first, nn.Module)
-    assert [tuple(parameter.shape) for parameter in first.parameters()] == [(10, 128), (10,)]
-    weights = [next(chosen.parameters()) for chosen in (first, again, other)]  # type: ignore[union-attr]
-    assert torch.equal(weights[0], weights[1])
-    assert not torch.equal(weights[0], weights[2])
-
-
-def test_the_recipe_is_the_students_own(run: Experiment) -> None:
-    recipe = run._recipe(OURS.make(1, 7, "cosine", batch_size=16, epochs=3, schedule="cosine", noise=0.3))
-    assert (recipe.batch_size, recipe.epochs, recipe.schedule) == (16, 3, "cosine")
-    assert recipe.noise is not None
-    assert (recipe.noise.sigma, recipe.noise.space, recipe.noise.seed) == (0.3, "normalised", 7)
-    assert run._recipe(OURS.make(1, 7, "cosine")).noise is None

@@ -9,8 +9,8 @@ from conftest import SMALL
 
 from asymdistill.config.profiles import load_settings
 from asymdistill.config.settings import CONTROLS, Settings
+from asymdistill.experiment import frozen_teacher, suitability, trained_students
 from asymdistill.runtime.errors import InputError
-from asymdistill.study import experiment, suitability
 from asymdistill.study.doctor import examine
 from asymdistill.study.study import Study
 
@@ -83,8 +83,8 @@ def test_run_and_doctor_say_the_same_before_anything_is_trained(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Case 9: a RuntimeError after seven students, where the doctor had said ok."""
-    monkeypatch.setattr(experiment, "distil", lambda *_, **__: pytest.fail("trained"))
-    monkeypatch.setattr(experiment, "load_teacher", lambda *_, **__: pytest.fail("loaded a teacher"))
+    monkeypatch.setattr(trained_students, "distil", lambda *_, **__: pytest.fail("trained"))
+    monkeypatch.setattr(frozen_teacher, "load_teacher", lambda *_, **__: pytest.fail("loaded a teacher"))
     train, test, replaced, changes, message = WRONG[name]
     chosen = settings(own(tmp_path, train, test, **replaced), **changes)
     with pytest.raises(InputError, match=message):
@@ -130,7 +130,7 @@ def test_images_that_are_drawn_are_counted_and_not_drawn(
 
 
 def test_other_images_are_looked_at_before_the_first_student(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(experiment, "distil", lambda *_, **__: pytest.fail("trained"))
+    monkeypatch.setattr(trained_students, "distil", lambda *_, **__: pytest.fail("trained"))
     other = own(tmp_path, [20] * 4, [9, 9, 9, 0])
     wrong = {
         "the test split has no images of class 'dog'": {"other_datasets": [other]},
