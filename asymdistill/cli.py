@@ -56,10 +56,10 @@ def run(
     fresh: FreshOption = False,
 ) -> None:
     """Train the students, measure everything and write the tables; stored results are reused."""
+    study = _open(profile, parse_assignments(assignments or []), out, fresh=fresh)
     from asymdistill.plots.tables import summary
     from asymdistill.runtime.progress import duration
 
-    study = _open(profile, parse_assignments(assignments or []), out, fresh=fresh)
     tables = study.compute()
     console = _console()
     for title, table in summary(tables).items():
@@ -320,10 +320,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _open(profile: str, overrides: dict[str, Any], runs: Path, *, fresh: bool) -> "Study":
     """Open a study and say how much of it is there."""
+    name, settings = load_settings(profile, overrides)  # wrong ones are refused before PyTorch is imported, for seconds
     environment.prepare()
     from asymdistill.study.study import Study
 
-    study = Study.open(profile, overrides, runs, fresh=fresh)
+    study = Study(name, settings, runs, fresh=fresh)
     study.check()
     if note := study.images_note():
         print(f"images: {note}")

@@ -15,9 +15,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from command_line import ENVIRONMENT, command, complaints, read, shell, words_for
+from command_line import complaints, read, words_for
 from conftest import SMALL
 from damages import cut, empty, flip, folder_instead
+from forked import Forked
 
 from asymdistill import cli
 from asymdistill.experiment import trained_students
@@ -36,14 +37,7 @@ def tables(folder: Path) -> dict[str, bytes]:
     return found
 
 
-def start(words: list[str], folder: Path) -> subprocess.Popen[str]:
-    piped = subprocess.PIPE
-    return subprocess.Popen(
-        command(words), cwd=folder, stdout=piped, stderr=piped, text=True, env=os.environ | ENVIRONMENT
-    )
-
-
-def wait_for(there: Callable[[], object], process: subprocess.Popen[str], seconds: float = 120) -> None:
+def wait_for(there: Callable[[], object], process: Forked, seconds: float = 120) -> None:
     end = time.monotonic() + seconds
     while not there():
         assert process.poll() is None, process.communicate()
@@ -67,7 +61,7 @@ def test_a_schedulers_signal_ends_a_run_within_seconds_and_the_same_command_goes
     tmp_path: Path, undisturbed: dict[str, bytes]
 ) -> None:
     words = ["run", "-p", "smoke", *words_for(LONG)]
-    process = start(words, tmp_path)
+    process = Forked(words, tmp_path)
     wait_for(lambda: [*tmp_path.rglob("*.state.safetensors")], process)
     begin = time.monotonic()
     process.send_signal(signal.SIGTERM)
@@ -78,13 +72,14 @@ def test_a_schedulers_signal_ends_a_run_within_seconds_and_the_same_command_goes
     states = [*tmp_path.rglob("*.state.safetensors")]
     assert states
     # Killed at once in the middle, too: then go on.
-    process = start(words, tmp_path)
+    process = Forked(words, tmp_path)
     reached = {state: state.stat().st_mtime_ns for state in states}
     wait_for(lambda: any(not s.exists() or s.stat().st_mtime_ns > reached[s] for s in states), process)
     process.kill()
     process.communicate(timeout=60)
-    done = shell(words, tmp_path)
-    assert (done.returncode, complaints(done.stderr)) == (0, [])
+    process = Forked(words, tmp_path)
+    _, err = process.communicate()
+    assert (process.returncode, complaints(err)) == (0, [])
     assert tables(tmp_path / "runs") == undisturbed
 
 

@@ -1,10 +1,8 @@
 """Nothing is computed twice: runs that share a store pay for what is new, and say what they found and computed."""
 
 import json
-import os
 import shutil
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -12,9 +10,10 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from command_line import ENVIRONMENT, Counts, Output, complaints, read, shell, words_for
+from command_line import Counts, Output, complaints, read, words_for
 from conftest import SMALL
 from damages import cut, empty, flip, folder_instead
+from forked import Forked
 
 import asymdistill
 from asymdistill import cli
@@ -181,9 +180,10 @@ def test_edited_code_is_said_where_it_counts_and_computed_again_only_if_asked(
     words = ["run", "-p", "smoke", "--out", str(base), *words_for(settings_of(small_study))]
 
     def run(*more: str) -> Output:
-        done = shell([*words, *more], tmp_path, PYTHONPATH=str(package))
-        assert (done.returncode, complaints(done.stderr)) == (0, [])
-        return read(done.stdout)
+        process = Forked([*words, *more], tmp_path, PYTHONPATH=str(package))
+        out, err = process.communicate()
+        assert (process.returncode, complaints(err)) == (0, [])
+        return read(out)
 
     edited(package, "training/losses.py", "equation (1) of the first paper", "the first paper's equation (1)")
     edited(package, "training/losses.py", "    return (1 - F.cos", "    # A comment.\n    return (1 - F.cos")
@@ -238,13 +238,13 @@ def test_whatever_is_damaged_is_said_and_computed_again_to_the_same_tables(
 
 # Two processes
 
+# Each waits in its first training until the other is in one, too.
 TOGETHER = """
-import os, sys, time
+import os, time
 from pathlib import Path
-from asymdistill import cli
 from asymdistill.experiment import trained_students
 
-own, meeting, arguments = sys.argv[1], Path(sys.argv[2]), sys.argv[3:]
+own, meeting = {own!r}, Path({meeting!r})
 distil = trained_students.distil
 
 def together(*positional, **named):
@@ -256,36 +256,37 @@ def together(*positional, **named):
 
 trained_students.distil = together
 print("process", os.getpid())
-sys.exit(cli.main(arguments))
 """
-CONTAINER = ("unshare", "--pid", "--fork", "--mount-proc")
+# What `unshare --pid --fork --mount-proc` does.
+CONTAINER = """
+import ctypes, os, subprocess
+CLONE_NEWNS, CLONE_NEWPID = 0x20000, 0x20000000
+assert ctypes.CDLL(None).unshare(CLONE_NEWNS | CLONE_NEWPID) == 0
+if child := os.fork():
+    os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+subprocess.run(["mount", "-t", "proc", "proc", "/proc"], check=True)
+"""
 FEW = {"widths": [0.5], "seeds": [42, 123, 7], "augmentation_seeds": 0, "noise_levels": [0.0], "workers": 1}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("prefix", [(), CONTAINER], ids=["processes", "containers"])
-def test_two_processes_share_the_work(prefix: tuple[str, ...], small_study: Study, tmp_path: Path) -> None:
-    """Each waits in its first training until the other is in one, too: so they work on different students."""
-    if prefix and (not shutil.which(prefix[0]) or subprocess.run([*prefix, "true"], capture_output=True).returncode):
+@pytest.mark.parametrize("before", ["", CONTAINER], ids=["processes", "containers"])
+def test_two_processes_share_the_work(before: str, small_study: Study, tmp_path: Path) -> None:
+    """They meet in their first training: so they work on different students."""
+    unshare = ["unshare", "--pid", "--fork", "--mount-proc", "true"]
+    if before and (not shutil.which(unshare[0]) or subprocess.run(unshare, capture_output=True).returncode):
         pytest.skip("no process namespaces are allowed here")
     meeting = tmp_path / "meeting"
     meeting.mkdir()
     words = ["run", "-p", "smoke", "--out", "runs", *words_for(settings_of(small_study) | FEW)]
     processes = [
-        subprocess.Popen(
-            [*prefix, sys.executable, "-c", TOGETHER, name, str(meeting), *words],
-            cwd=tmp_path,
-            env=os.environ | ENVIRONMENT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for name in ("one", "other")
+        Forked(words, tmp_path, before + TOGETHER.format(own=own, meeting=str(meeting))) for own in ("one", "other")
     ]
     ended = [(*process.communicate(timeout=300), process.returncode) for process in processes]
     assert [(complaints(err), code) for _, err, code in ended] == [([], 0)] * 2
     numbers = {out.splitlines()[0] for out, _, _ in ended}
-    assert len(numbers) == (1 if prefix else 2)
+    assert len(numbers) == (1 if before else 2)
     one, other = (read(out) for out, _, _ in ended)
     assert {path.name for path in meeting.iterdir()} == {"one", "other"}
     assert one.students == other.students == (0, 3)

@@ -1,7 +1,7 @@
 """What both pretrainings share, each from its command line, and the optimiser's learning rate."""
 
 import math
-import subprocess
+import runpy
 import sys
 from pathlib import Path
 
@@ -9,13 +9,14 @@ import pytest
 import torch
 from safetensors import safe_open
 from sklearn.linear_model import LogisticRegression
-from torch import nn
+from torch import Tensor, nn
 
 from asymdistill.config.names import SCENES_CLIP, SCENES_SIMCLR
 from asymdistill.data.preprocess import clip_preprocess
 from asymdistill.data.scenes import generate
 from asymdistill.metrics.spectrum import effective_rank
 from asymdistill.models.mini_clip import ImageTower, Towers, load_towers
+from asymdistill.training import pretraining
 from asymdistill.training.pretraining import Recipe, command_line, make_optimizer
 from asymdistill.training.scenes_clip import ClipRecipe
 from asymdistill.training.scenes_simclr import SimclrRecipe
@@ -106,12 +107,33 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path, capsys: pytest
     assert line.startswith("asymdistill: error: ")
 
 
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules:RuntimeWarning")
 @pytest.mark.parametrize(("module", "teacher"), [("scenes_clip", SCENES_CLIP), ("scenes_simclr", SCENES_SIMCLR)])
-def test_the_commands_that_the_book_names_exist(module: str, teacher: str) -> None:
-    command = [sys.executable, "-m", f"asymdistill.training.{module}", "--help"]
-    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+def test_the_commands_that_the_book_names_exist(
+    module: str, teacher: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", [module, "--help"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module(f"asymdistill.training.{module}", run_name="__main__")  # what `python -m` does
+    shown = capsys.readouterr().out
+    assert ended.value.code == 0
     assert f"Train the teacher '{teacher}'." in shown
     assert "--out OUT" in shown
+
+
+@pytest.mark.parametrize("recipe", [ClipRecipe, SimclrRecipe])
+@pytest.mark.parametrize("found", [True, False])
+def test_towers_compute_in_bfloat16_where_the_cpu_has_instructions_for_it(
+    found: bool, recipe: type[Recipe], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pretraining, "has_bfloat16", lambda device: found)
+    task = recipe(images=2).task()
+    given: list[Tensor] = []
+    task.towers.image.register_forward_hook(lambda *called: given.append(called[-1]))
+    loss = task(torch.arange(2))
+    assert loss.dtype == torch.float32
+    assert loss.isfinite()
+    assert [embeddings.dtype for embeddings in given] == [torch.bfloat16 if found else torch.float32]
 
 
 def test_the_learning_rate_rises_in_a_line_and_falls_along_a_cosine() -> None:
