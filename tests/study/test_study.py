@@ -463,9 +463,10 @@ TINY = ALONE | {
 COMPUTE = """
 import json, sys
 from asymdistill.study.study import Study
-study = Study.open("smoke", sys.argv[1], sys.argv[2])
-study.compute()
-print(json.dumps({kind: made for kind, (_, made, _) in study.counts().items()}))
+for changed, runs in json.loads(sys.argv[1]):
+    study = Study.open("smoke", changed, runs)
+    study.compute()
+    print(json.dumps({kind: made for kind, (_, made, _) in study.counts().items()}))
 """
 
 
@@ -474,14 +475,13 @@ def csvs(runs: Path) -> dict[str, bytes]:
     return {str(path.relative_to(runs)): path.read_bytes() for path in runs.glob("*/tables/*.csv")}
 
 
-def compute(runs: Path, hash_seed: int, **changed: object) -> dict[str, int]:
-    """Compute the tiny study in a process with its own hash seed; tell how many results it made itself."""
-    environment = os.environ | {"PYTHONHASHSEED": str(hash_seed)}
-    command = [sys.executable, "-c", COMPUTE, json.dumps(TINY | changed, default=str), str(runs)]
+def compute(hash_seed: str, *studies: tuple[dict[str, object], Path]) -> list[dict[str, int]]:
+    """Compute studies in a process with its own hash seed; tell how many results each made itself."""
+    environment = os.environ | {"PYTHONHASHSEED": hash_seed}
+    command = [sys.executable, "-c", COMPUTE, json.dumps(studies, default=str)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    found: dict[str, int] = json.loads(done.stdout)
-    return found
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 @pytest.mark.slow
@@ -489,11 +489,14 @@ def test_tables_are_the_same_bytes_whatever_the_hash_seed_and_the_number_of_work
     teacher_file: Path, tmp_path: Path
 ) -> None:
     here, alone, sharing = (tmp_path / name for name in ("here", "alone", "sharing"))
-    Study.open("smoke", TINY | {"teacher_weights": teacher_file, "workers": 1}, here).compute()
-    made = compute(alone, 1, teacher_weights=teacher_file, workers=2)
+    settings = TINY | {"teacher_weights": teacher_file}
+    Study.open("smoke", settings | {"workers": 1}, here).compute()
+    hash_seed = "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"
+    shared, made = compute(
+        hash_seed, (settings | {"store": here / "store"}, sharing), (settings | {"workers": 2}, alone)
+    )
+    assert not any(shared.values())
     assert min(made[kind] for kind in ("embeddings", "students", "probes", "measurements")) > 0
-    made = compute(sharing, 2, teacher_weights=teacher_file, store=here / "store")
-    assert not any(made.values())
     first = csvs(here)
     assert {name.split("/")[-1] for name in first} >= {f"control-{name}.csv" for name in CONTROLS}
     assert csvs(alone) == first
