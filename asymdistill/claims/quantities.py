@@ -6,6 +6,7 @@ what is missing.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import wraps
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -74,6 +75,19 @@ def _named(table: str, quantity: str, **wanted: Any) -> Measure:
     return lambda run, subject: _by_seed(run.select(table, subject, quantity=quantity, **wanted))
 
 
+def _once(measured: Measure) -> Measure:
+    """Measure something of a model once per run: several claims, and other quantities, need it."""
+
+    @wraps(measured)
+    def once(run: Rows, subject: Subject) -> pd.Series:
+        if (measured, subject) not in run.measured:
+            run.measured[measured, subject] = measured(run, subject)
+        return run.measured[measured, subject]
+
+    return once
+
+
+@_once
 def _effective_rank(run: Rows, subject: Subject) -> pd.Series:
     if subject.treatment == OTHER_ARCHITECTURE:
         return _by_seed(run.control("capacity", subject, quantity="effective_rank", variant="architecture"))
@@ -174,6 +188,7 @@ def _alignment_gap(run: Rows, subject: Subject) -> pd.Series:
     return (own - reference).abs().max(axis=1)
 
 
+@_once
 def _accuracy(run: Rows, subject: Subject) -> pd.Series:
     """Accuracy of the probe in percent; ``top 16`` is a teacher cut to its 16 leading components."""
     cut, _, count = subject.treatment.partition(" ")
@@ -185,6 +200,7 @@ def _accuracy(run: Rows, subject: Subject) -> pd.Series:
     return _by_seed(run.select(table, subject, **wanted), "accuracy")
 
 
+@_once
 def _loss(run: Rows, subject: Subject) -> pd.Series:
     """Share of the accuracy above chance that the noise costs, in percent.
 

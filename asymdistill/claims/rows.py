@@ -66,9 +66,14 @@ class Rows:
 
     Args:
         results: the run.
+
+    Attributes:
+        settings: of the run.
+        measured: what was measured of each subject by each function.
     """
 
     def __init__(self, results: Results) -> None:
+        self.measured: dict[tuple[Any, Subject], pd.Series] = {}
         self.settings = results.settings
         self._table = cache(results.table)  # also where it is missing
         self.select, self.control = cache(self._select), cache(self._control)
