@@ -36,6 +36,8 @@ def main() -> None:
     parser.add_argument("--images", type=Path, required=True, help="an .npz file as asymdistill takes it")
     parser.add_argument("--teacher", default="open_clip:ViT-B-32-quickgelu/openai", help="its weights are random")
     parser.add_argument("--resolution", type=int, default=224)
+    parser.add_argument("--widths", type=float, nargs="+", default=[1, 2, 4])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[42, 123, 456])
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--autocast", default="off")
@@ -46,6 +48,8 @@ def main() -> None:
             "teacher": chosen.teacher,
             "teacher_weights": random_weights(chosen.teacher, Path(folder) / "teacher.safetensors"),
             "resolution": chosen.resolution,
+            "widths": chosen.widths,
+            "seeds": chosen.seeds,
             "epochs": chosen.epochs,
             "device": chosen.device,
             "autocast": chosen.autocast,

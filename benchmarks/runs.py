@@ -2,7 +2,7 @@
 
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ from asymdistill.data import datasets
 from asymdistill.study import Study
 from benchmarks.measuring import Record, module, watched
 
-STUDENTS, EPOCHS = 9, 1
+WIDTHS, SEEDS, EPOCHS = (1, 2, 4), (42, 123, 456), 1
 TEACHER, RESOLUTION = "open_clip:ViT-B-32-quickgelu/openai", 224
 # Undoes what the command lines set, so that the reference runs as plain PyTorch does.
 PLAIN = {"THP_MEM_ALLOC_ENABLE": "0", "SCIPY_ARRAY_API": "0"}
@@ -50,14 +50,25 @@ def growth(device: str, sizes: tuple[int, ...] = (64, 128, 256)) -> Iterator[Rec
         yield {"quantity": "grid", "unit": "training images", "size": size, **run("ours", device, size)}
 
 
-def run(pipeline: str, device: str, images: int, *, teacher: str = TEACHER, resolution: int = RESOLUTION) -> Record:
-    """Run one pipeline on this many generated images, in a process of its own."""
+def run(
+    pipeline: str,
+    device: str,
+    images: int,
+    *,
+    teacher: str = TEACHER,
+    resolution: int = RESOLUTION,
+    widths: Sequence[float] = WIDTHS,
+    seeds: Sequence[int] = SEEDS,
+) -> Record:
+    """Run one pipeline on this many generated images, in a process of its own: a student of each width and seed."""
     with tempfile.TemporaryDirectory() as folder:
         file = _images(Path(folder) / "images.npz", images)
         options = ("--images", file, "--teacher", teacher, "--resolution", resolution, "--epochs", EPOCHS)
+        students = ("--widths", *widths, "--seeds", *seeds)
         name, plain = ("our_pipeline", {}) if pipeline == "ours" else ("reference_pipeline", PLAIN)
-        found = module(name, *options, "--device", device, environment=plain)
-    shared = {"images": images, "test_images": images // 4, "students": STUDENTS, "epochs": EPOCHS}
+        found = module(name, *options, *students, "--device", device, environment=plain)
+    count = len(widths) * len(seeds)
+    shared = {"images": images, "test_images": images // 4, "students": count, "epochs": EPOCHS}
     return {**shared, "resolution": resolution, **found, "per_image": found["seconds"] / (images * EPOCHS)}
 
 

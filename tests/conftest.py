@@ -1,14 +1,16 @@
 """What several test files share: a teacher of Scenes with random weights, and small finished studies."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import pytest
 import torch
+from filelock import FileLock
 from hypothesis import settings
 from safetensors.torch import save_file
 from threadpoolctl import threadpool_limits
@@ -99,27 +101,42 @@ def threads(count: int) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def teacher_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_teacher(tmp_path_factory.mktemp("teacher") / "scenes-clip.safetensors")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of this run of the tests have in common."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture(scope="session")
-def small_study(tmp_path_factory: pytest.TempPathFactory, teacher_file: Path) -> "Study":
+def teacher_file(shared: Path) -> Path:
+    path = shared / "scenes-clip.safetensors"
+    with FileLock(path.with_suffix(".lock")):
+        return path if path.is_file() else make_teacher(path)
+
+
+def finished(name: str, settings: dict[str, Any], shared: Path, runs: Path) -> "Study":
+    """A finished study in a folder of one's own, copied from that of the first process that asked for it."""
+    from asymdistill.study.study import Study
+
+    with FileLock(shared / f"{name}.lock"):
+        if not (shared / name).is_dir():
+            Study.open("smoke", settings, shared / f"{name}.unfinished").compute()
+            (shared / f"{name}.unfinished").rename(shared / name)
+    study = Study.open("smoke", settings, shutil.copytree(shared / name, runs, dirs_exist_ok=True))
+    study.compute()
+    return study
+
+
+@pytest.fixture(scope="session")
+def small_study(tmp_path_factory: pytest.TempPathFactory, shared: Path, teacher_file: Path) -> "Study":
     """A finished study of two widths and two seeds, to be read only."""
-    from asymdistill.study.study import Study
-
-    runs = tmp_path_factory.mktemp("runs")
-    study = Study.open("smoke", SMALL | {"teacher_weights": str(teacher_file)}, runs)
-    study.compute()
-    return study
+    return finished("small", SMALL | {"teacher_weights": str(teacher_file)}, shared, tmp_path_factory.mktemp("runs"))
 
 
 @pytest.fixture(scope="session")
-def expanded_study(tmp_path_factory: pytest.TempPathFactory, teacher_file: Path) -> "Study":
+def expanded_study(tmp_path_factory: pytest.TempPathFactory, shared: Path, teacher_file: Path) -> "Study":
     """A finished study with a second objective, every comparison, and every crossing; to be read only."""
-    from asymdistill.study.study import Study
-
-    runs = tmp_path_factory.mktemp("runs")
-    study = Study.open("smoke", EXPANDED | {"teacher_weights": str(teacher_file)}, runs)
-    study.compute()
-    return study
+    settings = EXPANDED | {"teacher_weights": str(teacher_file)}
+    return finished("expanded", settings, shared, tmp_path_factory.mktemp("runs"))

@@ -35,7 +35,7 @@ class Forked:
         self._said = tempfile.TemporaryDirectory()
         environment = os.environ | ENVIRONMENT | variables
         arguments = (before, list(words), folder, environment, self._said.name)
-        self._process = _server().Process(target=_main, args=arguments, daemon=True)
+        self._process = server().Process(target=_main, args=arguments, daemon=True)
         self._process.start()
 
     @property
@@ -60,7 +60,8 @@ class Forked:
 
 
 @cache
-def _server() -> ForkServerContext:
+def server() -> ForkServerContext:
+    """The server, begun when it is first asked for."""
     from asymdistill.runtime import environment
 
     context = multiprocessing.get_context("forkserver")

@@ -196,7 +196,10 @@ def asked_by(name: str, extras: set[str]) -> list[Requirement]:
 
 
 @pytest.mark.slow
-def test_wheel_runs_in_a_clean_environment_outside_the_repository(wheel: Path, tmp_path: Path) -> None:
+def test_wheel_runs_in_a_clean_environment_outside_the_repository(
+    wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTHONPATH", raising=False)  # of whoever tests a checkout that is not installed
     venv.create(tmp_path / "clean", with_pip=True)
     binaries = tmp_path / "clean" / "bin"
     (packages,) = (tmp_path / "clean" / "lib").glob("python*/site-packages")
@@ -214,6 +217,7 @@ def test_wheel_runs_in_a_clean_environment_outside_the_repository(wheel: Path, t
         assert said.returncode == 0, said.stderr
         assert ("Usage" if words == ["--help"] else "cifar10-clip-infonce") in said.stdout
     few = ["controls=[]", "sweeps=[]", "other_teachers=[]", "other_datasets=[]", "augmentation_seeds=0"]
+    few += ["widths=[0.5]", "noise_levels=[0]", "train_limit=64", "test_limit=64", "batch_size=32"]
     done = subprocess.run(
         [binaries / "asymdistill", "run", "--profile", "smoke", "--out", "runs", *(f"--set={one}" for one in few)],
         cwd=tmp_path,

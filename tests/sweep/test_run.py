@@ -1,12 +1,14 @@
 """A sweep computes what is missing, once, and its table says what a study of each point would."""
 
 import json
+import multiprocessing
 import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import forked
 import pandas as pd
 import pytest
 from conftest import SMALL
@@ -112,7 +114,11 @@ def test_what_points_share_is_computed_once_and_found_again(teacher_file: Path, 
 
 
 @pytest.mark.slow
-def test_processes_write_what_threads_write(teacher_file: Path, tmp_path: Path) -> None:
+def test_processes_write_what_threads_write(
+    teacher_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = forked.server()  # that processes may be spawned, too, is tested on other work
+    monkeypatch.setattr(multiprocessing, "get_context", lambda _: context)
     own = plan(tmp_path, teacher_file, FEW | {"seeds": [1, 2]})
     threads, processes = (run(own, tmp_path / made.__name__, made) for made in (ThreadPool, ProcessPool))
     assert threads.made == processes.made
