@@ -295,7 +295,7 @@ def test_two_processes_share_the_work(before: str, small_study: Study, tmp_path:
     assert min(trained) >= 1
     for kind in ("embeddings", "probes", "measurements"):
         stored = len(list((tmp_path / "runs" / "store" / kind).rglob("*.json")))
-        assert sum(done.kinds[kind].computed for done in (one, other)) == stored, kind
+        assert sum(done.kinds.get(kind, Counts(0, 0)).computed for done in (one, other)) == stored, kind
     assert not [path for path in (tmp_path / "runs").rglob("*") if "tmp" in path.suffix or ".state." in path.name]
     manifest = json.loads((tmp_path / one.folder / "manifest.json").read_text())
     assert len(manifest["results"]["students"]) == 3

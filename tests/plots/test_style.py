@@ -72,7 +72,7 @@ def test_a_control_draws_its_own_rows_or_says_that_it_was_not_run() -> None:
     (unknown,) = style.of_control("mine")(lambda rows, chance: style.placeholder(f"{chance}"))({"one": rows}, chance={})
     assert unknown.texts[0].get_text() == "None"  # a recorded run need not say how many classes its images have
     (absent,) = drawn({"two": others}, chance={})
-    assert "does not run" in absent.texts[0].get_text()
+    assert "no run here has this control" in absent.texts[0].get_text()
     assert absent.axes  # else notebooks show no picture
 
 

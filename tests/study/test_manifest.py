@@ -152,9 +152,9 @@ def test_a_damaged_manifest_is_said_and_begun_again(tiny: Study) -> None:
     for content in (b"{", b""):
         path.write_bytes(content)
         with pytest.warns(DamagedFileWarning, match=r"manifest\.json is damaged"):
-            tiny.models()
+            Study(tiny.profile, tiny.settings, tiny.folder.parent).models()
         assert json.loads(path.read_text())["tables"] == ["models"]
-    tiny.compute()
+    Study(tiny.profile, tiny.settings, tiny.folder.parent).compute()
 
 
 def test_chapters_that_note_tables_at_once_lose_none(tiny: Study, tmp_path: Path) -> None:
