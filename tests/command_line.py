@@ -42,11 +42,6 @@ def read(out: str) -> Output:
     return Output((int(students[0]), int(students[1])), found, Path(folder))
 
 
-def command(words: Sequence[str]) -> list[str]:
-    """The command as a shell runs it."""
-    return [sys.executable, "-m", "asymdistill.cli", *words]
-
-
 def complaints(stderr: str) -> list[str]:
     """What a command says on standard error but for progress, which slow machines see."""
     return [line for line in stderr.splitlines() if not line.endswith(" left")]
@@ -55,4 +50,5 @@ def complaints(stderr: str) -> list[str]:
 def shell(words: Sequence[str], folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run the command in a process of its own."""
     environment = os.environ | ENVIRONMENT | variables
-    return subprocess.run(command(words), cwd=folder, capture_output=True, text=True, timeout=300, env=environment)
+    command = [sys.executable, "-m", "asymdistill.cli", *words]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, env=environment)

@@ -1,17 +1,16 @@
 """``asymdistill sweep``: what it says, what it refuses, and that it goes on after an interruption."""
 
 import json
-import os
 import re
 import signal
-import subprocess
 import time
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from command_line import ENVIRONMENT, command, complaints, shell
+from command_line import complaints
 from conftest import SMALL
+from forked import Forked
 
 from asymdistill import cli
 
@@ -100,14 +99,7 @@ def test_what_is_wrong_is_one_line(words: str, folder: Path, capsys: pytest.Capt
 def test_an_interrupted_sweep_goes_on(folder: Path, teacher_file: Path) -> None:
     write(folder, teacher_file, train_limit=320)
     words = ["sweep", "mine.toml"]
-    process = subprocess.Popen(
-        command(words),
-        cwd=folder,
-        env=os.environ | ENVIRONMENT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = Forked(words, folder)
     while not list(folder.glob("runs/store/students/*/*.json")):
         assert process.poll() is None, process.communicate()
         time.sleep(0.01)
@@ -116,7 +108,8 @@ def test_an_interrupted_sweep_goes_on(folder: Path, teacher_file: Path) -> None:
     assert (process.returncode, len(complaints(err))) == (130, 1)
     made = len(list(folder.glob("runs/store/students/*/*.json")))
     assert 1 <= made < 4
-    done = shell(words, folder)
-    assert (done.returncode, complaints(done.stderr)) == (0, [])
-    assert f"\nstudents: {4 - made} computed\n" in done.stdout
+    process = Forked(words, folder)
+    out, err = process.communicate()
+    assert (process.returncode, complaints(err)) == (0, [])
+    assert f"\nstudents: {4 - made} computed\n" in out
     assert len(pd.read_csv(next(folder.glob("runs/sweep-*/table.csv")))) == 12

@@ -1,11 +1,8 @@
 """Trained students: each comes out as training alone gives it, bit for bit, whatever happened on the way."""
 
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,8 +11,9 @@ from typing import Any
 
 import pytest
 import torch
-from command_line import ENVIRONMENT, words_for
+from command_line import words_for
 from damages import cut, empty, flip, folder_instead
+from forked import Forked
 from one_student import ALONE, Open, contents, weights_of
 
 from asymdistill import cli
@@ -130,12 +128,10 @@ def test_a_lost_student_is_trained_again_alone_and_comes_out_the_same(
 
 
 KILLER = """
-import os, signal, sys
+import os, signal
 from types import SimpleNamespace
-from asymdistill import cli
 from asymdistill.experiment import trained_students
 
-number, after, arguments = getattr(signal, sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
 distil, steps, clock = trained_students.distil, [], trained_students.time.perf_counter
 trained_students.time = SimpleNamespace(perf_counter=lambda: clock() * 1000)  # so that its seconds are recognised
 
@@ -143,19 +139,20 @@ def deadly(*positional, progress, **named):
     def step(done):
         progress(done)
         steps.append(done)
-        if len(steps) == after:
-            os.kill(os.getpid(), number)
+        if len(steps) == {after}:
+            os.kill(os.getpid(), signal.{kind})
     return distil(*positional, progress=step, **named)
 
 trained_students.distil = deadly
-sys.exit(cli.main(arguments))
 """
 
 
-def run_and_kill(kind: str, after: int, runs: Path, teacher: Path) -> subprocess.CompletedProcess[str]:
+def run_and_kill(kind: str, after: int, runs: Path, teacher: Path) -> tuple[int | None, str]:
+    """The exit status of a run that is sent a signal after so many steps, and what it said on standard error."""
     words = ["run", "-p", "smoke", "--out", str(runs), *words_for(ALONE | {"teacher_weights": teacher})]
-    code = [sys.executable, "-c", KILLER, kind, str(after)]
-    return subprocess.run([*code, *words], capture_output=True, text=True, timeout=300, env=os.environ | ENVIRONMENT)
+    process = Forked(words, runs.parent, KILLER.format(kind=kind, after=after))
+    _, err = process.communicate()
+    return process.returncode, err
 
 
 @contextmanager
@@ -194,8 +191,8 @@ def states(runs: Path) -> list[Path]:
 def test_killed_in_its_fourth_epoch_a_student_goes_on_after_the_third_to_the_same_bytes(
     open_run: Open, undisturbed: bytes, teacher_file: Path, runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    done = run_and_kill("SIGKILL", 11, runs, teacher_file)
-    assert done.returncode == -signal.SIGKILL
+    status, _ = run_and_kill("SIGKILL", 11, runs, teacher_file)
+    assert status == -signal.SIGKILL
     assert len(states(runs)) == 1
     run = open_run()
     (student,) = run.configs.grid()
@@ -216,9 +213,9 @@ def test_killed_in_its_fourth_epoch_a_student_goes_on_after_the_third_to_the_sam
 def test_an_interrupt_is_one_line_and_the_epochs_that_are_done_are_kept(
     open_run: Open, undisturbed: bytes, teacher_file: Path, runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    done = run_and_kill("SIGINT", 11, runs, teacher_file)
-    assert done.returncode == 130
-    assert done.stderr.strip() == "asymdistill: interrupted; run the same command again to continue from what is stored"
+    status, err = run_and_kill("SIGINT", 11, runs, teacher_file)
+    assert status == 130
+    assert err.strip() == "asymdistill: interrupted; run the same command again to continue from what is stored"
     assert not [path for path in runs.rglob("*") if path.name.endswith(".tmp")]
     run = open_run()
     with steps_noted(monkeypatch) as steps:
