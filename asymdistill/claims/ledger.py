@@ -28,7 +28,7 @@ V1_PROFILE = "cifar10-clip"
 class Claim(BaseModel):
     """One claim of a paper. Immutable; unknown fields are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     id: str = Field(description="Unique identifier of the claim.")
     paper: Literal["v1", "v2"] = Field(description="Version of the paper.")
@@ -115,8 +115,29 @@ COLUMNS = tuple(Claim.model_fields)
 @cache
 def paper_claims() -> tuple[Claim, ...]:
     """The claims of the papers, with the numbers that are no claims by themselves."""
-    text = (resources.files("asymdistill.claims") / "claims.toml").read_text("utf-8")
-    return tuple(_claim(entry) for entry in tomllib.loads(text)["claim"])
+    return read((resources.files("asymdistill.claims") / "claims.toml").read_text("utf-8"))
+
+
+def read(text: str) -> tuple[Claim, ...]:
+    """The claims in a text such as that of ``claims.toml``.
+
+    Raises:
+        InputError: it is no TOML, has something beside claims, or claims that are not valid or do not fit together.
+    """
+    try:
+        found = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"claims.toml is not valid TOML: {error}") from None
+    if [*found] != ["claim"] or not isinstance(found["claim"], list):
+        raise InputError(f"claims.toml holds {', '.join(found) or 'nothing'}; allowed: entries under [[claim]] alone")
+    claims = tuple(_claim(entry) for entry in found["claim"])
+    ids = [claim.id for claim in claims]
+    for claim in claims:
+        if ids.count(claim.id) > 1:
+            raise InputError(f"claim {claim.id!r} stands in claims.toml twice; allowed: an id of its own for each")
+        if claim.premise is not None and claim.premise not in ids:
+            raise InputError(f"claim {claim.id!r}, premise: {claim.premise!r} is no claim; allowed: the id of one")
+    return claims
 
 
 def load() -> pd.DataFrame:

@@ -21,6 +21,7 @@ from asymdistill.runtime.errors import InputError, without_tilde
 
 LONGEST = 200  # characters of a value in a message
 PATH_SETTINGS = ("dataset_root", "teacher_weights", "store")
+_PLAIN = {"tuple_type": "allowed: a list, such as [1, 2]", "too_short": "allowed: a list of at least one"}
 
 
 def profile_names() -> list[str]:
@@ -165,12 +166,17 @@ def one_line(error: ValidationError, model: type[BaseModel] = Settings, what: st
         what: one of its fields is called.
     """
     parts = []
-    for item in error.errors():
+    found = error.errors()
+    # A list whose only item is wrong is also said to be empty.
+    wrong = {item["loc"][:1] for item in found if item["type"] != "too_short"}
+    for item in found:
+        if item["type"] == "too_short" and item["loc"] in wrong:
+            continue
         name = str(item["loc"][0]) if item["loc"] else "settings"
         if item["type"] == "extra_forbidden":
             allowed = (field.alias or own for own, field in model.model_fields.items())
             parts.append(f"unknown {what} {name!r}; allowed: {', '.join(allowed)}")
         else:
-            message = item["msg"].removeprefix("Value error, ")
+            message = _PLAIN.get(item["type"], item["msg"].removeprefix("Value error, "))
             parts.append(f"{what} {name!r} is {_short(repr(item['input']))}: {message}")
     return "; ".join(parts)

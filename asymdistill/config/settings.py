@@ -15,6 +15,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Count = Annotated[int, Field(ge=1, le=10**6)]
 Images = Annotated[int, Field(ge=1, le=10**9)]
 Side = Annotated[int, Field(ge=1, le=4096)]
+StudentSide = Annotated[int, Field(ge=4, le=4096)]  # two poolings halve it
 Few = Annotated[int, Field(ge=1, le=1000)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Width = Annotated[float, Field(gt=0, le=100)]
@@ -79,13 +80,15 @@ class Settings(BaseModel):
         "elsewhere. A CPU takes `float16` for float32.",
     )
 
-    resolution: Side | None = Field(
+    resolution: StudentSide | None = Field(
         None, description="Side of the students' input in pixels; none: the teacher's, as in the paper."
     )
     widths: tuple[Width, ...] = Field((1, 2, 4), min_length=1, description="Width factors of the students.")
     seeds: tuple[Seed, ...] = Field((42, 123, 456), min_length=1, description="Seeds: one student per width and seed.")
     epochs: Count = Field(5, description="Passes over the training images.")
-    batch_size: Count = Field(64, description="Images per step; the last partial batch of an epoch is dropped.")
+    batch_size: Annotated[int, Field(ge=2, le=10**6)] = Field(
+        64, description="Images per step; the last partial batch of an epoch is dropped."
+    )
     learning_rate: Positive = Field(1e-3, description="Learning rate of Adam, constant.")
     autocast: Literal["off", "bfloat16"] = Field(
         "off", description="Mixed precision of the students' forward pass; losses and metrics stay float32."
@@ -136,7 +139,9 @@ class Settings(BaseModel):
     control_widths: tuple[Width, ...] = Field(
         (0.5, 3, 10), description="Further widths; the default gives the sizes that the first paper states."
     )
-    control_resolution: Side = Field(32, description="Side in pixels of the narrowest student's alternative input.")
+    control_resolution: StudentSide = Field(
+        32, description="Side in pixels of the narrowest student's alternative input."
+    )
     control_dilation: Few = Field(3, description="Dilation of the convolutions that widens the receptive field.")
     control_noise: Sigma = Field(
         0.1, description="Standard deviation of the noise for students that are trained with noise."

@@ -238,3 +238,35 @@ def test_an_entry_that_is_no_claim_is_named(case: str) -> None:
 def test_an_unknown_column_is_refused() -> None:
     with pytest.raises(InputError, match="Extra inputs are not permitted"):
         ledger.parse(evaluate.load().assign(verdict="supported"))
+
+
+ENTRY = """[[claim]]
+id = "a"
+paper = "v1"
+source = "abstract"
+statement = "A number."
+quantity = "effective_rank"
+value = 1.5
+judged = "number"
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[[claim]\n", "claims.toml is not valid TOML: "),
+        (
+            ENTRY.replace("[[claim]]", "[[claims]]"),
+            r"claims.toml holds claims; allowed: entries under \[\[claim\]\] alone",
+        ),
+        (ENTRY.replace("[[claim]]", "[claim]"), r"claims.toml holds claim; allowed: entries under \[\[claim\]\] alone"),
+        ("", "claims.toml holds nothing; allowed: "),
+        (ENTRY + ENTRY, "claim 'a' stands in claims.toml twice; allowed: an id of its own for each"),
+        (ENTRY + 'premise = "b"\n', "claim 'a', premise: 'b' is no claim; allowed: the id of one"),
+        (ENTRY + "limit = inf\n", "claim 'a', limit: "),
+    ],
+)
+def test_a_ledger_that_is_edited_wrongly_is_one_line(text: str, message: str) -> None:
+    assert [claim.id for claim in ledger.read(ENTRY)] == ["a"]
+    with pytest.raises(InputError, match=message):
+        ledger.read(text)

@@ -180,6 +180,21 @@ def test_several_mistakes_are_all_named() -> None:
         load_settings("smoke", {"epochs": 0, "seeds": []})
 
 
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"seeds": 7}, r"setting 'seeds' is 7: allowed: a list, such as \[1, 2\]"),
+        ({"seeds": []}, r"setting 'seeds' is \[\]: allowed: a list of at least one"),
+        ({"seeds": [-1]}, "setting 'seeds' is -1: Input should be greater than or equal to 0"),
+        ({"resolution": 3}, "setting 'resolution' is 3: Input should be greater than or equal to 4"),
+        ({"batch_size": 1}, "setting 'batch_size' is 1: Input should be greater than or equal to 2"),
+    ],
+)
+def test_what_is_allowed_instead_is_said_once_and_in_plain_words(overrides: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=f"^(profile smoke: )?{message}$"):
+        load_settings("smoke", overrides)
+
+
 @pytest.mark.parametrize("overrides", ["{", "[1]", "3", '"epochs"'])
 def test_overrides_that_are_no_json_object_are_refused(overrides: str) -> None:
     with pytest.raises(InputError, match="overrides"):
