@@ -47,8 +47,12 @@ def complaints(stderr: str) -> list[str]:
     return [line for line in stderr.splitlines() if not line.endswith(" left")]
 
 
+def command(words: Sequence[str]) -> list[str]:
+    """The command as a shell runs it."""
+    return [sys.executable, "-m", "asymdistill.cli", *words]
+
+
 def shell(words: Sequence[str], folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run the command in a process of its own."""
     environment = os.environ | ENVIRONMENT | variables
-    command = [sys.executable, "-m", "asymdistill.cli", *words]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, env=environment)
+    return subprocess.run(command(words), cwd=folder, capture_output=True, text=True, timeout=300, env=environment)
