@@ -80,9 +80,7 @@ def _once(measured: Measure) -> Measure:
 
     @wraps(measured)
     def once(run: Rows, subject: Subject) -> pd.Series:
-        if (measured, subject) not in run.measured:
-            run.measured[measured, subject] = measured(run, subject)
-        return run.measured[measured, subject]
+        return run.once(measured, subject)
 
     return once
 

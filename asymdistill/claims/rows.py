@@ -1,5 +1,6 @@
 """The rows of a run's tables that are about one subject: a model, as it was trained, under some noise."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Protocol, Self
@@ -69,14 +70,12 @@ class Rows:
 
     Attributes:
         settings: of the run.
-        measured: what was measured of each subject by each function.
     """
 
     def __init__(self, results: Results) -> None:
-        self.measured: dict[tuple[Any, Subject], pd.Series] = {}
         self.settings = results.settings
         self._table = cache(results.table)  # also where it is missing
-        self.select, self.control = cache(self._select), cache(self._control)
+        self.select, self.control, self.once = cache(self._select), cache(self._control), cache(self._once)
 
     def _select(self, name: str, subject: Subject, **wanted: Any) -> pd.DataFrame:
         """Rows of a table of trained students."""
@@ -98,6 +97,10 @@ class Rows:
         if table is None or not (chosen := _mask(table["control"] == name)).any():
             raise NotMeasured(f"this run has no control {name}")
         return _narrow(table, chosen, subject, wanted)
+
+    def _once(self, measure: Callable[["Rows", Subject], pd.Series], subject: Subject) -> pd.Series:
+        """What a function measures of a subject."""
+        return measure(self, subject)
 
 
 def _narrow(table: pd.DataFrame, chosen: np.ndarray, subject: Subject, wanted: dict[str, Any]) -> pd.DataFrame:

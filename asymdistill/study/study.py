@@ -214,7 +214,7 @@ class Study:
             only: the one to compute; no rows, if the settings do not name it.
         """
         found = [
-            self._table(f"control-{name}", controls.rows(name, self._measured_for(name)), controls.COLUMNS)
+            self._table(f"control-{name}", self._control(name), controls.COLUMNS)
             for name in self.settings.controls
             if only in (None, name)
         ]
@@ -230,11 +230,14 @@ class Study:
 
     def generality(self) -> pd.DataFrame:
         """Ranks and accuracies with this and every other teacher and data set: columns as in ``generality.COLUMNS``."""
-        found = [self._generality()]
-        for other in self.crossed():  # one after the other, so that no two keep images and a teacher at once
-            found.append(other._generality())
-        rows = pd.concat(found, ignore_index=True).to_dict("records")
-        return self._table("generality", rows, generality.COLUMNS)
+
+        def rows() -> Iterator[Row]:
+            found = [self._generality()]
+            for other in self.crossed():  # one after the other, so that no two keep images and a teacher at once
+                found.append(other._generality())
+            yield from pd.concat(found, ignore_index=True).to_dict("records")
+
+        return self._table("generality", rows(), generality.COLUMNS)
 
     def crossed(self) -> Iterator["Study"]:
         """The studies of the other teachers and data sets of the settings, each with each; else like this one."""
@@ -261,6 +264,10 @@ class Study:
         self.train()
         return {name: self.table(name) for name in TABLES}
 
+    def _control(self, name: str) -> Iterator[Row]:
+        """The rows of a control; what it is made from is looked for when the first of them is asked for."""
+        yield from controls.rows(name, self._measured_for(name))
+
     def _measured_for(self, control: str) -> Measured:
         """What a control is made from; among texts, where its own teacher reads none, a study whose teacher does."""
         if control == "crossmodal" and not self._measured.reads_texts:
@@ -274,7 +281,10 @@ class Study:
         return generality.of_study(self.settings, self.sizes["classes"], self.spectrum(), robustness)
 
     def _table(self, name: str, rows: Iterable[Row], columns: Sequence[str] | None = None) -> pd.DataFrame:
-        """Put a table together, and keep it with the run for those who read without computing."""
+        """Put a table together, once, and keep it with the run for those who read without computing.
+
+        Rows are generators, of which nothing is computed where the table is there.
+        """
         if name not in self._tables:
             path = self.folder / "tables" / f"{name}.csv"
             table = pd.DataFrame(list(rows), columns=list(columns) if columns else None)

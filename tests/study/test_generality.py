@@ -38,6 +38,12 @@ def test_the_table_of_other_teachers_and_images_is_in_long_form(generality: pd.D
     assert generality.groupby(["dataset", "teacher"]).size().tolist() == [3 * 5] * 4
 
 
+def test_crossed_studies_are_opened_once_for_the_table(expanded_study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = expanded_study.generality()
+    monkeypatch.setattr(Study, "crossed", lambda own: pytest.fail("opened again"))
+    pd.testing.assert_frame_equal(expanded_study.generality(), first)
+
+
 def test_every_number_is_that_of_its_own_study(expanded_study: Study, generality: pd.DataFrame) -> None:
     studies = [expanded_study, *expanded_study.crossed()]
     assert [(one.settings.dataset, one.settings.teacher) for one in studies] == PAIRS
