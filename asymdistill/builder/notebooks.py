@@ -69,7 +69,8 @@ def execute(notebook: Path, parameters: Mapping[str, Any]) -> None:
             notebook,
             dict(parameters),
             kernel_name="python3",
-            cwd=notebook.parent,
+            # Not papermill's `cwd`, which moves this whole process while other threads start their kernels.
+            resources={"metadata": {"path": str(notebook.parent)}},
             progress_bar=False,
             stderr_file=sys.stderr,
         )

@@ -2,6 +2,7 @@
 
 import hashlib
 import html
+import os
 import re
 import shutil
 import sys
@@ -257,7 +258,12 @@ def test_relative_paths_hold_in_the_notebooks(tmp_path: Path, monkeypatch: pytes
     assert builder._absolute({"dataset": "scenes"}) == {"dataset": "scenes"}
 
 
-def test_notebooks_find_recorded_runs_and_benchmarks_in_the_stage(source: Path) -> None:
+def test_notebooks_find_recorded_runs_and_benchmarks_in_the_stage(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Notebooks run in threads: one that moves this process has another one start in the wrong folder.
+    here = os.getcwd()
+    monkeypatch.setattr(os, "chdir", lambda folder: folder == here or pytest.fail(f"moved to {folder}"))
     (source / "results" / "run").mkdir(parents=True)
     (source / "results" / "run" / "manifest.json").write_text("{}")
     (source / "benchmarks" / "__pycache__").mkdir(parents=True)
