@@ -57,6 +57,8 @@ SMALL = {
 # What the second paper's chapters take: further objectives, everything varied once, and one other of everything.
 EXPANDED = SMALL | {
     "train_limit": 200,  # two a class of a hundred
+    "test_limit": 130,  # more than there are dimensions
+    "resolution": 16,
     "widths": [0.5],
     "epochs": 1,
     "noise_spaces": ["normalised"],

@@ -32,7 +32,7 @@ def test_ones_own_images_or_teacher_among_the_others_are_not_run_twice() -> None
 
 
 def test_a_crossed_study_changes_images_and_teacher_and_runs_less() -> None:
-    base = settings(**EXPANDED, resolution=24, data_seed=3)
+    base = settings(**EXPANDED | {"resolution": 24, "data_seed": 3})
     for one in crossed(base):
         changed = {name for name in Settings.model_fields if getattr(one, name) != getattr(base, name)}
         pair = {name for name in ("dataset", "teacher") if getattr(one, name) != getattr(base, name)}

@@ -288,9 +288,9 @@ def test_augmentation_stands_beside_the_same_student_without(tables: dict[str, p
 
 
 ALONE = EXPANDED | {
-    "train_limit": 128,
-    "test_limit": 60,
-    "resolution": 16,
+    "train_limit": 40,
+    "test_limit": 40,
+    "batch_size": 20,
     "seeds": [42],
     "augmentation_seeds": 1,
     "sweeps": ["alternatives"],
@@ -353,7 +353,7 @@ def hundred_npz(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 HUNDRED = EXPANDED | {"seeds": [42], "widths": [0.25], "controls": CONTROLS, "train_limit": 200, "test_limit": 200,
-                      "control_epochs": 2, "control_widths": [0.5], "control_resolution": 24, "resolution": 16,
+                      "control_epochs": 2, "control_widths": [0.5], "control_resolution": 24,
                       "statistics_seeds": 2, "augmentation_seeds": 1, "other_teachers": []}  # fmt: skip
 
 
@@ -451,10 +451,7 @@ def test_without_augmented_students_their_table_is_empty(teacher_file: Path, tmp
 # A tiny study with every control and comparison has the same bytes whoever computes it, and how
 
 TINY = ALONE | {
-    "train_limit": 40,
-    "test_limit": 40,
     "widths": [0.25, 0.5],
-    "batch_size": 20,
     "control_widths": [1],
     "objectives": ["cosine", "infonce"],
     "sweeps": ["weight", "temperature", "batch_size", "width", "alternatives"],
