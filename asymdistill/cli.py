@@ -9,6 +9,8 @@ import logging
 import signal
 import sys
 import threading
+import warnings
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -38,6 +40,8 @@ OUT_OF_MEMORY = (
 )
 UNCUT = 100_000  # columns where there is no terminal: a job's log holds lines of any length
 
+Folder = partial(typer.Option, file_okay=False)
+
 ProfileOption = Annotated[str, typer.Option("--profile", "-p", help="Name of a profile, or path to a TOML file.")]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", "-s", metavar="KEY=VALUE", help="Override a setting; may be repeated.")
@@ -52,7 +56,7 @@ FreshOption = Annotated[
 def run(
     profile: ProfileOption = "embedded",
     assignments: SetOption = None,
-    out: Annotated[Path, typer.Option(help="Folder in which the run's own folder is created.")] = Path("runs"),
+    out: Annotated[Path, Folder(help="Folder in which the run's own folder is created.")] = Path("runs"),
     fresh: FreshOption = False,
 ) -> None:
     """Train the students, measure everything and write the tables; stored results are reused."""
@@ -74,7 +78,7 @@ def run(
 @app.command()
 def sweep(
     spec: Annotated[Path, typer.Argument(help="TOML file with profiles, quantities, and tables set, cross and zip.")],
-    out: Annotated[Path, typer.Option(help="Folder in which the sweep's own folder is created.")] = Path("runs"),
+    out: Annotated[Path, Folder(help="Folder in which the sweep's own folder is created.")] = Path("runs"),
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what there is, found and missing, and stop.")] = False,
     address: Annotated[
         str | None,
@@ -126,9 +130,9 @@ def sweep(
 def book(
     profile: ProfileOption = "embedded",
     assignments: SetOption = None,
-    source: Annotated[Path, typer.Option(help="The checkout with the book's sources.")] = Path(),
-    runs: Annotated[Path, typer.Option(help="Folder of the runs, read and written by the notebooks.")] = Path("runs"),
-    out: Annotated[Path, typer.Option(help="Folder for the built pages.")] = Path("_build"),
+    source: Annotated[Path, Folder(help="The checkout with the book's sources.")] = Path(),
+    runs: Annotated[Path, Folder(help="Folder of the runs, read and written by the notebooks.")] = Path("runs"),
+    out: Annotated[Path, Folder(help="Folder for the built pages.")] = Path("_build"),
     fresh: FreshOption = False,
 ) -> None:
     """Run every notebook on a profile and build the book."""
@@ -162,6 +166,9 @@ def claims(
     with_power: Annotated[
         bool, typer.Option("--power", help="Simulate instead how often each claim is decided at 3 and at 10 seeds.")
     ] = False,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="ID", help="Judge this claim alone; may be repeated.")
+    ] = None,
 ) -> None:
     """Judge every claim of the papers by the stored tables of a run; nothing is computed."""
     from asymdistill.claims.evaluate import evaluate
@@ -170,13 +177,13 @@ def claims(
     from asymdistill.study.recorded import Recorded
 
     results = Recorded(run)
-    ledger = evaluate(results)
+    ledger = evaluate(results, only=only)
     if as_json:
-        print(to_json(ledger, power(results)))  # in ASCII, which every encoding of a log has
+        print(to_json(ledger, power(results, only=only)))  # in ASCII, which every encoding of a log has
         return
     console = _console()
     if with_power:
-        table = power_table(ledger, power(results))
+        table = power_table(ledger, power(results, only=only))
         console.print(_rich_table(f"Power in percent, spreads of {run}", list(table), table.to_numpy().tolist()))
         return
     rows = [
@@ -191,7 +198,7 @@ def claims(
 @app.command()
 def record(
     run: Annotated[Path, typer.Argument(help="Folder of a finished run or sweep, such as runs/embedded-0123456789.")],
-    out: Annotated[Path, typer.Option(help="Folder of the recorded runs that the book shows.")] = Path("results"),
+    out: Annotated[Path, Folder(help="Folder of the recorded runs that the book shows.")] = Path("results"),
 ) -> None:
     """Record a finished run for the book: copy its manifest and tables, and nothing else, to the recorded runs."""
     from asymdistill.study import recorded
@@ -292,6 +299,7 @@ def main(arguments: list[str] | None = None) -> int:
         The exit status: 0, 2 for bad input, 130 when interrupted.
     """
     _write_in_any_encoding()
+    warnings.formatwarning = _in_one_line
     _end_like_an_interrupt(signal.SIGTERM)
     try:
         status = app(arguments, standalone_mode=False)
@@ -344,6 +352,11 @@ def _end_like_an_interrupt(number: signal.Signals) -> None:
     """Let a signal, such as a scheduler's, end the process as Ctrl-C does, unless somebody handles it already."""
     if threading.current_thread() is threading.main_thread() and signal.getsignal(number) == signal.SIG_DFL:
         signal.signal(number, signal.default_int_handler)
+
+
+def _in_one_line(message: Warning | str, *_: object, **__: object) -> str:
+    """A warning as it is printed, without the line of code that it comes from."""
+    return f"asymdistill: warning: {in_one_line(str(message))}\n"
 
 
 def _console() -> Console:

@@ -9,9 +9,8 @@ from command_line import shell
 from fresh_process import imported_by
 
 from asymdistill import cli
-from asymdistill.claims import evaluate, summary
+from asymdistill.claims import evaluate, ledger, summary
 from asymdistill.claims.rules import VERDICTS
-from asymdistill.store import files
 from asymdistill.study.study import Study
 
 
@@ -22,12 +21,12 @@ def test_every_claim_is_listed_with_its_verdict_and_the_counts(
     assert cli.main(["claims", str(small_study.folder)]) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    ledger = evaluate.evaluate(small_study)
+    judged = evaluate.evaluate(small_study)
     lines = [[cell.strip() for cell in line.split("│")[1:-1]] for line in out.splitlines() if line.startswith("│")]
     assert [(name, verdict, evidence, reason) for name, verdict, _, _, _, evidence, reason in lines] == list(
-        ledger[["id", "verdict", "evidence", "reason"]].itertuples(index=False, name=None)
+        judged[["id", "verdict", "evidence", "reason"]].itertuples(index=False, name=None)
     )
-    assert out.splitlines()[-1] == summary.summarise(ledger)["scorecard_summary"]
+    assert out.splitlines()[-1] == summary.summarise(judged)["scorecard_summary"]
 
 
 def test_a_measured_value_stands_beside_the_papers(
@@ -55,6 +54,21 @@ def test_the_power_of_claims_is_simulated_on_request(
     assert 15 < opposite < 35
 
 
+@pytest.mark.parametrize("options", [[], ["--json"], ["--power"]])
+def test_one_claim_alone(options: list[str], small_study: Study, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["claims", str(small_study.folder), "--only", "v1-inversion-0.1", *options]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert "v1-inversion-0.1" in out
+    others = {claim.id for claim in ledger.paper_claims()} - {"v1-inversion-0.1"}
+    assert not [name for name in others if f"{name} " in out or f'"{name}"' in out]
+
+
+def test_a_claim_that_there_is_not_is_one_line(small_study: Study, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["claims", str(small_study.folder), "--only", "mine"]) == 2
+    assert capsys.readouterr().err.startswith("asymdistill: error: claim is 'mine'; allowed: 'v1-rank-teacher', ")
+
+
 def test_json_is_a_list_of_objects_and_nothing_else(small_study: Study, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["claims", str(small_study.folder), "--json"]) == 0
     out, err = capsys.readouterr()
@@ -64,9 +78,9 @@ def test_json_is_a_list_of_objects_and_nothing_else(small_study: Study, capsys: 
         raise AssertionError(f"{name} is no JSON")
 
     found = json.loads(out, parse_constant=no_constant)
-    ledger = evaluate.evaluate(small_study)
-    assert [claim["id"] for claim in found] == ledger["id"].tolist()
-    for claim, row in zip(found, ledger.to_dict("records"), strict=True):
+    judged = evaluate.evaluate(small_study)
+    assert [claim["id"] for claim in found] == judged["id"].tolist()
+    for claim, row in zip(found, judged.to_dict("records"), strict=True):
         assert list(claim) == [*evaluate.EVALUATED, "power"]
         assert claim["evidence"] in evaluate.KINDS
         assert claim["verdict"] in VERDICTS
@@ -95,8 +109,8 @@ def test_in_a_shell_json_is_whole_beside_a_warning_of_a_damaged_table(small_stud
     (copy / "tables" / "spectrum.csv").write_text("model\n")
     done = shell(["claims", str(copy), "--json"], tmp_path)
     assert done.returncode == 0
-    assert "spectrum.csv is damaged: it counts as missing" in done.stderr
-    assert files.DamagedFileWarning.__name__ in done.stderr
+    damaged = f"asymdistill: warning: {copy / 'tables' / 'spectrum.csv'} is damaged: it counts as missing"
+    assert set(done.stderr.splitlines()) == {damaged}
     reasons = {claim["id"]: claim["reason"] for claim in json.loads(done.stdout)}
     assert reasons["v1-rank-same"] == "This run has no table spectrum."
 

@@ -23,6 +23,8 @@ from asymdistill.runtime.errors import InputError
 Test = Literal["equal", "at_least", "at_most", "same", "order"]
 ANY_RUN, TEXT, NUMBER = "any", "text", "number"
 V1_PROFILE = "cifar10-clip"
+PAPER_PROFILES = (V1_PROFILE, "cifar10-clip-infonce", "cifar100-dinov2")
+"""The profiles with the settings that the papers report numbers for."""
 
 
 class Claim(BaseModel):
@@ -81,6 +83,10 @@ class Claim(BaseModel):
             raise ValueError("a margin or a limit needs a margin_reason, and nothing else has one")
         if self.test in ("same", "order") and len(self.labels) < 2:
             raise ValueError(f"the test {self.test} needs several models")
+        if self.judged not in (TEXT, ANY_RUN, NUMBER, *PAPER_PROFILES):
+            raise ValueError(f"judged is {self.judged!r}; allowed: text, any, number, {', '.join(PAPER_PROFILES)}")
+        if self.setting not in (None, *PAPER_PROFILES):
+            raise ValueError(f"setting is {self.setting!r}; allowed: {', '.join(PAPER_PROFILES)}")
         return self
 
     @property
@@ -130,14 +136,7 @@ def read(text: str) -> tuple[Claim, ...]:
         raise InputError(f"claims.toml is not valid TOML: {error}") from None
     if [*found] != ["claim"] or not isinstance(found["claim"], list):
         raise InputError(f"claims.toml holds {', '.join(found) or 'nothing'}; allowed: entries under [[claim]] alone")
-    claims = tuple(_claim(entry) for entry in found["claim"])
-    ids = [claim.id for claim in claims]
-    for claim in claims:
-        if ids.count(claim.id) > 1:
-            raise InputError(f"claim {claim.id!r} stands in claims.toml twice; allowed: an id of its own for each")
-        if claim.premise is not None and claim.premise not in ids:
-            raise InputError(f"claim {claim.id!r}, premise: {claim.premise!r} is no claim; allowed: the id of one")
-    return claims
+    return _checked(tuple(_claim(entry) for entry in found["claim"]))
 
 
 def load() -> pd.DataFrame:
@@ -149,9 +148,9 @@ def parse(ledger: pd.DataFrame) -> tuple[Claim, ...]:
     """The claims in a table such as ``load`` returns, perhaps edited.
 
     Raises:
-        InputError: a row is not a valid claim.
+        InputError: a row is not a valid claim, or they do not fit together. A premise can be any claim of the papers.
     """
-    return tuple(_claim(row) for row in ledger.to_dict("records"))
+    return _checked(tuple(_claim(row) for row in ledger.to_dict("records")), paper_claims())
 
 
 def stated() -> dict[str, float]:
@@ -169,6 +168,18 @@ def published(quantity: str) -> pd.DataFrame:
     if quantity not in set(table["quantity"]):
         raise InputError(f"the papers give no {quantity!r}; allowed: {', '.join(sorted(set(table['quantity'])))}")
     return table[table["quantity"] == quantity].reset_index(drop=True)
+
+
+def _checked(claims: tuple[Claim, ...], others: tuple[Claim, ...] = ()) -> tuple[Claim, ...]:
+    """Claims that fit together: each has an id of its own, and premises are claims, among these or others."""
+    ids = [claim.id for claim in claims]
+    known = {*ids, *(claim.id for claim in others)}
+    for claim in claims:
+        if ids.count(claim.id) > 1:
+            raise InputError(f"claim {claim.id!r} stands in the ledger twice; allowed: an id of its own for each")
+        if claim.premise is not None and claim.premise not in known:
+            raise InputError(f"claim {claim.id!r}, premise: {claim.premise!r} is no claim; allowed: the id of one")
+    return claims
 
 
 def _claim(entry: Mapping[Any, Any]) -> Claim:

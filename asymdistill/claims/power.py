@@ -36,6 +36,7 @@ def power(
     results: Results | None = None,
     ledger: Ledger | None = None,
     *,
+    only: Sequence[str] | None = None,
     counts: Sequence[int] = COUNTS,
     runs: int = RUNS,
     seed: int = 0,
@@ -45,6 +46,7 @@ def power(
     Args:
         results: whose spreads stand in where the paper gives none; None: such claims are left out.
         ledger: the claims; None: those of the papers.
+        only: the ids of the claims to simulate; None: all.
         counts: numbers of seeds.
         runs: simulated replications.
         seed: of the simulation.
@@ -57,6 +59,8 @@ def power(
     run = None if results is None else Rows(results)
     rows = []
     for claim in claims:
+        if only is not None and claim.id not in only:
+            continue
         if claim.judged in (TEXT, NUMBER) or claim.untestable or all(TEACHER in label for label in claim.labels):
             continue
         for count in counts:

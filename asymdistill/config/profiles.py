@@ -69,10 +69,10 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
         what: it is, in messages.
 
     Raises:
-        InputError: it does not exist, or is not UTF-8 text or not TOML.
+        InputError: it does not exist, is a folder, or is not UTF-8 text or not TOML.
     """
     if not path.is_file():
-        raise InputError(f"{what} {path} does not exist")
+        raise InputError(f"{what} {path} {'is a folder' if path.is_dir() else 'does not exist'}; allowed: a TOML file")
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except UnicodeDecodeError:

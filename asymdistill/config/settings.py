@@ -206,6 +206,14 @@ class Settings(BaseModel):
             raise ValueError("allowed: 'auto', 'cpu', 'cuda', 'cuda:<index>'")
         return value
 
+    @field_validator("store")
+    @classmethod
+    def _folder(cls, value: Path | None) -> Path | None:
+        there = next((path for path in (value, *value.parents) if path.exists()), None) if value else None
+        if there is not None and not there.is_dir():
+            raise ValueError(f"{there} is a file; allowed: a folder, which is made where it is missing")
+        return value
+
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         # Sorted once here, so that every table and figure lists students and noise levels in the same order.

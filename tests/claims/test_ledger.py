@@ -2,6 +2,7 @@
 
 import re
 
+import pandas as pd
 import pytest
 
 from asymdistill.claims import evaluate, ledger
@@ -222,6 +223,9 @@ WRONG = {
     "order": ({"test": "order", "models": ("S",)}, "the test order needs several models"),
     "margin": ({"margin": -1.0}, "claim 'x', margin: Input should be greater than 0"),
     "paper": ({"paper": "v3"}, "claim 'x', paper: "),
+    "judged": ({"judged": "smoke"}, "claim 'x': judged is 'smoke'; allowed: text, any, number, cifar10-clip, "),
+    "setting": ({"setting": "smoke"}, "claim 'x': setting is 'smoke'; allowed: cifar10-clip, "),
+    "premise": ({"premise": "y"}, "claim 'x', premise: 'y' is no claim; allowed: the id of one"),
 }
 
 
@@ -233,6 +237,14 @@ def test_an_entry_that_is_no_claim_is_named(case: str) -> None:
         table[column] = [value]
     with pytest.raises(InputError, match=re.escape(message)):
         ledger.parse(table)
+
+
+def test_an_edited_ledger_has_ids_of_its_own_and_premises_among_the_papers_claims() -> None:
+    table = evaluate.load()
+    with pytest.raises(InputError, match="claim 'v1-rank-s' stands in the ledger twice"):
+        ledger.parse(pd.concat([table, table[table["id"] == "v1-rank-s"]]))
+    alone = table[table["premise"].notna()]
+    assert [claim.premise for claim in ledger.parse(alone)] == alone["premise"].tolist() != []
 
 
 def test_an_unknown_column_is_refused() -> None:
@@ -261,7 +273,7 @@ judged = "number"
         ),
         (ENTRY.replace("[[claim]]", "[claim]"), r"claims.toml holds claim; allowed: entries under \[\[claim\]\] alone"),
         ("", "claims.toml holds nothing; allowed: "),
-        (ENTRY + ENTRY, "claim 'a' stands in claims.toml twice; allowed: an id of its own for each"),
+        (ENTRY + ENTRY, "claim 'a' stands in the ledger twice; allowed: an id of its own for each"),
         (ENTRY + 'premise = "b"\n', "claim 'a', premise: 'b' is no claim; allowed: the id of one"),
         (ENTRY + "limit = inf\n", "claim 'a', limit: "),
     ],
