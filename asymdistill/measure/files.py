@@ -8,6 +8,7 @@ floating point. Nothing is ever unpickled.
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -284,10 +285,22 @@ def _csv(path: Path, name: str | None) -> EmbeddingFile:
                     begin += len(chunk)
                     if len(kept):
                         yield torch.tensor(kept)
-        except ValueError as error:  # a word where a number should be
-            raise InputError(f"{path}, after row {begin}: {error}") from None
+        except ValueError as error:
+            raise InputError(f"{path}: {_first_word(path, columns, titled=titled) or error}") from None
 
     return _file(path, (count, len(columns)), "float64", read, seekable=False)
+
+
+def _first_word(path: Path, columns: Sequence[int], *, titled: bool) -> str:
+    """Where a CSV file has a word in place of a number; empty if nowhere."""
+    with path.open("rb") as file:
+        lines = ((number, line.decode(errors="replace").strip()) for number, line in enumerate(file, start=1))
+        filled = ((number, line.split(",")) for number, line in lines if line)
+        for number, cells in islice(filled, int(titled), None):
+            for column in columns:
+                if cells[column].strip() and not _is_number(cells[column]):
+                    return f"line {number}, column {column + 1}: {cells[column]!r} is no number"
+    return ""
 
 
 def _is_number(cell: str) -> bool:

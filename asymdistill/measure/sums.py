@@ -229,9 +229,17 @@ def _lengths_and_directions(rows: Tensor, path: Path, first: int) -> tuple[Tenso
         usable = (lengths > 0) & torch.isfinite(lengths)
         if not bool(usable.all()):
             bad = int(usable.logical_not().nonzero()[0])
-            problem = "is all zeros and has no direction" if lengths[bad] == 0 else "has NaN or infinite values"
-            raise InputError(f"{path}: row {first + bad} {problem}")
+            raise InputError(f"{path}: row {first + bad} {_problem(values[bad])}")
         total += lengths.sum()
         direction += (1 / lengths) @ values
         first += len(part)
     return total, direction
+
+
+def _problem(row: Tensor) -> str:
+    """Why a row has no length above zero."""
+    if not bool(torch.isfinite(row).all()):
+        return "has NaN or infinite values"
+    if bool(row.any()):
+        return "has numbers that are too large or too small to be squared"
+    return "is all zeros and has no direction"

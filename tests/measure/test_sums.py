@@ -85,6 +85,13 @@ def test_a_row_that_cannot_be_used_is_named(value: float, message: str, tmp_path
             sums.read(open_files([tmp_path / "x.npy"]), 20)
 
 
+@pytest.mark.parametrize("value", [1e200, 1e-200])
+def test_numbers_whose_squares_are_none_are_not_called_something_else(value: float, tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", X.numpy() * np.where(np.arange(90) == 41, value, 1)[:, None])
+    with pytest.raises(InputError, match=r"x\.npy: row 41 has numbers that are too large or too small to be squared"):
+        sums.read(open_files([tmp_path / "x.npy"]), 20)
+
+
 def test_one_row_and_a_file_that_shrinks(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", X[:1])
     with pytest.raises(InputError, match="has one row; a spectrum needs at least 2"):
