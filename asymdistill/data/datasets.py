@@ -119,17 +119,21 @@ def load(
         loaded = ImageSet(kept.images, kept.labels, kept.class_names[:classes], kept.factors)
     if limit is None:
         return loaded
+    check_limit(dataset, split, limit, len(loaded))
     return loaded.take(balanced_subset(loaded.labels, limit, seed=seed, classes=len(loaded.class_names)))
 
 
-def balanced_subset(labels: Tensor, limit: int, *, seed: int, classes: int) -> Tensor:
-    """Indices, ascending, of ``limit`` images chosen at random, as equal in number over the classes as they allow.
+def check_limit(dataset: str, split: Split, limit: int, count: int) -> None:
+    """Raise ``InputError`` where there are fewer images than a limit asks for."""
+    if limit > count:
+        raise InputError(
+            f"{split}_limit is {limit}, and {dataset} has {count} {split} images; allowed: up to {count}, or null, "
+            "which is all"
+        )
 
-    Raises:
-        InputError: fewer than ``limit`` images are there.
-    """
-    if limit > len(labels):
-        raise InputError(f"a limit of {limit} images was asked for and only {len(labels)} are there")
+
+def balanced_subset(labels: Tensor, limit: int, *, seed: int, classes: int) -> Tensor:
+    """Indices, ascending, of ``limit`` images, not more than there are, chosen at random and evenly over the classes."""
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(labels), generator=generator)
     # The k-th image of each class, for k = 0, 1, ...: taking images by that rank takes one of each class in turn.

@@ -30,9 +30,8 @@ def within_limits(settings: Settings, there: Census) -> Census:
     """
     wanted = replace(there, train=settings.train_limit or there.train, test=settings.test_limit or there.test)
     for split in SPLITS:
-        if settings.dataset not in GENERATED_IMAGES and getattr(wanted, split) > getattr(there, split):
-            limit, count = getattr(wanted, split), getattr(there, split)
-            raise InputError(f"{split}_limit is {limit}; {settings.dataset} has {count} such images")
+        if settings.dataset not in GENERATED_IMAGES:
+            datasets.check_limit(settings.dataset, split, getattr(wanted, split), getattr(there, split))
     return wanted
 
 

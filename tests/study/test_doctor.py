@@ -205,7 +205,7 @@ def test_images_that_make_no_run_are_missing_and_nothing_is_estimated(teacher_fi
         "damaged.npz is not a readable": {"dataset": str(tmp_path / "damaged.npz")},
         "train is not a folder with one subfolder": {"dataset": str(tmp_path / "bare")},
         "train_limit is 128": {"dataset": str(tree), "test_limit": 8},
-        "test_limit is 9;": {"dataset": str(tree), "train_limit": 90, "test_limit": 9},
+        "test_limit is 9,": {"dataset": str(tree), "train_limit": 90, "test_limit": 9},
         "20 training images do not fill one batch of 40": {"train_limit": 20},
     }
     for message, overrides in wrong.items():
