@@ -133,7 +133,7 @@ def check_limit(dataset: str, split: Split, limit: int, count: int) -> None:
 
 
 def balanced_subset(labels: Tensor, limit: int, *, seed: int, classes: int) -> Tensor:
-    """Indices, ascending, of ``limit`` images, not more than there are, chosen at random and evenly over the classes."""
+    """Indices, ascending, of ``limit`` images, no more than there are, at random and evenly over the classes."""
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(labels), generator=generator)
     # The k-th image of each class, for k = 0, 1, ...: taking images by that rank takes one of each class in turn.
