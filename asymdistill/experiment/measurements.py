@@ -68,10 +68,10 @@ class Measurements:
         """
         run = self._run
         measurements = list(dict.fromkeys(wanted))
-        run.students.train([m.model for m in measurements if m.model is not None])
         missing = [m for m in measurements if run.store.record(self.artifact(m)) is None]
         if not missing:
             return
+        run.students.train([m.model for m in missing if m.model is not None])
         run.teacher.embeddings("test"), run.teacher.embeddings("train")  # before several ask for them in parallel
         for noise in dict.fromkeys(m.added_noise for m in missing if m.model is None):
             run.teacher.embeddings("test", noise)

@@ -24,8 +24,7 @@ SHARED = 10  # among which those are counted that student and teacher have in co
 
 def size(subject: Subject) -> dict[str, int]:
     """Parameters of the teacher's image tower, and length of an embedding."""
-    tower = subject.run.teacher.network.image_tower
-    parameters = sum(parameter.numel() for parameter in tower.parameters())
+    parameters = subject.run.teacher.network.parameter_count
     return {"parameters": parameters, "embedding_dim": subject.embeddings().shape[1]}
 
 

@@ -17,7 +17,7 @@ from damages import Trap
 from fresh_process import imported_in_turn
 from open_clip import pretrained as registry
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from asymdistill.config.names import EFFICIENTNET, SCENES_CLIP, SCENES_SIMCLR, SHIPPED_TEACHERS, WEIGHTS_VARIABLE
@@ -105,7 +105,18 @@ def test_the_imagenet_teachers_embeddings_are_those_it_was_shipped_with() -> Non
     values = [[0.36825, 0.36601, 0.28719], [0.31766, 0.27987, 0.25698], [0.29255, 0.19191, 0.17944]]
     assert torch.allclose(largest.values, torch.tensor(values), atol=6e-3)
     assert (embeddings @ embeddings.T)[0, 1:].tolist() == pytest.approx([0.1117, 0.2302], abs=6e-3)
-    assert sum(p.numel() for p in teacher.parameters()) == 3_371_008
+    assert teacher.parameter_count == 3_371_008
+
+
+def test_batch_normalisation_is_folded_into_the_convolutions_and_changes_nothing() -> None:
+    network = timm.create_model("tf_efficientnet_lite0", num_classes=0).eval()
+    network.load_state_dict({key: value.float() for key, value in load_file(shipped_path(EFFICIENTNET)).items()})
+    teacher = load_teacher(EFFICIENTNET, resolution=64)
+    assert not [module for module in teacher.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert not [parameter for parameter in teacher.parameters() if parameter.requires_grad]
+    inputs = torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        torch.testing.assert_close(teacher(inputs), network(inputs), rtol=1e-4, atol=2e-5)
 
 
 def test_the_imagenet_teacher_sees_other_resolutions_and_the_whole_picture() -> None:
