@@ -8,6 +8,9 @@ READY := $(VENV)/.ready
 # Importing open_clip in a notebook complains that bars for live notebooks are missing.
 QUIET := PYTHONWARNINGS="ignore:IProgress not found"
 
+# What is imported is compiled then, once: a tenth of what pip compiles on one core. Containers often forbid it, for size.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: help book pdf test check serve bench notebooks pins dist clean
 
 help:
@@ -28,7 +31,6 @@ $(READY): pyproject.toml constraints.txt
 	rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable ".[test]"
-	@$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true  # on all cores, where pip takes one; templates stay as they are
 	@touch $@
 
 book: $(READY)

@@ -140,7 +140,8 @@ def book(
     from asymdistill.claims.evaluate import evaluate
     from asymdistill.claims.summary import verdicts
 
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("asymdistill").setLevel(logging.INFO)  # libraries have much to say of fonts and cells
     overrides = parse_assignments(assignments or [])
     check(source)
     study = _open(profile, overrides, runs, fresh=fresh)
