@@ -237,8 +237,8 @@ def measure(
     ratio and the dimensions are good to 1e-11, relative. The amplitude rank is good to 1e-9 while no singular value is
     below 1e-6 of the largest; those below 1e-7 count as zero, and where there are such it is good to 1e-4.
 
-    With --address, the cores of all machines read the files, each a part of the rows, and the numbers stay the same.
-    Only the cosine by rows with a second set is still computed here, on one core, while both sets are read once more.
+    With --address, the cores of all machines share the reading, and the numbers stay the same. Only the cosine with
+    the same row of a second set is computed on this machine, by one core, which reads both sets once more.
 
     An effective rank grows with N until N is many times the rank: compare at equal N. The intervals say how it scatters
     at this N, not how far it is from its limit.

@@ -154,8 +154,8 @@ def report(
         files: all of one dimension.
         against: a second set.
         blocks: of the jackknife, at least 2.
-        pool: whose tasks open the files by their paths and read them; None: threads of this process. The cosine by rows
-            is computed in this process in any case.
+        pool: whose tasks open the files by their paths and read them; None: threads of this process. In both cases this
+            process computes the cosine by rows.
 
     Returns:
         The report.
