@@ -40,6 +40,8 @@ OUT_OF_MEMORY = (
 )
 UNCUT = 100_000  # columns where there is no terminal: a job's log holds lines of any length
 
+ADDRESS = "Run on Ray: HOST:PORT of a cluster, `auto` for this machine's, `local` to start one."
+
 Folder = partial(typer.Option, file_okay=False)
 
 ProfileOption = Annotated[str, typer.Option("--profile", "-p", help="Name of a profile, or path to a TOML file.")]
@@ -82,7 +84,7 @@ def sweep(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what there is, found and missing, and stop.")] = False,
     address: Annotated[
         str | None,
-        typer.Option(help="Run on Ray: HOST:PORT of a cluster, `auto` for this machine's, `local` to start one."),
+        typer.Option(help=ADDRESS),
     ] = None,
     gpus: Annotated[
         float | None, typer.Option(help="Part of a GPU that a student takes: 0.25 trains four at once on each.")
@@ -219,6 +221,9 @@ def measure(
         str | None, typer.Option(help="The array, tensor or column of lists to read, where files have several.")
     ] = None,
     blocks: Annotated[int, typer.Option(help="Blocks of the jackknife; its memory is 8 d² bytes each.")] = 20,
+    address: Annotated[
+        str | None, typer.Option(help=f"{ADDRESS} Every machine needs the files under the same path.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object.")] = False,
     plot: Annotated[Path | None, typer.Option(help="Draw the spectrum into this .svg file.")] = None,
 ) -> None:
@@ -233,6 +238,9 @@ def measure(
     ratio and the dimensions are good to 1e-11, relative. The amplitude rank is good to 1e-9 while no singular value is
     below 1e-6 of the largest; those below 1e-7 count as zero, and where there are such it is good to 1e-4.
 
+    With --address, the cores of all machines share the reading, and the numbers stay the same. Only the cosine with
+    the same row of a second set is computed on this machine, by one core, which reads both sets once more.
+
     An effective rank grows with N until N is many times the rank: compare at equal N. The intervals say how it scatters
     at this N, not how far it is from its limit.
     """
@@ -241,7 +249,7 @@ def measure(
 
     if plot is not None and (plot.suffix != ".svg" or not plot.absolute().parent.is_dir()):
         raise InputError(f"plot is {plot}; it must end in .svg and lie in a folder that exists")
-    report = report_on(files, [against] if against else [], name=name, blocks=blocks)
+    report = report_on(files, [against] if against else [], name=name, blocks=blocks, address=address)
     if plot is not None:
         import io
 

@@ -18,11 +18,17 @@
 # asymdistill measure embeddings.npy
 # asymdistill measure shards/ --against teacher.safetensors --plot spectrum.svg
 # asymdistill measure train.parquet --name embedding --json
+# asymdistill measure /shared/shards --address auto      # by all machines of a Ray cluster
 # ```
 #
 # Files are `.npy`, `.npz`, `.safetensors`, `.parquet` (with the extra `parquet`) or `.csv`, in float16, bfloat16,
 # float32 or float64, or folders of such files, whose rows are taken together. Each file is read once and never held in
 # memory as a whole, so it may be far larger than the memory; [the page on cost](11_cost.ipynb) has rates.
+#
+# The sums over parts of the rows merge without loss, so several machines can share the work. `--address` takes the
+# address of a [Ray](https://docs.ray.io) cluster (the extra `cluster`), `auto` for the one that this machine belongs
+# to, or `local` for one that is started on this machine and ends with the command. Every machine needs the files under
+# the same path. The numbers are the same for any number of machines, up to the rounding of float64.
 
 # %% tags=["hide-input"]
 # Where the package is missing, as on Colab, fetch this book's repository and install it from there.

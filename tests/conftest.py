@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,10 +13,13 @@ import pytest
 import torch
 from filelock import FileLock
 from hypothesis import settings
+from ray_processes import MARK, rays, until
 from safetensors.torch import save_file
 from threadpoolctl import threadpool_limits
 
 if TYPE_CHECKING:
+    from ray.cluster_utils import Cluster
+
     from asymdistill.study.study import Study
 
 mpl.use("Agg")
@@ -142,3 +146,25 @@ def expanded_study(tmp_path_factory: pytest.TempPathFactory, shared: Path, teach
     """A finished study with a second objective, every comparison, and every crossing; to be read only."""
     settings = EXPANDED | {"teacher_weights": str(teacher_file)}
     return finished("expanded", settings, shared, tmp_path_factory.mktemp("runs"))
+
+
+@pytest.fixture
+def quiet_ray(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let Ray's workers find the package and the tests, and Ray say nothing to anybody."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.setenv("RAY_worker_niceness", "0")  # by default, workers get only what nobody else wants
+    monkeypatch.setenv(MARK, str(os.getpid()))
+
+
+@pytest.fixture
+def cluster(quiet_ray: None) -> "Iterator[Cluster]":
+    """Two nodes of one core each."""
+    from ray.cluster_utils import Cluster
+
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    made.add_node(num_cpus=1)
+    made.wait_for_nodes()
+    yield made
+    made.shutdown()
+    until(lambda: not rays(), 60)

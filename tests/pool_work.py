@@ -32,6 +32,27 @@ def fragile(task: dict[str, Any], check: Check) -> object:
     return task["name"]
 
 
+def fragile_sums(task: dict[str, Any], check: Check, **trouble: Any) -> object:
+    """Add up rows, but get into trouble as a ``fragile`` task with those that come first."""
+    start, _ = task["rows"]
+    if start == 0:
+        fragile({"name": start, **trouble}, check)
+    from asymdistill.measure.pooled import add_up  # seconds, which an attempt that dies does without
+
+    return add_up(task, check)
+
+
+def sums_on_two_nodes(task: dict[str, Any], check: Check, *, folder: Path) -> object:
+    """Add up rows on Ray, once two nodes have begun to."""
+    import ray
+
+    (folder / f"node-{ray.get_runtime_context().get_node_id()}").touch()
+    end = time.monotonic() + 60
+    while attempts(folder, "node") < 2 and time.monotonic() < end:
+        time.sleep(0.01)
+    return fragile_sums(task, check, folder=folder, failures=1, how="die")
+
+
 def wait(task: dict[str, Any], check: Check) -> int:
     """Leave a trace, then wait to be stopped."""
     (Path(task["folder"]) / f"{task['name']}-{os.getpid()}").touch()

@@ -61,6 +61,7 @@ WRONG = {
     "measure one.npy": "one.npy has one row",
     "measure x.npy --name y": "x.npy has no names, but --name is 'y'",
     "measure x.npy --blocks 1": "blocks is 1; it must be at least 2",
+    "measure x.npy --address nowhere": "address",  # needs Ray, or is none
     "measure x.npy --plot out.png": "plot is out.png; it must end in .svg",
     "measure x.npy --plot gone/out.svg": "plot is gone/out.svg; it must end in .svg and lie in a folder that exists",
 }

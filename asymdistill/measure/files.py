@@ -7,7 +7,7 @@ floating point. Nothing is ever unpickled.
 
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
@@ -38,6 +38,7 @@ class EmbeddingFile:
         dtype: of its numbers.
         read: yields the rows from one number up to another, in blocks of at most so many, as tensors.
         seekable: whether reading from the middle costs nothing extra.
+        name: the array, tensor or column that was asked for; None: none was.
     """
 
     path: Path
@@ -46,6 +47,7 @@ class EmbeddingFile:
     dtype: str
     read: Callable[[int, int, int], Iterator[Tensor]]
     seekable: bool = True
+    name: str | None = None
 
 
 def open_files(paths: Sequence[Path], name: str | None = None) -> list[EmbeddingFile]:
@@ -97,7 +99,7 @@ def _open(path: Path, name: str | None) -> EmbeddingFile:
         raise InputError(f"{path} is a pointer of Git LFS, not the file itself; `git lfs pull` fetches it")
     if name is not None and path.suffix in (".npy", ".csv"):
         raise InputError(f"{path} has no names, but --name is {name!r}")
-    return readers[path.suffix](path, name)
+    return replace(readers[path.suffix](path, name), name=name)
 
 
 # NumPy

@@ -1,6 +1,7 @@
 """What a user is told about a set of embeddings: quantities with intervals, and the spectrum."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from asymdistill.measure import sums
+from asymdistill.measure import pooled, sums
 from asymdistill.measure.files import EmbeddingFile, open_files
 from asymdistill.measure.sums import Sums
 from asymdistill.metrics import moments
@@ -18,8 +19,10 @@ from asymdistill.metrics.contrastive import uniformity
 from asymdistill.metrics.resampling import jackknife_interval
 from asymdistill.metrics.spectrum import dims_for_variance_of, effective_rank_of, participation_ratio_of
 from asymdistill.runtime import devices
+from asymdistill.runtime.cluster import RayPool
 from asymdistill.runtime.errors import Check, InputError
 from asymdistill.runtime.executors import Threads
+from asymdistill.runtime.pools import Pool
 
 BLOCKS = 20
 TITLES = {
@@ -107,7 +110,12 @@ def table(reports: Mapping[str, Report]) -> pd.DataFrame:
 
 
 def measure(
-    files: Sequence[Path], against: Sequence[Path] = (), *, name: str | None = None, blocks: int = BLOCKS
+    files: Sequence[Path],
+    against: Sequence[Path] = (),
+    *,
+    name: str | None = None,
+    blocks: int = BLOCKS,
+    address: str | None = None,
 ) -> Report:
     """Measure embeddings that lie in files, reading them once in memory that does not grow with their number.
 
@@ -117,23 +125,37 @@ def measure(
             unless it has as many rows, which are then taken to belong to the same items in the same order.
         name: the array, tensor or column to read, where files have several.
         blocks: of the jackknife, at least 2.
+        address: of a Ray cluster that reads the files, see ``RayPool``; None: the cores of this machine.
 
     Returns:
         The report.
 
     Raises:
-        InputError: for files that cannot be used, embeddings that are all equal, or a number of blocks out of range.
+        InputError: for files that cannot be used, embeddings that are all equal, a number of blocks out of range, or an
+            address where there is no cluster.
     """
-    return report(open_files(files, name), open_files(against, name), blocks=blocks)
+    opened = open_files(files, name), open_files(against, name)
+    if address is None:
+        return report(*opened, blocks=blocks)
+    with closing(RayPool(address)) as pool:
+        return report(*opened, blocks=blocks, pool=pool)
 
 
-def report(files: Sequence[EmbeddingFile], against: Sequence[EmbeddingFile] = (), *, blocks: int = BLOCKS) -> Report:
+def report(
+    files: Sequence[EmbeddingFile],
+    against: Sequence[EmbeddingFile] = (),
+    *,
+    blocks: int = BLOCKS,
+    pool: Pool | None = None,
+) -> Report:
     """Measure embeddings that anything yields block by block; see ``measure``.
 
     Args:
         files: all of one dimension.
         against: a second set.
         blocks: of the jackknife, at least 2.
+        pool: whose tasks open the files by their paths and read them; None: threads of this process. In both cases this
+            process computes the cosine by rows.
 
     Returns:
         The report.
@@ -145,11 +167,12 @@ def report(files: Sequence[EmbeddingFile], against: Sequence[EmbeddingFile] = ()
         raise InputError(f"blocks is {blocks}; it must be at least 2")
     if against and against[0].dim != files[0].dim:
         raise InputError(f"{against[0].path} has dimension {against[0].dim}, the first set {files[0].dim}")
-    found = sums.read(files, blocks)
+    read = sums.read if pool is None else partial(pooled.read, pool=pool)
+    found = read(files, blocks)
     plan = found.plan
     directions = cosines = None
     if against:
-        second = moments.merge(sums.read(against, blocks).moments)
+        second = moments.merge(read(against, blocks).moments)
         directions = _leading_directions(second)
         if moments.count_of(second) == plan.rows:
             cosines = sums.row_cosines(files, against, plan)

@@ -5,15 +5,17 @@ belong to, so that it does not matter how the rows are dealt out to threads, pro
 """
 
 import threading
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from asymdistill.measure.files import EmbeddingFile
+from asymdistill.measure.files import Array, EmbeddingFile
 from asymdistill.metrics import moments
 from asymdistill.runtime import devices
 from asymdistill.runtime.errors import Check, InputError
@@ -50,6 +52,10 @@ class Plan:
         size = min(self.rows, SAMPLED)
         return torch.tensor([self.rows * index // size for index in range(size)])
 
+    def samples(self, start: int, stop: int) -> slice:
+        """Which of the sampled rows have numbers from ``start`` up to ``stop``."""
+        return slice(*torch.searchsorted(self.sampled, torch.tensor([start, stop])).tolist())
+
     def pieces(self, rows: Tensor, start: int) -> Iterator[tuple[int, int, Tensor]]:
         """Divide rows, of which the first has the number ``start``, by block: block, first number, rows."""
         for block, (begin, end) in enumerate(zip(self.edges, self.edges[1:], strict=False)):
@@ -78,7 +84,8 @@ class Sums:
 
     def __post_init__(self) -> None:
         size, dim = self.plan.blocks, self.plan.dim
-        self.moments = torch.zeros(size, dim + 1, dim + 1, dtype=torch.float64)
+        # By NumPy, which leaves the memory of a block untouched until rows are added to it.
+        self.moments = torch.from_numpy(np.zeros((size, dim + 1, dim + 1)))
         self.lengths = torch.zeros(size, dtype=torch.float64)
         self.directions = torch.zeros(size, dim, dtype=torch.float64)
         self.sample = torch.zeros(len(self.plan.sampled), dim, dtype=torch.float64)
@@ -99,22 +106,46 @@ class Sums:
         for block, begin, piece in self.plan.pieces(rows, start):
             length, direction = _lengths_and_directions(piece, path, first + begin - start)
             found = moments.moments(piece)
-            low, high = torch.searchsorted(self.plan.sampled, torch.tensor([begin, begin + len(piece)])).tolist()
+            sampled = self.plan.samples(begin, begin + len(piece))
             with self._lock:
                 self.moments[block] = moments.merge(torch.stack([self.moments[block], found]))
                 self.lengths[block] += length
                 self.directions[block] += direction
-                self.sample[low:high] = piece[self.plan.sampled[low:high] - begin].double()
+                self.sample[sampled] = piece[self.plan.sampled[sampled] - begin].double()
 
+    def arrays(self, start: int, stop: int) -> dict[str, Array]:
+        """Return the sums of consecutive rows, which another process can ``merge``; no others may have been added.
 
-def merge(parts: Sequence[Sums]) -> Sums:
-    """Return the sums of all rows of several parts of one plan, of which no two share a row."""
-    merged = Sums(parts[0].plan)
-    for block in range(merged.plan.blocks):
-        merged.moments[block] = moments.merge(torch.stack([part.moments[block] for part in parts]))
-    for name in ("lengths", "directions", "sample"):
-        setattr(merged, name, torch.stack([getattr(part, name) for part in parts]).sum(0))
-    return merged
+        Args:
+            start: the number of the first row.
+            stop: of the first after the last.
+
+        Returns:
+            Moments, lengths and directions of the blocks that these rows belong to, and the sampled rows among them.
+        """
+        return {name: getattr(self, name)[where].numpy() for name, where in self._where(start, stop).items()}
+
+    def merge(self, start: int, stop: int, arrays: Mapping[str, Array]) -> None:
+        """Add the sums of further rows.
+
+        Args:
+            start: the number of the first.
+            stop: of the first after the last.
+            arrays: what ``arrays`` returned of them.
+        """
+        for name, where in self._where(start, stop).items():
+            own, other = getattr(self, name)[where], torch.tensor(arrays[name])
+            if name == "moments":
+                for one, two in zip(own, other, strict=True):
+                    one.copy_(moments.merge(torch.stack([one, two])))
+            else:
+                own += other
+
+    def _where(self, start: int, stop: int) -> dict[str, slice]:
+        """The blocks, and the rows of the sample, that the rows belong to."""
+        blocks = slice(bisect_right(self.plan.edges, start) - 1, bisect_left(self.plan.edges, stop))
+        own = self.plan.samples(start, stop)
+        return {"moments": blocks, "lengths": blocks, "directions": blocks, "sample": own}
 
 
 @dataclass(frozen=True)
@@ -136,21 +167,42 @@ class Part:
     def blocks(self) -> Iterator[tuple[int, Tensor]]:
         """Yield the rows block by block, each with the number of its first row in the file."""
         begin = self.start
-        for rows in self.file.read(self.start, self.stop, _rows_at_a_time(self.file.dim)):
+        for rows in self.file.read(self.start, self.stop, rows_at_a_time(self.file.dim)):
             yield begin, rows
             begin += len(rows)
         if begin != self.stop:
             raise InputError(f"{self.file.path} ends after {begin} rows of {self.stop}: it is cut off or damaged")
 
 
-def parts(files: Sequence[EmbeddingFile]) -> list[Part]:
-    """Divide the rows of files into parts to be read on their own, the longest first."""
+def plan(files: Sequence[EmbeddingFile], blocks: int) -> Plan:
+    """Plan a measurement of all rows of files.
+
+    Args:
+        files: of one dimension.
+        blocks: of the jackknife, at least 2; fewer are made of fewer than twice as many rows.
+
+    Raises:
+        InputError: for fewer than two rows.
+    """
+    rows = sum(file.rows for file in files)
+    if rows < 2:
+        raise InputError(f"{files[0].path} has one row; a spectrum needs at least 2")
+    return Plan(rows, files[0].dim, max(1, min(blocks, rows // 2)))
+
+
+def parts(files: Sequence[EmbeddingFile], reads: int = 1) -> list[Part]:
+    """Divide the rows of files, in their order, into parts to be read on their own.
+
+    Args:
+        files: of one dimension.
+        reads: that a part takes at most; a file that cannot be read from the middle is one part.
+    """
     found, before = [], 0
     for file in files:
-        step = _rows_at_a_time(file.dim) if file.seekable else file.rows
+        step = reads * rows_at_a_time(file.dim) if file.seekable else file.rows
         found += [Part(file, start, min(start + step, file.rows), before) for start in range(0, file.rows, step)]
         before += file.rows
-    return sorted(found, key=lambda part: part.start - part.stop)
+    return found
 
 
 def read(files: Sequence[EmbeddingFile], blocks: int) -> Sums:
@@ -158,7 +210,7 @@ def read(files: Sequence[EmbeddingFile], blocks: int) -> Sums:
 
     Args:
         files: of one dimension.
-        blocks: of the jackknife, at least 2; fewer are made of fewer than twice as many rows.
+        blocks: see ``plan``.
 
     Returns:
         The sums of all rows.
@@ -166,20 +218,35 @@ def read(files: Sequence[EmbeddingFile], blocks: int) -> Sums:
     Raises:
         InputError: for fewer than two rows, and for what ``Sums.add`` refuses.
     """
-    rows = sum(file.rows for file in files)
-    if rows < 2:
-        raise InputError(f"{files[0].path} has one row; a spectrum needs at least 2")
-    sums = Sums(Plan(rows, files[0].dim, max(1, min(blocks, rows // 2))))
-    with Progress(rows, "rows") as progress:
-
-        def work(part: Part, check: Check) -> None:
-            for first, block in part.blocks():
-                check()
-                sums.add(block, part.before + first, part.file.path, first)
-                progress.advance(len(block))
-
-        Threads(devices.cores()).map(work, parts(files))
+    sums = Sums(plan(files, blocks))
+    with Progress(sums.plan.rows, "rows") as progress:
+        longest_first = sorted(parts(files), key=lambda part: part.start - part.stop)
+        read_parts(sums, longest_first, Threads(devices.cores()), progress.advance)
     return sums
+
+
+def read_parts(
+    sums: Sums, parts: Sequence[Part], threads: Threads, advance: Callable[[int], None] = lambda _: None
+) -> None:
+    """Read parts and add their rows to sums.
+
+    Args:
+        sums: that the rows are added to.
+        parts: begun in this order.
+        threads: which read them.
+        advance: called with the number of rows that have been added.
+
+    Raises:
+        InputError: for what ``Sums.add`` refuses.
+    """
+
+    def work(part: Part, check: Check) -> None:
+        for first, rows in part.blocks():
+            check()
+            sums.add(rows, part.before + first, part.file.path, first)
+            advance(len(rows))
+
+    threads.map(work, parts)
 
 
 def row_cosines(files: Sequence[EmbeddingFile], others: Sequence[EmbeddingFile], plan: Plan) -> Tensor:
@@ -201,7 +268,7 @@ def row_cosines(files: Sequence[EmbeddingFile], others: Sequence[EmbeddingFile],
 
 def _all_rows(files: Sequence[EmbeddingFile]) -> Iterator[Tensor]:
     for file in files:
-        for rows in file.read(0, file.rows, _rows_at_a_time(file.dim)):
+        for rows in file.read(0, file.rows, rows_at_a_time(file.dim)):
             yield from torch.split(rows, max(_CACHED // file.dim, 1))
 
 
@@ -215,7 +282,7 @@ def _in_step(left: Iterator[Tensor], right: Iterator[Tensor]) -> Iterator[tuple[
         two = two[size:] if size < len(two) else next(right, None)
 
 
-def _rows_at_a_time(dim: int) -> int:
+def rows_at_a_time(dim: int) -> int:
     """Rows that one thread reads at a time: enough that merging their moments costs little beside computing them."""
     return max(_NUMBERS // dim, dim)
 

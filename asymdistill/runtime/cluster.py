@@ -15,7 +15,7 @@ HERE = ("auto", "local")
 
 
 class RayPool:
-    """Tasks on a Ray cluster, one core each and a part of a GPU. Every node needs this package and the store's folder.
+    """Tasks on a Ray cluster, one core each and a part of a GPU. Every node needs this package and the tasks' files.
 
     Args:
         address: ``HOST:PORT`` of a cluster, ``auto`` for the one that this machine belongs to, or ``local`` to start

@@ -7,19 +7,17 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import psutil
 import pytest
 from command_line import ENVIRONMENT, command, complaints
 from conftest import SMALL
 from pool_work import attempts, double, fragile
+from ray_processes import rays, until
 
 from asymdistill.runtime.cluster import RayPool
 from asymdistill.runtime.errors import InputError
@@ -28,37 +26,12 @@ from asymdistill.runtime.pools import outcomes
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'asymdistill[cluster]'")
 from ray.cluster_utils import Cluster
 
+pytestmark = pytest.mark.usefixtures("quiet_ray")
 SETTINGS = SMALL | {"train_limit": 300, "test_limit": 100, "widths": [0.5], "epochs": 3, "noise_levels": [0.0]}
 SEEDS = [1, 2, 3, 4, 5, 6]
 
 
-@pytest.fixture(autouse=True)
-def importable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let Ray's workers find the package and the tests, and Ray say nothing to anybody."""
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    monkeypatch.setenv("RAY_worker_niceness", "0")  # by default, workers get only what nobody else wants
-
-
-def rays(name: str = "ray") -> list[psutil.Process]:
-    """Processes of Ray on this machine that this test has begun."""
-    found = []
-    for process in psutil.process_iter(["cmdline", "environ"]):
-        words, environment = process.info["cmdline"] or [""], process.info["environ"] or {}
-        if environment.get("ASYMDISTILL_TEST") == str(os.getpid()) and name in words[0].rpartition("/")[2]:
-            found.append(process)
-    return found
-
-
-def until(there: Callable[[], object], seconds: float = 240) -> None:
-    end = time.monotonic() + seconds
-    while not there():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
-def test_tasks_on_ray_have_outcomes_whatever_happens_to_some(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("ASYMDISTILL_TEST", str(os.getpid()))
+def test_tasks_on_ray_have_outcomes_whatever_happens_to_some(tmp_path: Path) -> None:
     pool = RayPool("local")
     try:
         cases: list[dict[str, Any]] = [
@@ -163,18 +136,6 @@ def folder(tmp_path: Path, teacher_file: Path) -> Path:
 
 
 @pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
-    """Two nodes of one core each."""
-    monkeypatch.setenv("ASYMDISTILL_TEST", str(os.getpid()))
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    made.add_node(num_cpus=1)
-    made.wait_for_nodes()
-    yield made
-    made.shutdown()
-    until(lambda: not rays(), 60)
-
-
-@pytest.fixture
 def sweeping(folder: Path, cluster: Cluster) -> Iterator[Sweeping]:
     own = Sweeping(folder, cluster.address)
     yield own
@@ -225,10 +186,7 @@ def test_a_killed_driver_leaves_nothing_behind_and_goes_on(sweeping: Sweeping) -
 
 @pytest.mark.cluster
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_a_cluster_of_this_machine_ends_with_the_sweep(
-    number: signal.Signals, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("ASYMDISTILL_TEST", str(os.getpid()))
+def test_a_cluster_of_this_machine_ends_with_the_sweep(number: signal.Signals, folder: Path) -> None:
     own = Sweeping(folder, "local")
     process = own.begun()
     process.send_signal(number)
