@@ -104,7 +104,8 @@ def read(start: int, stop: int, size: int):
 def used(rows: int) -> float:
     return most_used(lambda: report([EmbeddingFile(Path("x"), rows, 64, "float16", read)]))
 used(100_000)
-print(used(200_000), used(2_000_000))
+# The least of three: how many blocks the threads hold at one time is chance, and memory that grows does so each time.
+print(*(min(used(rows) for _ in range(3)) for rows in (200_000, 2_000_000)))
 """
 
 
