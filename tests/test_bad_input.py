@@ -64,7 +64,7 @@ SETTINGS: dict[str, tuple[str, ...]] = {
     "other_teachers": ('["clip"]', '["timm:nothing"]'),
     "other_datasets": ('["nowhere"]', '["nowhere.npz"]', '[""]'),
     "crossed_widths": ("[0]",),
-    "store": ("1", "/dev/null/store", "weights.pt"),
+    "store": ("1", "/dev/null", "/dev/null/store"),
     "device": ("tpu", "cuda:99"),
     "workers": ("0", "100000"),
 }
