@@ -155,7 +155,7 @@ glue("fig_sweep_exchanged", figure, display=False)
 
 # %%
 finest = schedule.finest(recorded_runs(recorded))
-Markdown(describe(finest.settings, finest.images, finest.manifest))
+Markdown(describe(finest.settings, finest.sizes, finest.manifest))
 
 # %%
 # | name: tab-sweep-devices

@@ -43,8 +43,10 @@ def read(out: str) -> Output:
 
 
 def complaints(stderr: str) -> list[str]:
-    """What a command says on standard error but for progress, which slow machines see."""
-    return [line for line in stderr.splitlines() if not line.endswith(" left")]
+    """What a command says on standard error but for progress and waiting, which slow machines see."""
+    return [
+        line for line in stderr.splitlines() if not (line.endswith(" left") or line.startswith("waiting for process "))
+    ]
 
 
 def command(words: Sequence[str]) -> list[str]:

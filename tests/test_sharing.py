@@ -257,31 +257,42 @@ def together(*positional, **named):
 trained_students.distil = together
 print("process", os.getpid())
 """
-# What `unshare --pid --fork --mount-proc` does.
-CONTAINER = """
-import ctypes, os, subprocess
-CLONE_NEWNS, CLONE_NEWPID = 0x20000, 0x20000000
-assert ctypes.CDLL(None).unshare(CLONE_NEWNS | CLONE_NEWPID) == 0
+# What `unshare --pid --fork --mount-proc --uts` does, and a clock that is minutes behind.
+HOST = """
+import ctypes, datetime, os, socket, subprocess
+CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWPID = 0x20000, 0x4000000, 0x20000000
+assert ctypes.CDLL(None).unshare(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWPID) == 0
 if child := os.fork():
     os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 subprocess.run(["mount", "--make-rprivate", "/"], check=True)
 subprocess.run(["mount", "-t", "proc", "proc", "/proc"], check=True)
+socket.sethostname({own!r})
+
+class Late(datetime.datetime):
+    @classmethod
+    def now(cls, zone=None):
+        return super().now(zone) - datetime.timedelta(minutes={late})
+
+from asymdistill.store import store
+from asymdistill.study import manifest
+store.datetime = manifest.datetime = Late
 """
 FEW = {"widths": [0.5], "seeds": [42, 123, 7], "augmentation_seeds": 0, "noise_levels": [0.0], "workers": 1}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("before", ["", CONTAINER], ids=["processes", "containers"])
+@pytest.mark.parametrize("before", ["", HOST], ids=["processes", "hosts"])
 def test_two_processes_share_the_work(before: str, small_study: Study, tmp_path: Path) -> None:
     """They meet in their first training: so they work on different students."""
-    unshare = ["unshare", "--pid", "--fork", "--mount-proc", "true"]
+    unshare = ["unshare", "--pid", "--fork", "--mount-proc", "--uts", "true"]
     if before and (not shutil.which(unshare[0]) or subprocess.run(unshare, capture_output=True).returncode):
-        pytest.skip("no process namespaces are allowed here")
+        pytest.skip("no namespaces are allowed here")
     meeting = tmp_path / "meeting"
     meeting.mkdir()
     words = ["run", "-p", "smoke", "--out", "runs", *words_for(settings_of(small_study) | FEW)]
     processes = [
-        Forked(words, tmp_path, before + TOGETHER.format(own=own, meeting=str(meeting))) for own in ("one", "other")
+        Forked(words, tmp_path, (before + TOGETHER).format(own=own, meeting=str(meeting), late=late))
+        for own, late in (("one", 0), ("other", 7))
     ]
     ended = [(*process.communicate(timeout=300), process.returncode) for process in processes]
     assert [(complaints(err), code) for _, err, code in ended] == [([], 0)] * 2

@@ -20,4 +20,4 @@ def gather(evidence: Evidence) -> list[ShownRun]:
 def _label(run: Recorded) -> str:
     own = run.settings
     teacher = short_name(own.teacher_weights.name if own.teacher_weights else own.teacher)
-    return f"{images_name(own)}, teacher {teacher}, {training_images(run.images.get('train'))} training images"
+    return f"{images_name(own)}, teacher {teacher}, {training_images(run.sizes.get('train'))} training images"

@@ -7,7 +7,6 @@ what is missing.
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import wraps
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +16,6 @@ from asymdistill.claims.estimates import Estimate, NotMeasured, difference, requ
 from asymdistill.claims.rows import OTHER_ARCHITECTURE, Rows, Subject
 from asymdistill.config.names import (
     AUGMENTED,
-    CLASSES,
     COSINE,
     GAINS,
     INFONCE,
@@ -205,19 +203,12 @@ def _loss(run: Rows, subject: Subject) -> pd.Series:
     Points would reward a low accuracy, which has less to lose.
     """
     noisy, clean = _accuracy(run, subject), _accuracy(run, replace(subject, sigma=0.0))
-    above = clean - 100 / _classes(run)
+    above = clean - 100 / run.classes
     if (above <= 0).any():
         raise NotMeasured(
             f"the accuracy of {subject.model} on clean images is not above chance, so there is none to lose"
         )
     return 100 * difference(clean, noisy) / above
-
-
-def _classes(run: Rows) -> int:
-    name = Path(run.settings.dataset).stem
-    if name not in CLASSES:
-        raise NotMeasured(f"the number of classes of {name}, and with it the accuracy by chance, is not known")
-    return CLASSES[name]
 
 
 def require_noise_that_costs(run: Rows, subjects: Sequence[Subject]) -> None:

@@ -1,6 +1,6 @@
 """The rows of a run's tables that are about one subject: a model, as it was trained, under some noise."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Protocol, Self
@@ -25,6 +25,10 @@ class Results(Protocol):
     @property
     def settings(self) -> Settings:
         """Settings of the run."""
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """Numbers of images in ``train`` and ``test``, and of ``classes``, as far as they are known."""
 
     def table(self, name: str) -> pd.DataFrame | None:
         """A table of the run by its name; None if the run does not have it."""
@@ -74,8 +78,17 @@ class Rows:
 
     def __init__(self, results: Results) -> None:
         self.settings = results.settings
+        self._results = results
         self._table = cache(results.table)  # also where it is missing
         self.select, self.control, self.once = cache(self._select), cache(self._control), cache(self._once)
+
+    @property
+    def classes(self) -> int:
+        """Number of classes of the run's images."""
+        found = self._results.sizes.get("classes")
+        if found is None:
+            raise NotMeasured("this run's manifest does not say how many classes its images have")
+        return found
 
     def _select(self, name: str, subject: Subject, **wanted: Any) -> pd.DataFrame:
         """Rows of a table of trained students."""

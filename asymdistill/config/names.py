@@ -60,9 +60,6 @@ WEIGHTS_VARIABLE = "ASYMDISTILL_TEACHER_WEIGHTS"
 
 TeacherLibrary = Literal["shipped", "open_clip", "timm"]
 ImageSource = Literal["generated", "torchvision", "npz", "folder"]
-CLASSES = {"scenes": 10, "scenes100": 100, "cifar10": 10, "cifar100": 100}
-"""Number of classes of the image sets whose names say it."""
-
 GENERATED_IMAGES = ("scenes", "scenes100")
 TORCHVISION_IMAGES = ("cifar10", "cifar100")
 

@@ -17,9 +17,10 @@ from pydantic import BaseModel, ValidationError
 
 from asymdistill.config.names import SHIPPED_TEACHERS, WEIGHTS_VARIABLE, teacher_library
 from asymdistill.config.settings import Settings
-from asymdistill.runtime.errors import InputError, without_tilde
+from asymdistill.runtime.errors import InputError, some_of, without_tilde
 
 LONGEST = 200  # characters of a value in a message
+LONGEST_LINE = 1000  # characters of what is said of several values
 PATH_SETTINGS = ("dataset_root", "teacher_weights", "store")
 _PLAIN = {"tuple_type": "allowed: a list, such as [1, 2]", "too_short": "allowed: a list of at least one"}
 
@@ -165,7 +166,7 @@ def one_line(error: ValidationError, model: type[BaseModel] = Settings, what: st
         model: that was validated.
         what: one of its fields is called.
     """
-    parts = []
+    parts, unknown = [], []
     found = error.errors()
     # A list whose only item is wrong is also said to be empty.
     wrong = {item["loc"][:1] for item in found if item["type"] != "too_short"}
@@ -174,9 +175,12 @@ def one_line(error: ValidationError, model: type[BaseModel] = Settings, what: st
             continue
         name = str(item["loc"][0]) if item["loc"] else "settings"
         if item["type"] == "extra_forbidden":
-            allowed = (field.alias or own for own, field in model.model_fields.items())
-            parts.append(f"unknown {what} {name!r}; allowed: {', '.join(allowed)}")
+            unknown.append(_short(repr(name)))
         else:
             message = _PLAIN.get(item["type"], item["msg"].removeprefix("Value error, "))
             parts.append(f"{what} {name!r} is {_short(repr(item['input']))}: {message}")
-    return "; ".join(parts)
+    words = [some_of(parts, "; ", LONGEST_LINE)] if parts else []
+    if unknown:
+        allowed = ", ".join(field.alias or own for own, field in model.model_fields.items())
+        words.append(f"unknown {what}{'s' if len(unknown) > 1 else ''} {some_of(unknown)}; allowed: {allowed}")
+    return "; ".join(words)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from asymdistill.data.pixels import blend, to_levels
 from asymdistill.runtime.devices import check_room
-from asymdistill.runtime.errors import InputError
+from asymdistill.runtime.errors import InputError, some_of
 from asymdistill.runtime.filetypes import explained
 
 Arrays = dict[str, NDArray[Any]]
@@ -136,7 +136,8 @@ def _choose(path: Path, headers: dict[str, Header], split: str) -> tuple[str, st
     here = next((names for names in NAMES[split] if headers.keys() & {*names}), NAMES[split][0])
     missing = " and ".join(name for name in here if name not in headers)
     layouts = " or ".join(f"{images}, {labels}" for images, labels in NAMES[split][:2])
-    raise InputError(f"{path} lacks {missing}; allowed: {layouts}; it holds {', '.join(headers)[:200] or 'nothing'}")
+    held = some_of([*headers], longest=200) or "nothing"
+    raise InputError(f"{path} lacks {missing}; allowed: {layouts}; it holds {held}")
 
 
 def _images(name: str, images: NDArray[Any]) -> NDArray[np.uint8]:

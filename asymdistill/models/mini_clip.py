@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from asymdistill.models.weights import misfit
 from asymdistill.runtime.errors import InputError
 
 EMBEDDING_DIM = 128
@@ -196,7 +197,7 @@ def load_towers(path: Path) -> Towers:
         towers = Towers(ImageTower(), text)
         towers.modules().load_state_dict(tensors)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise InputError(f"{path} does not fit the architecture: {' '.join(str(error).split())[:200]}") from error
+        raise InputError(f"{path} does not fit the architecture ({misfit(error)})") from error
     towers.modules().eval().requires_grad_(False)
     return towers
 

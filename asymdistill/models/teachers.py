@@ -23,7 +23,7 @@ from asymdistill.data.views import BLOCK, GaussianNoise, View
 from asymdistill.models import mini_clip
 from asymdistill.models.encoding import embed
 from asymdistill.models.teacher_views import teacher_view
-from asymdistill.models.weights import fetch, find_weights, shipped_path
+from asymdistill.models.weights import fetch, find_weights, misfit, shipped_path
 from asymdistill.runtime.devices import has_bfloat16
 from asymdistill.runtime.errors import InputError, check_option
 
@@ -194,18 +194,39 @@ def load_teacher(
     try:
         teacher = _build(name, path, view)
     except (SafetensorError, RuntimeError, KeyError, OSError, AssertionError, MemoryError) as error:
-        reason = " ".join(str(error).split())[:300]
-        if "memory" in reason:
+        if "memory" in str(error):
             raise InputError(
                 f"teacher {name!r} runs out of memory on images of {view.resolution} pixels a side; allowed: a smaller "
                 "teacher_resolution"
             ) from None
-        side = teacher_view(name).resolution
-        words = "" if view.resolution == side else f", or it can't see {view.resolution} pixels a side, only {side}"
-        raise InputError(f"{path} does not hold the weights of teacher {name!r}{words} ({reason})") from None
+        raise _misfit(name, path, view, error) from None
     teacher.to(device)
     teacher.compute_in(arithmetic)
     return teacher
+
+
+def check_fit(name: str, path: Path, resolution: int | None = None) -> None:
+    """Refuse a file of weights that do not fit a teacher, by the names and shapes of its tensors; none is read.
+
+    Args:
+        name: as for ``load_teacher``.
+        path: a whole safetensors file.
+        resolution: as for ``load_teacher``.
+
+    Raises:
+        InputError: the one that ``load_teacher`` raises.
+    """
+    view = teacher_view(name, resolution)
+    try:
+        # PyTorch warns that nothing is copied to tensors without memory.
+        with torch.device("meta"), warnings.catch_warnings(action="ignore"):
+            _build(name, path, view)
+    except InputError:
+        raise
+    except Exception as error:
+        # Some networks need values to be made, which says nothing about the file.
+        if "state_dict" in str(error):
+            raise _misfit(name, path, view, error) from None
 
 
 def resolve_precision(precision: str, device: torch.device) -> str:
@@ -258,6 +279,12 @@ def _sizes(image_tower: nn.Module, side: int) -> tuple[int, int]:
     return int(embedding.shape[1]), max(outputs)
 
 
+def _misfit(name: str, path: Path, view: View, error: Exception) -> InputError:
+    side = teacher_view(name).resolution
+    words = "" if view.resolution == side else f", or it can't see {view.resolution} pixels a side, only {side}"
+    return InputError(f"{path} does not hold the weights of teacher {name!r}{words} ({misfit(error)})")
+
+
 def _build(name: str, path: Path | None, view: View) -> Teacher:
     return BUILDERS[teacher_library(name)](name, path, view)
 
@@ -308,7 +335,11 @@ def _build_open_clip(name: str, path: Path | None, view: View) -> Teacher:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         clip: Any = open_clip.create_model(
-            architecture, pretrained=path and str(path), precision="fp32", force_image_size=side
+            architecture,
+            pretrained=path and str(path),
+            precision="fp32",
+            device=torch.get_default_device(),
+            force_image_size=side,
         )
     try:
         tokenizer = open_clip.get_tokenizer(architecture)

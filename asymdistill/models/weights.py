@@ -1,5 +1,6 @@
 """Files of teachers' weights: the one that the user names, that comes with the package, or that a library publishes."""
 
+import re
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ from asymdistill.config.names import (
 )
 from asymdistill.runtime.digests import file_digest
 from asymdistill.runtime.download import HubFile, Unavailable
-from asymdistill.runtime.errors import InputError, without_tilde
+from asymdistill.runtime.errors import InputError, some_of, without_tilde
 from asymdistill.runtime.filetypes import explained
+from asymdistill.runtime.markup import shorten_to
 
 # SHA-256 of the files that come with the package: a flipped byte changes embeddings without a word.
 SHIPPED_DIGESTS = {
@@ -25,6 +27,13 @@ SHIPPED_DIGESTS = {
     SCENES_CLIP: "8d7c8dc70116baaa23a4f29688ba6247ed68e25775f731043a10b706d49aeb31",
     SCENES_SIMCLR: "6a23cabbc690f4039929cd8bfae7295b12ea67bdfe4cc7ea860f160b9f61f6e9",
 }
+# What PyTorch says of a state dict, line by line.
+_PARTS = re.compile(r"^(Missing|Unexpected) key\(s\) in state_dict: (.*)\. $", re.MULTILINE)
+_NAME = re.compile(r'"([^"]*)"')
+_SHAPES = re.compile(
+    r"^size mismatch for (.*): copying .*? torch\.Size\((.*?)\) .*? torch\.Size\((.*?)\)", re.MULTILINE
+)
+_WORDS = {"Missing": "missing", "Unexpected": "not expected"}
 
 
 def find_weights(name: str, weights: Path | str | None = None) -> Path | None:
@@ -70,6 +79,18 @@ def check_header(name: str, path: Path) -> None:
             f"{path} does not hold the weights of teacher {name!r}: it has {other} text tower; allowed: a file with "
             f"{own} text tower"
         )
+
+
+def misfit(error: Exception) -> str:
+    """Why weights do not fit a network, from the error of loading them: tensors by name, as far as there is room."""
+    _, *lines = str(error).split("\n\t")
+    said = dict(_PARTS.findall("\n".join(lines)))
+    parts = [
+        f"{words}: {some_of(_NAME.findall(said[key]), longest=100)}" for key, words in _WORDS.items() if key in said
+    ]
+    shapes = [f"{name} {own} in place of {wanted}" for name, own, wanted in _SHAPES.findall("\n".join(lines))]
+    parts += [f"of another shape: {some_of(shapes, longest=100)}"] if shapes else []
+    return "; ".join(parts) or shorten_to(" ".join(str(error).split()), 300)
 
 
 def shipped_path(name: str) -> Path:

@@ -1,6 +1,6 @@
 """The error that bad input raises, that which ends work early, and checks of plain values and paths."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 Check = Callable[[], None]
@@ -23,6 +23,18 @@ def check_option(name: str, value: object, allowed: Collection[object]) -> None:
     """Raise ``InputError`` unless ``value`` is one of ``allowed``."""
     if value not in allowed:
         raise InputError(f"{name} is {value!r}; allowed: {', '.join(map(repr, allowed))}")
+
+
+def some_of(parts: Sequence[str], separator: str = ", ", longest: int = 300) -> str:
+    """Parts of a message in a row: whole ones as far as there is room, at least one, and how many more there are."""
+    shown, room = 0, longest
+    for part in parts:
+        room -= len(part) + len(separator)
+        if room < 0 and shown:
+            break
+        shown += 1
+    more = len(parts) - shown
+    return separator.join([*parts[:shown], *([f"and {more} more"] if more else [])])
 
 
 def check_positive(name: str, value: float) -> None:

@@ -66,6 +66,11 @@ class Progress:
             self._bar.close()
 
 
+def say(words: str) -> None:
+    """Write a line on standard error, above a bar that is there."""
+    tqdm.write(words, file=sys.stderr)
+
+
 def duration(seconds: float) -> str:
     """Seconds in words: ``42 s``, ``3 min 05 s``, ``2 h 10 min``."""
     whole = round(seconds)

@@ -1,10 +1,12 @@
 """The store: each result once, under a key made from its inputs, for every profile, notebook, process and machine."""
 
 import json
+import os
+import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
@@ -13,12 +15,15 @@ from typing import Any
 from filelock import FileLock, Timeout
 from torch import Tensor
 
+from asymdistill.runtime.markup import in_one_line
+from asymdistill.runtime.progress import say
 from asymdistill.store import files
 from asymdistill.store.keys import Artifact, canonical
 from asymdistill.store.provenance import commit, versions
 
 Record = dict[str, Any]
 POLL = 0.2  # seconds between two looks at a lock that another process holds
+PATIENCE = 15.0  # seconds of waiting before a line says for whom
 
 
 class Store:
@@ -153,7 +158,7 @@ class Store:
 
         Args:
             name: of the lock, such as the key of what is to be computed.
-            wait: wait until whoever holds it lets go; else yield False at once.
+            wait: wait until whoever holds it lets go; else yield False at once. A long wait is said.
             check: called while waiting; an exception in it ends that.
 
         Yields:
@@ -163,7 +168,8 @@ class Store:
         path = self.folder / "locks" / f"{name}.lock"
         path.parent.mkdir(parents=True, exist_ok=True)
         # A soft lock would outlive its owner.
-        lock = FileLock(path, fallback_to_soft=False)
+        lock = FileLock(path, fallback_to_soft=False, on_acquired=_sign)
+        begin, said = time.monotonic(), False
         while True:
             held = True
             try:
@@ -175,6 +181,9 @@ class Store:
             if held or not wait:
                 break
             check()
+            if not said and time.monotonic() - begin >= PATIENCE:
+                said = True
+                say(f"waiting for {_owner(path)}, which holds {path}")
             time.sleep(POLL)
         try:
             yield held
@@ -218,3 +227,16 @@ class Store:
 
 def _seal(record: Record) -> str:
     return files.digest_bytes(canonical(record).encode())
+
+
+def _sign(lock: int) -> None:
+    """Write into the file of a lock who holds it, for those who wait. The lock itself is the system's."""
+    with suppress(OSError):  # a full disk
+        os.ftruncate(lock, 0)
+        os.write(lock, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+
+
+def _owner(path: Path) -> str:
+    with suppress(OSError):
+        return in_one_line(path.read_text("utf-8", errors="replace")) or "another process"
+    return "another process"

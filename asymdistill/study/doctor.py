@@ -14,7 +14,7 @@ from asymdistill.config.settings import Settings
 from asymdistill.data import datasets, resized
 from asymdistill.experiment import suitability
 from asymdistill.experiment.student_configs import StudentConfig, StudentConfigs
-from asymdistill.models import students, weights
+from asymdistill.models import students, teachers, weights
 from asymdistill.models.teacher_views import teacher_view
 from asymdistill.runtime import devices
 from asymdistill.runtime.errors import InputError
@@ -116,6 +116,8 @@ def _weights(settings: Settings) -> Need:
             path = source.cached()
         if path is not None:
             weights.check_header(name, path)
+            if path != weights.shipped_path(name):  # whose digest has been compared
+                teachers.check_fit(name, path, settings.teacher_resolution)
             return Need("weights", "ok", f"{name} in {path}, {_amount(path.stat().st_size)}")
     except InputError as error:
         return Need("weights", "missing", str(error))

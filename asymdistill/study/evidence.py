@@ -99,7 +99,7 @@ class Evidence:
         A recorded run of an unknown number of classes is left out.
         """
         run, own = self.photographs(name), self.study.sizes["classes"]
-        classes = {PAPER: 10, PHOTOGRAPHS: run and run.images.get("classes"), THIS_COPY: own}
+        classes = {PAPER: 10, PHOTOGRAPHS: run and run.sizes.get("classes"), THIS_COPY: own}
         return {where: 100 / count for where, count in classes.items() if count}
 
     def pixels(self, name: str) -> dict[str, float]:
@@ -148,4 +148,4 @@ def _has(run: Recorded, name: str) -> bool:
 
 
 def _described(run: Recorded) -> str:
-    return describe(run.settings, run.images, run.manifest)
+    return describe(run.settings, run.sizes, run.manifest)

@@ -64,8 +64,8 @@ class Recorded:
         return None if table is None else of_objective(table, self.settings.baseline)
 
     @property
-    def images(self) -> dict[str, int]:
-        """Numbers of training images, test images and classes, as far as they are known: train, test, classes."""
+    def sizes(self) -> dict[str, int]:
+        """Numbers of images in ``train`` and ``test``, and of ``classes``, as far as they are known."""
         counts: dict[str, int] = self.manifest.get("images", {})
         limits = {"train": self.settings.train_limit, "test": self.settings.test_limit}
         return {name: limit for name, limit in limits.items() if limit} | counts
@@ -102,7 +102,7 @@ def recorded_runs(place: str | Path) -> list[Recorded]:
 
 
 def _fewest_last(run: Recorded) -> tuple[float, int]:
-    return -run.images.get("train", math.inf), run.settings.resolution or 0
+    return -run.sizes.get("train", math.inf), run.settings.resolution or 0
 
 
 def record(folder: str | Path, out: str | Path = RESULTS, *, unfinished: bool = False) -> Path:

@@ -30,7 +30,7 @@ def makespan(seconds: Iterable[float], devices: int) -> float:
 
 def finest(runs: Sequence[Recorded]) -> Recorded:
     """Of recorded runs, the one whose students saw the largest images, and the most of them."""
-    return max(runs, key=lambda run: (run.settings.resolution or 0, run.images.get("train", 0)))
+    return max(runs, key=lambda run: (run.settings.resolution or 0, run.sizes.get("train", 0)))
 
 
 def table(run: Recorded, copies: int, devices: Sequence[int] = DEVICES) -> pd.DataFrame:

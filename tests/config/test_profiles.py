@@ -180,6 +180,29 @@ def test_several_mistakes_are_all_named() -> None:
         load_settings("smoke", {"epochs": 0, "seeds": []})
 
 
+def test_several_unknown_settings_are_named_beside_one_list_of_the_allowed_ones() -> None:
+    """A file of four made a line that named what is allowed four times."""
+    with pytest.raises(
+        InputError, match=r"'epochs' is 0: .*; unknown settings 'a', 'b', 'c', 'd'; allowed: "
+    ) as caught:
+        load_settings("smoke", {"a": 1, "b": 2, "epochs": 0, "c": 3, "d": 4})
+    assert str(caught.value).count("teacher_resolution") == 1
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        ({f"key{number}": 1 for number in range(1000)}, "'key0', 'key1', .* and 9[0-9][0-9] more; allowed: "),
+        ({"seeds": [-1] * 1000}, "'seeds' is -1: .* and 9[0-9][0-9] more$"),
+        ({"k" * 10_000: 1}, "^unknown setting 'kkk"),
+    ],
+)
+def test_a_line_does_not_grow_with_the_number_of_mistakes(overrides: dict[str, object], said: str) -> None:
+    with pytest.raises(InputError, match=said) as caught:
+        load_settings("smoke", overrides)
+    assert len(str(caught.value)) < 2500
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [

@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -27,7 +28,14 @@ from asymdistill.data.preprocess import IMAGENET_MEAN, IMAGENET_STD
 from asymdistill.data.views import View
 from asymdistill.models import mini_clip
 from asymdistill.models.teacher_views import teacher_view
-from asymdistill.models.teachers import NORMALISATION, Teacher, load_teacher, resolve_precision, untrained_teacher
+from asymdistill.models.teachers import (
+    NORMALISATION,
+    Teacher,
+    check_fit,
+    load_teacher,
+    resolve_precision,
+    untrained_teacher,
+)
 from asymdistill.models.weights import shipped_path
 from asymdistill.runtime.errors import InputError
 
@@ -415,6 +423,18 @@ def test_weights_of_another_architecture_are_refused(
         with pytest.raises(InputError, match=path.name) as caught:
             load_teacher(name, weights=path)
         assert "\n" not in str(caught.value)
+        with pytest.raises(InputError, match=f"^{re.escape(str(caught.value))}$"):
+            check_fit(name, path)
+
+
+def test_that_weights_fit_is_seen_without_reading_them(
+    dino: tuple[nn.Module, Path], teacher_file: Path, tiny: Path, tmp_path: Path
+) -> None:
+    own = {f"timm:{DINO}": dino[1], SCENES_CLIP: teacher_file, "open_clip:Tiny-quickgelu/openai": tiny}
+    for name, path in (own | {EFFICIENTNET: shipped_path(EFFICIENTNET)}).items():
+        before = torch.random.get_rng_state()
+        check_fit(name, path)
+        assert torch.equal(torch.random.get_rng_state(), before)
 
 
 def test_damaged_files_are_refused(dino: tuple[nn.Module, Path], teacher_file: Path, tiny: Path) -> None:

@@ -13,10 +13,11 @@ import timm
 import torch
 from open_clip import pretrained as registry
 from safetensors.torch import save_file
+from torch import nn
 
 from asymdistill.config.names import SCENES_CLIP, SCENES_SIMCLR, SHIPPED_TEACHERS, WEIGHTS_VARIABLE
 from asymdistill.models import weights
-from asymdistill.models.weights import fetch, find_weights, published, shipped_path, weights_digest
+from asymdistill.models.weights import fetch, find_weights, misfit, published, shipped_path, weights_digest
 from asymdistill.runtime.download import HubFile
 from asymdistill.runtime.errors import InputError
 
@@ -83,6 +84,28 @@ def test_weights_of_the_two_teachers_of_scenes_are_not_interchanged() -> None:
         ):
             find_weights(name, shipped_path(other))
         assert find_weights(name, shipped_path(name)) == shipped_path(name)
+
+
+def network(layers: range, width: int) -> nn.Module:
+    return nn.ModuleDict({f"a_layer_of_a_long_name_{number}": nn.Linear(width, 2, bias=False) for number in layers})
+
+
+def test_why_weights_do_not_fit_is_said_by_whole_names_and_how_many_more_there_are() -> None:
+    """The line was cut within a name of what is missing, so that what was not expected was never said."""
+    with pytest.raises(RuntimeError) as caught:
+        network(range(100), 3).load_state_dict(network(range(50, 150), 5).state_dict())
+    assert misfit(caught.value) == (
+        "missing: a_layer_of_a_long_name_0.weight, a_layer_of_a_long_name_1.weight, a_layer_of_a_long_name_2.weight, "
+        "and 47 more; not expected: a_layer_of_a_long_name_100.weight, a_layer_of_a_long_name_101.weight, and 48 more; "
+        "of another shape: a_layer_of_a_long_name_50.weight [2, 5] in place of [2, 3], and 49 more"
+    )
+
+
+@pytest.mark.parametrize("text", ["", "KeyError: x", "a " * 1000])
+def test_another_error_is_said_in_its_own_words(text: str) -> None:
+    said = misfit(KeyError(text)).removesuffix("…")
+    assert " ".join(str(KeyError(text)).split()).startswith(said)
+    assert len(said) <= 300
 
 
 # Digests

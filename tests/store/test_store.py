@@ -10,7 +10,8 @@ import subprocess
 import sys
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -274,21 +275,87 @@ def test_waiting_ends_when_the_check_raises(folder: Path) -> None:
         pytest.fail("both hold it")
 
 
+# On a host of its own, as far as its name goes, where that is allowed.
+OWNER = """
+import ctypes, os, socket, sys, time
+from pathlib import Path
+from asymdistill.store.store import Store
+CLONE_NEWUTS = 0x4000000
+if ctypes.CDLL(None).unshare(CLONE_NEWUTS) == 0:
+    socket.sethostname("elsewhere")
+with Store(Path(sys.argv[1]), "").lock("x"):
+    print(os.getpid(), "on", socket.gethostname(), flush=True)
+    time.sleep(600)
+"""
+
+
+@contextmanager
+def owner(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Another process, which holds the lock x, and its number and host."""
+    process = subprocess.Popen([sys.executable, "-c", OWNER, str(folder)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    with process:
+        try:
+            yield process, process.stdout.readline().strip()
+        finally:
+            process.kill()
+
+
 def test_a_dead_owners_lock_is_free(folder: Path) -> None:
-    code = (
-        "import sys, time; from pathlib import Path; from asymdistill.store.store import Store\n"
-        "with Store(Path(sys.argv[1]), '').lock('x'):\n    print('held', flush=True); time.sleep(600)"
-    )
-    owner = subprocess.Popen([sys.executable, "-c", code, str(folder)], stdout=subprocess.PIPE, text=True)
-    assert owner.stdout is not None
-    with owner.stdout:
-        assert owner.stdout.readline() == "held\n"
+    with owner(folder) as (process, _):
         with Store(folder, HERE).lock("x", wait=False) as held:
             assert not held
-        owner.send_signal(signal.SIGKILL)
-        owner.wait()
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        with Store(folder, HERE).lock("x", wait=False) as held:
+            assert held
+
+
+def test_a_long_wait_is_said_once_with_the_process_and_host_that_hold_the_lock(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As where a host died and a file server keeps its locks: removing the lock's file is what ends the wait."""
+    monkeypatch.setattr(store, "PATIENCE", 0.0)
+    monkeypatch.setattr(store, "POLL", 0.01)
+    path, looks = folder / "locks" / "x.lock", 0
+
+    def look() -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 5:
+            path.unlink()
+
+    with owner(folder) as (process, where):
+        process.send_signal(signal.SIGSTOP)
+        with Store(folder, HERE).lock("x", check=look) as held:
+            assert held
+    assert looks == 5
+    assert capsys.readouterr().err == f"waiting for process {where}, which holds {path}\n"
+
+
+def test_what_is_written_in_a_lock_decides_nothing(folder: Path) -> None:
+    path = folder / "locks" / "x.lock"
+    path.parent.mkdir(parents=True)
+    path.write_text("process 1 on elsewhere, which died")
     with Store(folder, HERE).lock("x", wait=False) as held:
         assert held
+        path.write_bytes(b"")
+        with Store(folder, HERE).lock("x", wait=False) as second:
+            assert not second
+
+
+@pytest.mark.parametrize("minutes", [-10, 10])
+def test_no_clock_decides(stored: Path, minutes: int) -> None:
+    """Times of files are those of another host or a file server, whose clock is another."""
+    with Store(stored, HERE).lock("x"):
+        for path in stored.rglob("*"):
+            os.utime(path, (then := path.stat().st_mtime + 60 * minutes, then))
+        with Store(stored, HERE).lock("x", wait=False) as second:
+            assert not second
+    with Store(stored, HERE).lock("x", wait=False) as held:
+        assert held
+    found = Store(stored, HERE, fresh=True)
+    assert found.value(THING) == {"losses": [0.5, 0.25]}
 
 
 @pytest.mark.parametrize("code", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])

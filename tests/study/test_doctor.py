@@ -252,6 +252,18 @@ def test_weights_that_are_no_good_are_missing() -> None:
         assert needs["students"].status == "ok"
 
 
+def test_weights_that_do_not_fit_the_teacher_are_missing_in_the_words_of_a_run(tmp_path: Path) -> None:
+    """They were called ok, and a run found out after it had loaded its images."""
+    other = tmp_path / "other.safetensors"
+    save_file(timm.create_model("test_resnet.r160_in1k", pretrained=False).state_dict(), other)
+    for name in (TIMM, "scenes-clip", "imagenet-efficientnet-lite0"):
+        need = found(teacher=name, teacher_weights=other, teacher_resolution=None)["weights"]
+        assert need.status == "missing"
+        with pytest.raises(InputError) as caught:
+            teachers.load_teacher(name, weights=other)
+        assert need.words == str(caught.value)
+
+
 @pytest.mark.parametrize("size", [0, 7, 50, -1])
 def test_a_file_of_weights_that_was_cut_is_missing(size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = shipped_path("scenes-clip").read_bytes()
