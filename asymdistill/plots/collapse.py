@@ -9,6 +9,9 @@ from matplotlib.ticker import MaxNLocator
 
 from asymdistill.claims.ledger import published
 from asymdistill.config.names import PAPER
+from asymdistill.plots.derived import variance_shares
+from asymdistill.plots.runs import Runs
+from asymdistill.plots.selection import pick, students_of, teacher_of
 from asymdistill.plots.style import (
     HOLLOW,
     SHARE_FLOOR,
@@ -22,17 +25,7 @@ from asymdistill.plots.style import (
     spectrum_axes,
     stacked,
 )
-from asymdistill.plots.tables import (
-    Runs,
-    beside_paper,
-    merge_measures,
-    number,
-    pick,
-    students_of,
-    teacher_of,
-    variance_shares,
-    wide,
-)
+from asymdistill.plots.tables import beside_paper, merge_measures, number, wide
 from asymdistill.runtime.markup import as_label
 
 if TYPE_CHECKING:

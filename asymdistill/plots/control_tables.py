@@ -12,21 +12,11 @@ from typing import Any
 import pandas as pd
 
 from asymdistill.config.names import OBJECTIVES, TEACHER
+from asymdistill.plots.derived import noise_loss, paired, paired_tests
+from asymdistill.plots.runs import Runs, of_each, with_control
+from asymdistill.plots.selection import ends, pick, students_of, teacher_of
 from asymdistill.plots.style import title
-from asymdistill.plots.tables import (
-    Runs,
-    ends,
-    noise_loss,
-    number,
-    of_each,
-    paired,
-    paired_tests,
-    pick,
-    shown,
-    students_of,
-    teacher_of,
-    with_control,
-)
+from asymdistill.plots.tables import number, shown
 
 CENTRED = "variance, centred"
 TITLES = {

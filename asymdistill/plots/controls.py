@@ -12,6 +12,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from asymdistill.plots.control_tables import CENTRED, VARIED, by_target
+from asymdistill.plots.derived import noise_loss, paired, paired_tests
+from asymdistill.plots.selection import ends, pick, students_of, teacher_of
 from asymdistill.plots.style import (
     BLACK,
     GREY,
@@ -33,15 +35,6 @@ from asymdistill.plots.style import (
     say,
     style,
     title,
-)
-from asymdistill.plots.tables import (
-    ends,
-    noise_loss,
-    paired,
-    paired_tests,
-    pick,
-    students_of,
-    teacher_of,
 )
 from asymdistill.runtime.markup import as_label
 

@@ -11,7 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from asymdistill.config.names import COSINE, INFONCE, OBJECTIVES, TEACHER
+from asymdistill.plots.derived import percent, ratios, variance_shares
 from asymdistill.plots.expansion_tables import MEASURES, SWEPT, measure
+from asymdistill.plots.runs import Runs
+from asymdistill.plots.selection import by_objective, clean, ends, objectives, pick, teacher_of
 from asymdistill.plots.style import (
     BLACK,
     GREY,
@@ -28,18 +31,6 @@ from asymdistill.plots.style import (
     spectrum_axes,
     stacked,
     style,
-)
-from asymdistill.plots.tables import (
-    Runs,
-    by_objective,
-    clean,
-    ends,
-    objectives,
-    percent,
-    pick,
-    ratios,
-    teacher_of,
-    variance_shares,
 )
 from asymdistill.plots.two_objectives import LOOKS, lines_of, looks_of, markers_of, of_two_objectives, under_noise
 

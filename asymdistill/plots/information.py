@@ -7,8 +7,10 @@ from matplotlib.ticker import MaxNLocator
 
 from asymdistill.claims.ledger import published
 from asymdistill.config.names import PAPER
+from asymdistill.plots.runs import Runs
+from asymdistill.plots.selection import pick, students_of
 from asymdistill.plots.style import HOLLOW, STYLE, dots, panels
-from asymdistill.plots.tables import Runs, beside_paper, measures, merge_measures, pick, students_of
+from asymdistill.plots.tables import beside_paper, measures, merge_measures
 
 LABELS = {"info_nce": "InfoNCE loss\n(nats)", "uniformity": "uniformity loss\n(log of a mean)"}
 

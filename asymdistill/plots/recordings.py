@@ -17,9 +17,11 @@ from asymdistill.claims.rows import Results
 from asymdistill.claims.rules import NOT_TESTABLE
 from asymdistill.config.names import OBJECTIVES, TEACHER
 from asymdistill.config.settings import Settings
+from asymdistill.plots.derived import ratios
 from asymdistill.plots.scorecard import LOOKS
+from asymdistill.plots.selection import pick, students_of, teacher_of, two
 from asymdistill.plots.style import RANK, STYLE, dots, stacked
-from asymdistill.plots.tables import pick, ratios, shown, span, students_of, teacher_of, two
+from asymdistill.plots.tables import shown, span
 from asymdistill.runtime.markup import as_label
 
 IMAGES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "scenes": "Scenes", "scenes100": "Scenes100"}

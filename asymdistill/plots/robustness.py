@@ -12,8 +12,10 @@ from asymdistill.claims.ledger import published
 from asymdistill.claims.quantities import NOISE_SPACE
 from asymdistill.config.names import PAPER
 from asymdistill.config.settings import Settings
+from asymdistill.plots.runs import Runs
+from asymdistill.plots.selection import pick, teacher_of
 from asymdistill.plots.style import SMALL, STYLE, WIDTH, legend_above, lines, model_handles, noise_panels
-from asymdistill.plots.tables import Runs, beside_paper, dashed, pick, teacher_of
+from asymdistill.plots.tables import beside_paper, dashed
 
 if TYPE_CHECKING:
     from asymdistill.data.datasets import ImageSet

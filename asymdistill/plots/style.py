@@ -23,7 +23,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
 from asymdistill.config.names import TEACHER
-from asymdistill.plots.tables import Runs, options_of, with_control
+from asymdistill.plots.runs import Runs, options_of, with_control
 
 WIDTH = 4.8  # inches
 SHARE_FLOOR = 1e-6  # of the variance: shares below it are rounding errors

@@ -13,8 +13,9 @@ from matplotlib.lines import Line2D
 
 from asymdistill.claims.estimates import Estimate
 from asymdistill.config.names import OBJECTIVES
+from asymdistill.plots.selection import objectives, pick, students_of, teacher_of
 from asymdistill.plots.style import BLACK, GREY, HOLLOW, STYLE, legend_above, model_handles, panels, style, title
-from asymdistill.plots.tables import dashed, objectives, pick, shown, students_of, teacher_of
+from asymdistill.plots.tables import dashed, shown
 from asymdistill.runtime.errors import InputError
 from asymdistill.runtime.markup import as_code, as_text
 

@@ -16,8 +16,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from asymdistill.config.names import OBJECTIVES
+from asymdistill.plots.runs import Runs
+from asymdistill.plots.selection import objectives, pick, teacher_of
 from asymdistill.plots.style import BLACK, GREY, HOLLOW, STYLE, band, handle, noise_ticks, placeholder, style
-from asymdistill.plots.tables import Runs, objectives, pick, teacher_of
 
 DASHES = ("-", "--")
 LOOKS: tuple[Any, Any] = ({}, HOLLOW)
