@@ -10,9 +10,8 @@ import numpy as np
 from asymdistill.data import datasets
 from asymdistill.study import Study
 from benchmarks.measuring import Record, module, watched
+from benchmarks.pipelines import EPOCHS, RESOLUTION, SEEDS, TEACHER, WIDTHS
 
-WIDTHS, SEEDS, EPOCHS = (1, 2, 4), (42, 123, 456), 1
-TEACHER, RESOLUTION = "open_clip:ViT-B-32-quickgelu/openai", 224
 # Undoes what the command lines set, so that the reference runs as plain PyTorch does.
 PLAIN = {"THP_MEM_ALLOC_ENABLE": "0", "SCIPY_ARRAY_API": "0"}
 # The first paper's students on the embedded profile, and nothing else.
