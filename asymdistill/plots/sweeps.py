@@ -108,9 +108,9 @@ def table(rows: pd.DataFrame, x: str, panel: str | None = None) -> pd.DataFrame:
     return pd.DataFrame(made).rename(columns={column: _words(column) for column in by})
 
 
-def some_rows(table: pd.DataFrame, count: int = 6) -> pd.DataFrame:
-    """Rows of a sweep's table from its beginning to its end, without columns that are empty throughout."""
-    places = np.linspace(0, len(table) - 1, count).astype(int)
+def some_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """Six rows of a sweep's table from its beginning to its end, without columns that are empty throughout."""
+    places = np.linspace(0, len(table) - 1, 6).astype(int)
     return dashed(table.iloc[places].dropna(axis="columns", how="all"))
 
 
