@@ -25,7 +25,7 @@ from asymdistill.plots.style import (
     spectrum_axes,
     stacked,
 )
-from asymdistill.plots.tables import beside_paper, merge_measures, number, wide
+from asymdistill.plots.tables import number, quantities_beside_paper, wide
 from asymdistill.runtime.markup import as_label
 
 if TYPE_CHECKING:
@@ -97,13 +97,7 @@ def spectra(singular_values: Runs) -> Figure:
 def table(spectrum: Runs) -> pd.DataFrame:
     """Effective rank and dimensions for 90 % of the variance, the paper's and of each run: one row per model."""
     own = {name: pick(table, estimator="per seed") for name, table in spectrum.items()}
-    parts = {
-        name: beside_paper(
-            {run: pick(table, quantity) for run, table in own.items()}, published(quantity), ["model"], "value", digits
-        )
-        for name, quantity, digits in (("rank", "effective_rank", 2), ("dims for 90 %", "dims_for_90", 1))
-    }
-    return merge_measures(parts)
+    return quantities_beside_paper(own, {"rank": ("effective_rank", 2), "dims for 90 %": ("dims_for_90", 1)})
 
 
 def estimators(spectrum: pd.DataFrame) -> pd.DataFrame:

@@ -11,10 +11,9 @@ from asymdistill.config.names import PAPER, THIS_COPY
 from asymdistill.plots.derived import paired, ratios
 from asymdistill.plots.runs import Runs
 from asymdistill.plots.selection import ends, pick, students_of, teacher_of, two
-from asymdistill.plots.tables import number, shown, span
+from asymdistill.plots.tables import NOTHING, number, shown, span
 
 SIGMA = 0.1  # the noise level of which the first paper's text speaks
-NOTHING = "–"
 
 
 class Measured(NamedTuple):

@@ -88,6 +88,12 @@ def band(axis: Axes, table: pd.DataFrame, x: str, y: str, colour: Colour, **line
     axis.fill_between(spread.index, spread["min"], spread["max"], color=colour, alpha=0.15, linewidth=0)
 
 
+def chance_line(axis: Axes, chance: float | None) -> None:
+    """The accuracy of guessing in percent, where it is known, as a dotted line."""
+    if chance is not None:
+        axis.axhline(chance, color=GREY, linestyle=":")
+
+
 def dots(axis: Axes, table: pd.DataFrame, **look: Any) -> None:
     """One row per model, one dot per seed; a published value is drawn with the look ``HOLLOW``."""
     looks = style(table["model"])

@@ -1,22 +1,24 @@
 """Tables for readers: numbers as they are written, runs beside the paper, and readers' names."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
+from asymdistill.claims.ledger import published
 from asymdistill.config.names import OBJECTIVES, PAPER
 from asymdistill.plots.derived import mean_and_spread
 from asymdistill.plots.runs import Runs
 from asymdistill.plots.selection import pick, students_of
 
+NOTHING = "–"  # in place of a number that is not there
 IN_WORDS = {"sigma": "σ", "embedding_dim": "dimensions", "noise_space": "noise"}  # columns that tables show as they are
 
 
 def number(value: float, spread: float | None, digits: int) -> str:
     """A value as tables show it, ± its spread if it has one, or a dash if there is none."""
     if pd.isna(value):
-        return "–"
+        return NOTHING
     return f"{value:.{digits}f}" + ("" if spread is None or pd.isna(spread) else f" ± {spread:.{digits}f}")
 
 
@@ -33,7 +35,7 @@ def shown(values: pd.Series, digits: int = 1) -> str:
 
 def span(values: pd.Series, digits: int = 1) -> str:
     """The range of some values, smallest to largest; a dash for none."""
-    return f"{values.min():.{digits}f} to {values.max():.{digits}f}" if len(values) else "–"
+    return f"{values.min():.{digits}f} to {values.max():.{digits}f}" if len(values) else NOTHING
 
 
 def per_objective(own: pd.DataFrame, kinds: Sequence[str], digits: int = 1) -> dict[str, object]:
@@ -44,7 +46,7 @@ def per_objective(own: pd.DataFrame, kinds: Sequence[str], digits: int = 1) -> d
 def dashed(table: pd.DataFrame) -> pd.DataFrame:
     """The table with a dash where there is nothing."""
     whole = table.convert_dtypes()  # a column of counts with a gap is one of floats
-    return whole.astype(object).where(table.notna(), "–")
+    return whole.astype(object).where(table.notna(), NOTHING)
 
 
 def for_readers(table: pd.DataFrame) -> pd.DataFrame:
@@ -121,11 +123,20 @@ def _difference(rows: pd.DataFrame, first: str, second: str, on: list[str], valu
     return both[on].assign(**{"model": f"{first} − {second}", value: change})
 
 
-def merge_measures(parts: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Several tables of ``beside_paper``, by their names, as one: one row per model, for each table its columns."""
-    tables = {name: part.set_index("model") for name, part in parts.items()}
-    named = [table.drop(columns="seeds").add_prefix(f"{name}: ") for name, table in tables.items()]
-    return pd.concat([*named, next(iter(tables.values()))["seeds"]], axis=1).reset_index()
+def quantities_beside_paper(runs: Runs, quantities: Mapping[str, tuple[str, int]]) -> pd.DataFrame:
+    """Several quantities, the paper's and of runs: one row per model, for each quantity a column per source.
+
+    Args:
+        runs: a table of each run, one row per quantity and seed.
+        quantities: by the name that its columns begin with, a quantity and the decimals shown.
+    """
+    columns = []
+    for name, (quantity, digits) in quantities.items():
+        own = {run: pick(table, quantity) for run, table in runs.items()}
+        part = beside_paper(own, published(quantity), ["model"], "value", digits).set_index("model")
+        columns.append(part.drop(columns="seeds").add_prefix(f"{name}: "))
+        seeds = part["seeds"]
+    return pd.concat([*columns, seeds], axis=1).reset_index()
 
 
 def with_objective(table: pd.DataFrame) -> pd.DataFrame:

@@ -59,13 +59,14 @@ def test_an_empty_table_stays_empty_beside_the_paper() -> None:
     assert tables.beside_paper({"this copy": empty}, published("effective_rank"), ["model"], "value", 2).empty
 
 
-def test_measures_are_merged_by_model() -> None:
-    ranks = beside({1: [10.0, 20.0]}, digits=1)
-    merged = tables.merge_measures({"rank": ranks, "again": ranks})
-    assert list(merged.columns) == [
-        *("model", "rank: paper", "rank: this copy", "again: paper", "again: this copy", "seeds"),
+def test_quantities_stand_beside_each_other() -> None:
+    runs = {"this copy": study_tables.spectrum({1: [10.0, 20.0]}).query("estimator == 'per seed'")}
+    shown = tables.quantities_beside_paper(runs, {"rank": ("effective_rank", 1), "dims": ("dims_for_90", 0)})
+    assert [*shown] == ["model", "rank: paper", "rank: this copy", "dims: paper", "dims: this copy", "seeds"]
+    assert shown.set_index("model").loc["S", ["rank: this copy", "dims: this copy"]].tolist() == [
+        "15.0 ± 5.0",
+        "30 ± 10",
     ]
-    assert merged.set_index("model").loc["S", "again: this copy"] == "15.0 ± 5.0"
 
 
 def test_readers_see_a_dash_where_there_is_nothing() -> None:
