@@ -3,7 +3,6 @@
 Run by ``benchmarks.runs``, which gives both pipelines the same images, students, epochs and noise levels.
 """
 
-import argparse
 import json
 import tempfile
 import time
@@ -14,6 +13,7 @@ from safetensors.torch import save_file
 from asymdistill.config.names import SHIPPED_TEACHERS
 from asymdistill.models.teachers import untrained_teacher
 from asymdistill.study import Study
+from benchmarks.pipelines import options
 
 
 def random_weights(teacher: str, path: Path) -> Path | None:
@@ -32,16 +32,7 @@ def random_weights(teacher: str, path: Path) -> Path | None:
 
 def main() -> None:
     """Run the grid on images from a file and print the seconds of each stage."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=Path, required=True, help="an .npz file as asymdistill takes it")
-    parser.add_argument("--teacher", default="open_clip:ViT-B-32-quickgelu/openai", help="its weights are random")
-    parser.add_argument("--resolution", type=int, default=224)
-    parser.add_argument("--widths", type=float, nargs="+", default=[1, 2, 4])
-    parser.add_argument("--seeds", type=int, nargs="+", default=[42, 123, 456])
-    parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--autocast", default="off")
-    chosen = parser.parse_args()
+    chosen = options(__doc__)
     with tempfile.TemporaryDirectory() as folder:
         changed = {
             "dataset": str(chosen.images.resolve()),
@@ -52,7 +43,7 @@ def main() -> None:
             "seeds": chosen.seeds,
             "epochs": chosen.epochs,
             "device": chosen.device,
-            "autocast": chosen.autocast,
+            "autocast": "off",
             "controls": [],
             "augmentation_seeds": 0,
         }

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from asymdistill.plots.tables import short_name
+from asymdistill.config.names import short_name
 from asymdistill.runtime.errors import InputError
 from asymdistill.store import files
 

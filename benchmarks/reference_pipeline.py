@@ -9,11 +9,9 @@ It imports only the student and the teacher's architecture from asymdistill, whi
 Run by itself it prints its measurements as JSON: ``python -m benchmarks.reference_pipeline --images IMAGES.npz``.
 """
 
-import argparse
 import json
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -26,8 +24,10 @@ from torchvision import transforms
 
 from asymdistill.models.students import ScalableCNN
 from asymdistill.models.teachers import untrained_teacher
+from benchmarks.pipelines import options
 
 BATCH = 64
+NOISE = (0, 0.05, 0.1, 0.2)
 LOADERS = 2
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 
@@ -105,18 +105,7 @@ def effective_rank(rows: np.ndarray) -> float:
 
 def main() -> None:
     """Run the grid on images from a file and print the seconds of each stage."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=Path, required=True, help="an .npz file as asymdistill takes it")
-    parser.add_argument(
-        "--teacher", default="open_clip:ViT-B-32-quickgelu/openai", help="only its architecture is used"
-    )
-    parser.add_argument("--resolution", type=int, default=224)
-    parser.add_argument("--widths", type=float, nargs="+", default=[1, 2, 4])
-    parser.add_argument("--seeds", type=int, nargs="+", default=[42, 123, 456])
-    parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("--noise", type=float, nargs="+", default=[0, 0.05, 0.1, 0.2])
-    parser.add_argument("--device", default="cpu")
-    chosen = parser.parse_args()
+    chosen = options(__doc__)
     with np.load(chosen.images, allow_pickle=False) as file:
         pictures, tests = (
             Pictures(file[f"{split}_images"], file[f"{split}_labels"], chosen.resolution) for split in ("train", "test")
@@ -140,7 +129,7 @@ def main() -> None:
     for model in models:
         clean = embeddings(model, pictures, chosen.device)
         probe = LogisticRegression(max_iter=2000).fit(clean, pictures.labels)
-        for sigma in chosen.noise:
+        for sigma in NOISE:
             seen = embeddings(model, tests, chosen.device, sigma)
             probe.score(seen, tests.labels)
             if sigma == 0:

@@ -9,9 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
-from asymdistill.config.names import student_name
+from asymdistill.config.names import short_name, student_name
 from asymdistill.plots.style import PALETTE, STYLE, WIDTH, handle, placeholder, style
-from asymdistill.plots.tables import short_name
 from benchmarks import records
 from benchmarks.records import Costs
 

@@ -10,9 +10,8 @@ import numpy as np
 from asymdistill.data import datasets
 from asymdistill.study import Study
 from benchmarks.measuring import Record, module, watched
+from benchmarks.pipelines import EPOCHS, RESOLUTION, SEEDS, TEACHER, WIDTHS
 
-WIDTHS, SEEDS, EPOCHS = (1, 2, 4), (42, 123, 456), 1
-TEACHER, RESOLUTION = "open_clip:ViT-B-32-quickgelu/openai", 224
 # Undoes what the command lines set, so that the reference runs as plain PyTorch does.
 PLAIN = {"THP_MEM_ALLOC_ENABLE": "0", "SCIPY_ARRAY_API": "0"}
 # The first paper's students on the embedded profile, and nothing else.
@@ -30,7 +29,7 @@ BOOK_SIZES = (320, 640, 1280)
 _COMMAND = "import sys; from asymdistill.cli import main; sys.exit(main())"
 
 
-def grid(device: str, images: int = 128, rounds: int = 2) -> Iterator[Record]:
+def grid(device: str) -> Iterator[Record]:
     """Our pipeline and the reference on the same images and machine, taking turns.
 
     Nine students for one epoch, with a quarter as many test images as training images. With five epochs, as in the
@@ -39,14 +38,14 @@ def grid(device: str, images: int = 128, rounds: int = 2) -> Iterator[Record]:
     Yields:
         One record per round and pipeline: seconds of each stage and peak memory.
     """
-    for number in range(1, rounds + 1):
-        yield {"round": number, "pipeline": "ours", **run("ours", device, images)}
-        yield {"round": number, "pipeline": "reference", **run("reference", device, images)}
+    for number in (1, 2):
+        yield {"round": number, "pipeline": "ours", **run("ours", device, 128)}
+        yield {"round": number, "pipeline": "reference", **run("reference", device, 128)}
 
 
-def growth(device: str, sizes: tuple[int, ...] = (64, 128, 256)) -> Iterator[Record]:
+def growth(device: str) -> Iterator[Record]:
     """Our pipeline's grid, one record per number of training images."""
-    for size in sizes:
+    for size in (64, 128, 256):
         yield {"quantity": "grid", "unit": "training images", "size": size, **run("ours", device, size)}
 
 
@@ -100,13 +99,13 @@ def precision(device: str) -> Iterator[Record]:
             yield student | {"effective rank": row["value"], "accuracy": row["accuracy"]}
 
 
-def book(sizes: tuple[int, ...] = BOOK_SIZES) -> Iterator[Record]:
+def book() -> Iterator[Record]:
     """The whole embedded book from nothing, pages included.
 
     Yields:
         One record per number of training images, the last being the profile's own: seconds and peak memory.
     """
-    for images in sizes:
+    for images in BOOK_SIZES:
         with tempfile.TemporaryDirectory() as folder:
             changed = () if images == BOOK_SIZES[-1] else ("--set", f"train_limit={images}")
             places = ("--runs", str(Path(folder) / "runs"), "--out", str(Path(folder) / "build"))

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from asymdistill.config.names import TEACHER, student_name
+from asymdistill.plots.selection import pick
 
 TYPES = {"seed": "Int64", "width": float, "augmented": bool}
 SIGMAS = (0.0, 0.1, 0.2)
@@ -41,6 +42,11 @@ def spectrum(ranks: dict[float, list[float]], teacher: float = 90.0) -> pd.DataF
         model = next(models((width,), 1, teacher=False)) | {"seed": None, "estimator": "mean spectrum", "images": 2000}
         rows.append(model | {"quantity": "effective_rank", "value": 1.5 * max(values)})
     return table(rows)
+
+
+def per_seed(ranks: dict[float, list[float]]) -> pd.DataFrame:
+    """The rows of ``spectrum`` that are effective ranks of single students, and the teacher's."""
+    return pick(spectrum(ranks), "effective_rank", estimator="per seed")
 
 
 def singular_values(widths: tuple[float, ...], seeds: int = 2) -> pd.DataFrame:

@@ -26,7 +26,7 @@ from asymdistill.experiment.student_configs import StudentConfigs
 from asymdistill.metrics import contrastive, spectrum
 from asymdistill.metrics.probe import fit_probe
 from asymdistill.models import students
-from asymdistill.plots import tables
+from asymdistill.plots import derived
 from asymdistill.study.study import Study
 from asymdistill.training.distillation import Recipe, distil
 from asymdistill.training.losses import cosine_distance
@@ -207,7 +207,7 @@ def test_the_probe_is_scikit_learns(data: Data) -> None:
 def test_a_spread_is_numpys_std() -> None:
     """The paper prints 71.11 +- 0.44 for these three; with ddof = 1 it would be 0.54."""
     accuracies = [71.08, 70.58, 71.66]
-    row = tables.mean_and_spread(pd.DataFrame({"model": "S", "value": accuracies}), ["model"]).iloc[0]
+    row = derived.mean_and_spread(pd.DataFrame({"model": "S", "value": accuracies}), ["model"]).iloc[0]
     assert (row["mean"], row["spread"]) == (pytest.approx(np.mean(accuracies)), pytest.approx(np.std(accuracies)))
     assert (f"{row['mean']:.2f}", f"{row['spread']:.2f}") == ("71.11", "0.44")
 

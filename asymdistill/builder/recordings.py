@@ -1,8 +1,7 @@
 """Finding the runs that chapter 10 shows: the book's own and all recorded ones."""
 
-from asymdistill.config.names import THIS_COPY
+from asymdistill.config.names import THIS_COPY, short_name
 from asymdistill.plots.recordings import ShownRun, images_name, training_images
-from asymdistill.plots.tables import short_name
 from asymdistill.study import Evidence
 from asymdistill.study.recorded import Recorded
 

@@ -75,18 +75,17 @@ def welch(first: PublishedValue, second: PublishedValue) -> Welch:
     return Welch(difference, t, two_sided_p(t, freedom), (first.seeds, second.seeds))
 
 
-def student_parameters(width: float, outputs: int = OUTPUTS) -> int:
+def student_parameters(width: float) -> int:
     """Number of parameters of a student, by formula.
 
     Three 3 x 3 convolutions with biases and batch normalisation, and a head of two linear layers with 512 hidden units.
 
     Args:
         width: width factor.
-        outputs: dimensions of the embedding.
     """
     channels = [3, *(int(width * base) for base in (16, 32, 64))]
     blocks = sum(after * (9 * before + 3) for before, after in pairwise(channels))
-    return blocks + (16 * channels[-1] + 1) * 512 + (512 + 1) * outputs
+    return blocks + (16 * channels[-1] + 1) * 512 + (512 + 1) * OUTPUTS
 
 
 def clip_parameters() -> tuple[int, int]:

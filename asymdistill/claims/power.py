@@ -39,7 +39,6 @@ def power(
     only: Sequence[str] | None = None,
     counts: Sequence[int] = COUNTS,
     runs: int = RUNS,
-    seed: int = 0,
 ) -> pd.DataFrame:
     """Simulate every claim that seeds decide and that the paper gives a size.
 
@@ -49,7 +48,6 @@ def power(
         only: the ids of the claims to simulate; None: all.
         counts: numbers of seeds.
         runs: simulated replications.
-        seed: of the simulation.
 
     Returns:
         One row per claim and number of seeds, with columns id and seeds; supported and contradicted, how often a
@@ -65,7 +63,7 @@ def power(
             continue
         for count in counts:
             own_paper = [one for one in claims if one.paper == claim.paper]
-            draws = _Draws(claim, own_paper, run, (runs, count), np.random.default_rng([seed, count]))
+            draws = _Draws(claim, own_paper, run, (runs, count), np.random.default_rng([0, count]))
             try:
                 rows.append({"id": claim.id, "seeds": count} | _rates(claim, draws))
             except NotMeasured:

@@ -102,6 +102,14 @@ def architecture(teacher: str) -> str:
     return next((kind for pattern, kind in ARCHITECTURES.items() if fnmatchcase(network, pattern)), UNKNOWN)
 
 
+def short_name(name: str) -> str:
+    """A data set or teacher without library, folder or training tag; a teacher from a file goes by the file's name."""
+    if name.endswith(")"):
+        name = name.rpartition("(")[2]
+    plain = name.partition(":")[2].split("/")[0] if ":" in name else name.rstrip("/").split("/")[-1]
+    return plain.split(".")[0]
+
+
 def image_source(dataset: str) -> ImageSource:
     """Where images come from, which the setting ``dataset`` alone says; whether they are there is not looked up."""
     if dataset in GENERATED_IMAGES:

@@ -38,19 +38,19 @@ def lpca_participation_ratio(embeddings: Tensor) -> float:
     return float(covariance.trace().square() / covariance.square().sum())
 
 
-def lpca_ratio(embeddings: Tensor, share: float = 0.9) -> int:
-    """Return what scikit-dimension's ``lPCA(ver="ratio", alphaRatio=share)`` estimates."""
+def lpca_ratio(embeddings: Tensor) -> int:
+    """Return what scikit-dimension's ``lPCA(ver="ratio", alphaRatio=0.9)`` estimates."""
     variances = torch.linalg.eigvalsh(torch.cov(embeddings.double().T)).flip(0)
-    return int((variances.cumsum(0) / variances.sum() < share).sum()) + 1
+    return int((variances.cumsum(0) / variances.sum() < 0.9).sum()) + 1
 
 
-def lpca_fo(embeddings: Tensor, share: float = 0.05) -> int:
+def lpca_fo(embeddings: Tensor) -> int:
     """Return what scikit-dimension's ``lPCA()`` estimates, its default: directions above 5 % of the largest variance.
 
     From Fukunaga & Olsen, "An algorithm for finding intrinsic dimensionality of data", 1971.
     """
     variances = torch.linalg.eigvalsh(torch.cov(embeddings.double().T))
-    return int((variances > share * variances.max()).sum())
+    return int((variances > 0.05 * variances.max()).sum())
 
 
 def table(embeddings: Tensor) -> pd.DataFrame:

@@ -6,8 +6,10 @@ from matplotlib.figure import Figure
 
 from asymdistill.claims.ledger import published
 from asymdistill.config.names import PAPER
+from asymdistill.plots.runs import Runs, of_each
+from asymdistill.plots.selection import pick, students_of
 from asymdistill.plots.style import PUBLISHED, STYLE, lines, plain_log_ticks, stacked
-from asymdistill.plots.tables import Runs, dashed, measures, number, of_each, pick, students_of
+from asymdistill.plots.tables import dashed, measures, number
 
 SHARE_COMPONENTS = 20  # the paper's Figure 1 speaks of the teacher's top 20
 

@@ -9,8 +9,10 @@ from matplotlib.figure import Figure
 from asymdistill.claims.ledger import published
 from asymdistill.claims.quantities import NOISE_SPACE
 from asymdistill.config.names import PAPER
+from asymdistill.plots.runs import Runs
+from asymdistill.plots.selection import pick
 from asymdistill.plots.style import STYLE, band, noise_panels, style
-from asymdistill.plots.tables import Runs, number, pick, shown
+from asymdistill.plots.tables import number, shown
 
 TRAINED = {False: "without", True: "with augmentation"}
 

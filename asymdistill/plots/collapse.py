@@ -9,6 +9,9 @@ from matplotlib.ticker import MaxNLocator
 
 from asymdistill.claims.ledger import published
 from asymdistill.config.names import PAPER
+from asymdistill.plots.derived import variance_shares
+from asymdistill.plots.runs import Runs
+from asymdistill.plots.selection import pick, students_of, teacher_of
 from asymdistill.plots.style import (
     HOLLOW,
     SHARE_FLOOR,
@@ -22,17 +25,7 @@ from asymdistill.plots.style import (
     spectrum_axes,
     stacked,
 )
-from asymdistill.plots.tables import (
-    Runs,
-    beside_paper,
-    merge_measures,
-    number,
-    pick,
-    students_of,
-    teacher_of,
-    variance_shares,
-    wide,
-)
+from asymdistill.plots.tables import number, quantities_beside_paper, wide
 from asymdistill.runtime.markup import as_label
 
 if TYPE_CHECKING:
@@ -104,13 +97,7 @@ def spectra(singular_values: Runs) -> Figure:
 def table(spectrum: Runs) -> pd.DataFrame:
     """Effective rank and dimensions for 90 % of the variance, the paper's and of each run: one row per model."""
     own = {name: pick(table, estimator="per seed") for name, table in spectrum.items()}
-    parts = {
-        name: beside_paper(
-            {run: pick(table, quantity) for run, table in own.items()}, published(quantity), ["model"], "value", digits
-        )
-        for name, quantity, digits in (("rank", "effective_rank", 2), ("dims for 90 %", "dims_for_90", 1))
-    }
-    return merge_measures(parts)
+    return quantities_beside_paper(own, {"rank": ("effective_rank", 2), "dims for 90 %": ("dims_for_90", 1)})
 
 
 def estimators(spectrum: pd.DataFrame) -> pd.DataFrame:

@@ -12,21 +12,11 @@ from typing import Any
 import pandas as pd
 
 from asymdistill.config.names import OBJECTIVES, TEACHER
+from asymdistill.plots.derived import noise_loss, paired, paired_tests, percent
+from asymdistill.plots.runs import Runs, of_each, with_control
+from asymdistill.plots.selection import ends, pick, students_of, teacher_of
 from asymdistill.plots.style import title
-from asymdistill.plots.tables import (
-    Runs,
-    ends,
-    noise_loss,
-    number,
-    of_each,
-    paired,
-    paired_tests,
-    pick,
-    shown,
-    students_of,
-    teacher_of,
-    with_control,
-)
+from asymdistill.plots.tables import NOTHING, number, shown
 
 CENTRED = "variance, centred"
 TITLES = {
@@ -198,8 +188,8 @@ def estimators_table(rows: pd.DataFrame) -> Iterator[Row]:
             yield row
     for end in ("low", "high"):
         yield {"quantity": f"95 % interval, {end}"} | _by_model(pick(rows, f"bootstrap_{end}"))
-    for factor, shares in pick(rows, "factor_share").groupby("variant", sort=False):
-        yield {"quantity": f"variance by {factor} (%)"} | _by_model(shares.assign(value=100 * shares["value"]))
+    for factor, shares in percent(rows, "factor_share").groupby("variant", sort=False):
+        yield {"quantity": f"variance by {factor} (%)"} | _by_model(shares)
 
 
 @table_of("crossmodal")
@@ -237,7 +227,7 @@ def table(controls: Runs, *, epochs: Mapping[str, int]) -> pd.DataFrame:
         row = {"control": TITLES[name], "what was compared": compared} | dict.fromkeys(controls, "not run")
         own = make(controls, epochs=epochs) if name == "underfitting" else make(controls)
         for run, part in own.groupby("from", sort=False) if "from" in own else ():
-            cells = part.drop(columns="from").set_index(own.columns[1]).filter(regex=columns).replace("–", None)
+            cells = part.drop(columns="from").set_index(own.columns[1]).filter(regex=columns).replace(NOTHING, None)
             wanted = ((label, found.dropna()) for label, found in cells.iterrows() if re.search(kept, str(label)))
             row[run] = "; ".join(f"{label}: {' / '.join(found)}" for label, found in wanted if len(found))
         rows.append(row)

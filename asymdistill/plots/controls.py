@@ -12,6 +12,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from asymdistill.plots.control_tables import CENTRED, VARIED, by_target
+from asymdistill.plots.derived import noise_loss, paired, paired_tests, percent
+from asymdistill.plots.selection import ends, pick, students_of, teacher_of
 from asymdistill.plots.style import (
     BLACK,
     GREY,
@@ -20,6 +22,7 @@ from asymdistill.plots.style import (
     RANK,
     SMALL,
     band,
+    chance_line,
     handle,
     legend_above,
     lines,
@@ -33,15 +36,6 @@ from asymdistill.plots.style import (
     say,
     style,
     title,
-)
-from asymdistill.plots.tables import (
-    ends,
-    noise_loss,
-    paired,
-    paired_tests,
-    pick,
-    students_of,
-    teacher_of,
 )
 from asymdistill.runtime.markup import as_label
 
@@ -123,8 +117,7 @@ def truncation(rows: pd.DataFrame, *, chance: float | None) -> Figure:
             own = pick(level, variant="student", model=model)["value"]
             axis.axhline(own.mean(), color=colour, label=title(model))
             axis.axhspan(own.min(), own.max(), color=colour, alpha=0.15, linewidth=0)
-        if chance is not None:
-            axis.axhline(chance, color=GREY, linestyle=":")
+        chance_line(axis, chance)
         axis.set(xscale="log", xlabel="components kept,\nk (number)", ylim=(0, 101))
         axis.set_title(f"σ = {level['sigma'].iloc[0]:g}")
         plain_log_ticks(axis, subs=(1, 3))
@@ -202,8 +195,7 @@ def noise(rows: pd.DataFrame, *, chance: float | None) -> Figure:
     pixels = pick(rows, variant="pixel noise")
     lines(axes["p"], pixels, "sigma", "value", marks=True)
     axes["p"].set(xlabel="noise on the pixels, σ (range 0 to 1)", ylabel=ACCURACY)
-    if chance is not None:
-        axes["p"].axhline(chance, color=GREY, linestyle=":", linewidth=1.5)
+    chance_line(axes["p"], chance)
     axes["wide"].sharey(axes["narrow"])
     for axis in axes.values():
         noise_ticks(axis, pixels["sigma"])
@@ -239,7 +231,7 @@ def estimators(rows: pd.DataFrame) -> Figure:
         axes["b"].plot([own.value_x], [row], marker, color=colour, markersize=5)
     axes["b"].set(xlabel="rank, 95 % interval", ylabel="students and seeds", yticks=[])
     axes["b"].invert_yaxis()
-    shares = pick(rows, "factor_share")
+    shares = percent(rows, "factor_share")
     if truth.empty or shares.empty:
         for name in "tf":
             say(axes[name], "the images' factors\nare not known")
@@ -247,8 +239,7 @@ def estimators(rows: pd.DataFrame) -> Figure:
         axes["t"].legend(fontsize=SMALL)
         order = teacher_of(shares).sort_values("value", ascending=False)["variant"].tolist()
         for row, factor in enumerate(order):
-            own = pick(shares, variant=factor)
-            row_of_dots(axes["f"], own.assign(value=100 * own["value"]), row, markersize=5)
+            row_of_dots(axes["f"], pick(shares, variant=factor), row, markersize=5)
         name_rows(axes["f"], order, fontsize=SMALL)
         axes["f"].set(xlabel="share of variance (%)")
     legend_above(figure, model_handles(rows.dropna(subset="model")))
@@ -273,7 +264,7 @@ def crossmodal(rows: pd.DataFrame) -> Figure:
         noise_ticks(axes[name], own["sigma"])
         axes[name].set_ylim(0, 103)
     chance = pick(rows, "chance")
-    axes["z"].axhline(chance["value"].mean(), color=GREY, linestyle=":", linewidth=1.5)
+    chance_line(axes["z"], chance["value"].mean())
     axes["z"].set_title(f"texts of {as_label(', '.join(chance['variant']))}", loc="left", fontsize=SMALL)
     gap = pick(rows, "modality_gap")
     names = {"full": "teacher", cut: f"its {cut}", "student": "students"}

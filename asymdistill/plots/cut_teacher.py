@@ -9,8 +9,9 @@ from asymdistill.config.names import TEACHER
 from asymdistill.plots import play
 from asymdistill.plots.picture import LEFT, RIGHT, Panel, Scale, colour, picture
 from asymdistill.plots.play import Array, Section, number
+from asymdistill.plots.runs import Runs, with_control
+from asymdistill.plots.selection import pick
 from asymdistill.plots.style import title
-from asymdistill.plots.tables import Runs, pick, with_control
 
 BEGIN = 16  # components: the rank that the papers report for students
 WHOLE, CUT = "none", "6 4"  # dashes

@@ -11,9 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from asymdistill.config.names import COSINE, INFONCE, OBJECTIVES, TEACHER
+from asymdistill.plots.derived import percent, ratios, variance_shares
 from asymdistill.plots.expansion_tables import MEASURES, SWEPT, measure
+from asymdistill.plots.runs import Runs
+from asymdistill.plots.selection import by_objective, clean, ends, objectives, pick, teacher_of
 from asymdistill.plots.style import (
-    BLACK,
     GREY,
     RANK,
     band,
@@ -29,19 +31,15 @@ from asymdistill.plots.style import (
     stacked,
     style,
 )
-from asymdistill.plots.tables import (
-    Runs,
-    by_objective,
-    clean,
-    ends,
-    objectives,
-    percent,
-    pick,
-    ratios,
-    teacher_of,
-    variance_shares,
+from asymdistill.plots.two_objectives import (
+    LOOKS,
+    lines_by_objective,
+    lines_of,
+    looks_of,
+    markers_of,
+    of_two_objectives,
+    under_noise,
 )
-from asymdistill.plots.two_objectives import LOOKS, lines_of, looks_of, markers_of, of_two_objectives, under_noise
 
 
 @of_two_objectives
@@ -78,13 +76,7 @@ def spectra(singular_values: Runs) -> Figure:
     """Share of the variance in each component on a logarithmic axis, teacher and students of both objectives."""
     figure, axes = stacked(singular_values, 3.3, sharey=True)
     for name, table in singular_values.items():
-        own = variance_shares(table)
-        band(axes[name], teacher_of(own), "component", "share", BLACK)
-        for kind, (dashes, _) in looks_of(objectives(own)).items():
-            students = pick(own, objective=kind)
-            for model, (colour, _) in style(students["model"]).items():
-                rows = students[students["model"] == model]
-                band(axes[name], rows, "component", "share", colour, linestyle=dashes)
+        lines_by_objective(axes[name], variance_shares(table), "component", "share")
         spectrum_axes(axes[name])
     axes[name].set_xlabel("component (number)")
     plain_log_ticks(axes[name])

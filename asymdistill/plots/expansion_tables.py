@@ -4,27 +4,10 @@ import pandas as pd
 
 from asymdistill.claims.ledger import stated
 from asymdistill.config.names import COSINE, INFONCE, OBJECTIVES, PAPER, TEACHER
-from asymdistill.plots.tables import (
-    Runs,
-    by_objective,
-    clean,
-    dashed,
-    ends,
-    noise_loss,
-    number,
-    objectives,
-    of_each,
-    paired,
-    per_objective,
-    percent,
-    pick,
-    ratios,
-    shown,
-    span,
-    students_of,
-    teacher_of,
-    two,
-)
+from asymdistill.plots.derived import noise_loss, paired, percent, ratios
+from asymdistill.plots.runs import Runs, of_each
+from asymdistill.plots.selection import by_objective, clean, ends, objectives, pick, students_of, teacher_of, two
+from asymdistill.plots.tables import dashed, number, per_objective, shown, span
 
 SWEPT = {"weight": "weight of InfoNCE", "temperature": "temperature", "batch_size": "batch size"}
 MEASURES = {

@@ -12,7 +12,8 @@ from asymdistill.config.names import TEACHER
 from asymdistill.plots import play
 from asymdistill.plots.picture import LEFT, RIGHT, Panel, Scale, colour, picture
 from asymdistill.plots.play import Array, Section, number
-from asymdistill.plots.tables import Runs, pick, teacher_of, with_control
+from asymdistill.plots.runs import Runs, with_control
+from asymdistill.plots.selection import pick, teacher_of
 
 BINS = 25  # of components, each about as wide on a logarithmic axis
 SHARES = (0.5, 99.0, 0.1)  # lowest, highest and step of the slider, in percent

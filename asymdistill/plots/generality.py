@@ -19,7 +19,11 @@ from asymdistill.config.names import (
     PAPER,
     TRANSFORMER,
     architecture,
+    short_name,
 )
+from asymdistill.plots.derived import noise_loss, ratios
+from asymdistill.plots.runs import Runs, of_each
+from asymdistill.plots.selection import objectives, pick, students_of, teacher_of, two
 from asymdistill.plots.style import (
     BLACK,
     GREY,
@@ -36,22 +40,7 @@ from asymdistill.plots.style import (
     row_of_dots,
     style,
 )
-from asymdistill.plots.tables import (
-    Runs,
-    cells,
-    dashed,
-    noise_loss,
-    number,
-    objectives,
-    of_each,
-    per_objective,
-    pick,
-    ratios,
-    shown,
-    students_of,
-    teacher_of,
-    two,
-)
+from asymdistill.plots.tables import dashed, number, per_objective, shown
 from asymdistill.plots.two_objectives import lines_of, looks_of, markers_of, of_two_objectives, under_noise
 from asymdistill.runtime.markup import as_label
 
@@ -96,6 +85,14 @@ def _pairs(generality: pd.DataFrame) -> pd.DataFrame:
             row["factor"] = shown(ratios(ranks)["value"], 2)
         rows.append(row | {"students": len(first)})
     return pd.DataFrame(rows)
+
+
+def cells(generality: pd.DataFrame) -> dict[tuple[str, str], pd.DataFrame]:
+    """Rows by data set and teacher, under names short enough for a figure."""
+    return {
+        (short_name(str(dataset)), short_name(str(teacher))): own
+        for (dataset, teacher), own in generality.groupby(["dataset", "teacher"], sort=False)
+    }
 
 
 def noise_table(generality: Runs) -> pd.DataFrame:

@@ -8,22 +8,12 @@ import pandas as pd
 from asymdistill.claims.ledger import published, stated
 from asymdistill.claims.quantities import NOISE_SPACE
 from asymdistill.config.names import PAPER, THIS_COPY
-from asymdistill.plots.tables import (
-    Runs,
-    ends,
-    number,
-    paired,
-    pick,
-    ratios,
-    shown,
-    span,
-    students_of,
-    teacher_of,
-    two,
-)
+from asymdistill.plots.derived import paired, ratios
+from asymdistill.plots.runs import Runs
+from asymdistill.plots.selection import ends, pick, students_of, teacher_of, two
+from asymdistill.plots.tables import NOTHING, number, shown, span
 
 SIGMA = 0.1  # the noise level of which the first paper's text speaks
-NOTHING = "–"
 
 
 class Measured(NamedTuple):

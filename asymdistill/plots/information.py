@@ -7,8 +7,10 @@ from matplotlib.ticker import MaxNLocator
 
 from asymdistill.claims.ledger import published
 from asymdistill.config.names import PAPER
+from asymdistill.plots.runs import Runs
+from asymdistill.plots.selection import pick, students_of
 from asymdistill.plots.style import HOLLOW, STYLE, dots, panels
-from asymdistill.plots.tables import Runs, beside_paper, measures, merge_measures, pick, students_of
+from asymdistill.plots.tables import measures, quantities_beside_paper
 
 LABELS = {"info_nce": "InfoNCE loss\n(nats)", "uniformity": "uniformity loss\n(log of a mean)"}
 
@@ -36,13 +38,7 @@ def losses(information: Runs) -> Figure:
 def table(information: Runs) -> pd.DataFrame:
     """InfoNCE and uniformity loss, the paper's and of each run: one row per student."""
     students = {name: students_of(table) for name, table in information.items()}
-    parts = {
-        name: beside_paper(
-            {run: pick(table, quantity) for run, table in students.items()}, published(quantity), ["model"], "value", 4
-        )
-        for name, quantity in (("InfoNCE", "info_nce"), ("uniformity", "uniformity"))
-    }
-    return merge_measures(parts)
+    return quantities_beside_paper(students, {"InfoNCE": ("info_nce", 4), "uniformity": ("uniformity", 4)})
 
 
 def estimators(information: pd.DataFrame) -> pd.DataFrame:

@@ -17,9 +17,11 @@ from asymdistill.claims.rows import Results
 from asymdistill.claims.rules import NOT_TESTABLE
 from asymdistill.config.names import OBJECTIVES, TEACHER
 from asymdistill.config.settings import Settings
+from asymdistill.plots.derived import ratios
 from asymdistill.plots.scorecard import LOOKS
+from asymdistill.plots.selection import pick, students_of, teacher_of, two
 from asymdistill.plots.style import RANK, STYLE, dots, stacked
-from asymdistill.plots.tables import pick, ratios, shown, span, students_of, teacher_of, two
+from asymdistill.plots.tables import NOTHING, shown, span
 from asymdistill.runtime.markup import as_label
 
 IMAGES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "scenes": "Scenes", "scenes100": "Scenes100"}
@@ -61,7 +63,7 @@ class ShownRun(NamedTuple):
     def commit(self) -> str:
         """The commits at which its results were computed."""
         made: dict[str, list[str]] = self.manifest.get("made", {})
-        return ", ".join(made.get("commit", [])) or str(self.manifest.get("commit", "–"))
+        return ", ".join(made.get("commit", [])) or str(self.manifest.get("commit", NOTHING))
 
     def test_images(self) -> int:
         """Number of test images behind its spectra."""
@@ -100,7 +102,7 @@ def table(runs: Sequence[ShownRun]) -> pd.DataFrame:
                 "rank, teacher": shown(teacher),
                 "rank, students": span(students),
                 "share kept (%)": f"{100 * students.mean() / teacher.mean():.0f}",
-                "factor by InfoNCE": span(ratios(gains)["value"], 2) if len(two(gains)) > 1 else "–",
+                "factor by InfoNCE": span(ratios(gains)["value"], 2) if len(two(gains)) > 1 else NOTHING,
             }
         )
     return pd.DataFrame(rows)
@@ -123,7 +125,7 @@ def _facts(run: ShownRun) -> dict[str, str]:
         "input of the students": input_size(own),
         "seeds": f"{len(own.seeds)}",
         "epochs": f"{own.epochs}",
-        "steps per epoch": f"{count // own.batch_size}" if count else "–",
+        "steps per epoch": f"{count // own.batch_size}" if count else NOTHING,
         "arithmetic of the students": "float32" if own.autocast == "off" else own.autocast,
         "objectives": ", ".join(OBJECTIVES[kind] for kind in own.objectives),
         "augmented students": f"{own.augmentation_seeds}",
@@ -183,13 +185,13 @@ def rank_figure(runs: Sequence[ShownRun]) -> Figure:
 
 
 def _verdict(claim: dict[str, Any]) -> str:
-    return "–" if claim["verdict"] == NOT_TESTABLE else f"{LOOKS[claim['verdict']][2]} {summary.values(claim)[1]}"
+    return NOTHING if claim["verdict"] == NOT_TESTABLE else f"{LOOKS[claim['verdict']][2]} {summary.values(claim)[1]}"
 
 
 def _columns(columns: Mapping[str, Mapping[str, str]], first: str) -> pd.DataFrame:
     """A table with one column per run, from the cells of each by the name of the row."""
     names = dict.fromkeys(name for cells in columns.values() for name in cells)
     return pd.DataFrame(
-        [{first: name, **{run: cells.get(name, "–") for run, cells in columns.items()}} for name in names],
+        [{first: name, **{run: cells.get(name, NOTHING) for run, cells in columns.items()}} for name in names],
         columns=[first, *columns],
     )

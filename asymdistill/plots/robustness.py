@@ -12,8 +12,10 @@ from asymdistill.claims.ledger import published
 from asymdistill.claims.quantities import NOISE_SPACE
 from asymdistill.config.names import PAPER
 from asymdistill.config.settings import Settings
-from asymdistill.plots.style import SMALL, STYLE, WIDTH, legend_above, lines, model_handles, noise_panels
-from asymdistill.plots.tables import Runs, beside_paper, dashed, pick, teacher_of
+from asymdistill.plots.runs import Runs
+from asymdistill.plots.selection import pick, teacher_of
+from asymdistill.plots.style import SMALL, STYLE, WIDTH, chance_line, legend_above, lines, model_handles, noise_panels
+from asymdistill.plots.tables import beside_paper, dashed
 
 if TYPE_CHECKING:
     from asymdistill.data.datasets import ImageSet
@@ -71,8 +73,7 @@ def accuracy(robustness: Runs, *, chance: Mapping[str, float], pixels: Mapping[s
         figure, axes = noise_panels(runs, pixels)
         for (name, space), axis in axes.items():
             lines(axis, pick(runs[name], noise_space=space), "sigma", "accuracy", marks=True)
-            if name in chance:
-                axis.axhline(chance[name], color="0.5", linestyle=":", linewidth=1.5)
+            chance_line(axis, chance.get(name))
         legend_above(figure, model_handles(pd.concat(runs.values())))
     return figure
 

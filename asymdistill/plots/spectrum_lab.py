@@ -11,8 +11,9 @@ from asymdistill.config.names import TEACHER
 from asymdistill.plots import play
 from asymdistill.plots.picture import LEFT, RIGHT, WIDTH, Panel, Scale, colour, picture
 from asymdistill.plots.play import Array, Section, number
+from asymdistill.plots.runs import Runs
+from asymdistill.plots.selection import students_of, teacher_of
 from asymdistill.plots.style import title
-from asymdistill.plots.tables import Runs, students_of, teacher_of
 
 HEIGHT = 390
 THUMB = 3  # pixels, half of one

@@ -23,7 +23,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
 from asymdistill.config.names import TEACHER
-from asymdistill.plots.tables import Runs, options_of, with_control
+from asymdistill.plots.runs import Runs, options_of, with_control
 
 WIDTH = 4.8  # inches
 SHARE_FLOOR = 1e-6  # of the variance: shares below it are rounding errors
@@ -86,6 +86,12 @@ def band(axis: Axes, table: pd.DataFrame, x: str, y: str, colour: Colour, **line
     spread = table.groupby(x)[y].agg(["mean", "min", "max"])
     axis.plot(spread.index, spread["mean"], color=colour, **line)
     axis.fill_between(spread.index, spread["min"], spread["max"], color=colour, alpha=0.15, linewidth=0)
+
+
+def chance_line(axis: Axes, chance: float | None) -> None:
+    """The accuracy of guessing in percent, where it is known, as a dotted line."""
+    if chance is not None:
+        axis.axhline(chance, color=GREY, linestyle=":")
 
 
 def dots(axis: Axes, table: pd.DataFrame, **look: Any) -> None:

@@ -13,8 +13,9 @@ from matplotlib.lines import Line2D
 
 from asymdistill.claims.estimates import Estimate
 from asymdistill.config.names import OBJECTIVES
+from asymdistill.plots.selection import objectives, pick, students_of, teacher_of
 from asymdistill.plots.style import BLACK, GREY, HOLLOW, STYLE, legend_above, model_handles, panels, style, title
-from asymdistill.plots.tables import dashed, objectives, pick, shown, students_of, teacher_of
+from asymdistill.plots.tables import dashed, shown
 from asymdistill.runtime.errors import InputError
 from asymdistill.runtime.markup import as_code, as_text
 
@@ -107,9 +108,9 @@ def table(rows: pd.DataFrame, x: str, panel: str | None = None) -> pd.DataFrame:
     return pd.DataFrame(made).rename(columns={column: _words(column) for column in by})
 
 
-def some_rows(table: pd.DataFrame, count: int = 6) -> pd.DataFrame:
-    """Rows of a sweep's table from its beginning to its end, without columns that are empty throughout."""
-    places = np.linspace(0, len(table) - 1, count).astype(int)
+def some_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """Six rows of a sweep's table from its beginning to its end, without columns that are empty throughout."""
+    places = np.linspace(0, len(table) - 1, 6).astype(int)
     return dashed(table.iloc[places].dropna(axis="columns", how="all"))
 
 

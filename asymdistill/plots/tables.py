@@ -1,113 +1,41 @@
-"""Selecting, comparing and summarising the rows of a study's tables.
+"""Tables for readers: numbers as they are written, runs beside the paper, and readers' names."""
 
-A change is taken between two students that share model and seed, or only the seed where widths are compared.
-"""
-
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from asymdistill.config.names import OBJECTIVES, PAPER, TEACHER
+from asymdistill.claims.ledger import published
+from asymdistill.config.names import OBJECTIVES, PAPER
+from asymdistill.plots.derived import mean_and_spread
+from asymdistill.plots.runs import Runs
+from asymdistill.plots.selection import pick, students_of
 
-MANY = 6  # pairs from which on Wilcoxon's signed-rank test can give p < 0.05
+NOTHING = "–"  # in place of a number that is not there
 IN_WORDS = {"sigma": "σ", "embedding_dim": "dimensions", "noise_space": "noise"}  # columns that tables show as they are
-Runs = Mapping[str, pd.DataFrame]
-"""A table of each of several runs, by the name that the run has in tables and figures, the book's own last."""
-STUDENT = ["model", "seed"]  # what a student shares with that of another objective
 
 
-def pick(rows: pd.DataFrame, quantity: str | list[str] | None = None, **equal: Any) -> pd.DataFrame:
-    """Rows of one quantity with these values in these columns.
-
-    Args:
-        rows: rows of a study's table.
-        quantity: None for all.
-        equal: for each column a value, or a list of allowed values.
-    """
-    if quantity is not None:
-        equal = {"quantity": quantity, **equal}
-    for column, value in equal.items():
-        rows = rows[rows[column].isin(value if isinstance(value, list) else [value])]
-    return rows
+def number(value: float, spread: float | None, digits: int) -> str:
+    """A value as tables show it, ± its spread if it has one, or a dash if there is none."""
+    if pd.isna(value):
+        return NOTHING
+    return f"{value:.{digits}f}" + ("" if spread is None or pd.isna(spread) else f" ± {spread:.{digits}f}")
 
 
-def teacher_of(rows: pd.DataFrame) -> pd.DataFrame:
-    """The teacher's rows."""
-    return rows[rows["model"] == TEACHER]
+def _numbers(means: pd.DataFrame, digits: int) -> list[str]:
+    """Means ± spreads; a single seed has no spread."""
+    rows = zip(means["mean"], means["spread"], means["seeds"], strict=True)
+    return [number(mean, spread if seeds > 1 else None, digits) for mean, spread, seeds in rows]
 
 
-def students_of(rows: pd.DataFrame) -> pd.DataFrame:
-    """The students' rows."""
-    return rows[rows["width"].notna()]
+def shown(values: pd.Series, digits: int = 1) -> str:
+    """Mean ± standard deviation (ddof = 0) of some values; a single value alone, a dash for none."""
+    return number(values.mean(), values.std(ddof=0) if len(values) > 1 else None, digits)
 
 
-def ends(rows: pd.DataFrame, column: str = "width") -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Rows where a column is smallest and where it is largest; by default, the narrowest and the widest student."""
-    return rows[rows[column] == rows[column].min()], rows[rows[column] == rows[column].max()]
-
-
-def clean(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows without noise: those of the lowest noise level, and those that have no noise level."""
-    return rows[rows["sigma"].isna() | (rows["sigma"] == rows["sigma"].min())]
-
-
-def percent(table: pd.DataFrame, quantity: str) -> pd.DataFrame:
-    """Rows of a quantity that is a share, in percent."""
-    own = pick(table, quantity)
-    return own.assign(value=100 * own["value"])
-
-
-def objectives(table: pd.DataFrame) -> list[str]:
-    """The objectives that a table's students were trained for, in its order."""
-    return list(dict.fromkeys(table["objective"].dropna()))
-
-
-def two(table: pd.DataFrame) -> Sequence[str]:
-    """The first objective and the second, if there is one."""
-    return objectives(table)[:2]
-
-
-def by_objective(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Rows of the narrowest student for each objective that it was trained for."""
-    narrow = ends(students_of(pick(table, comparison=["gains", "alternatives"])))[0]
-    return {kind: pick(narrow, objective=kind) for kind in OBJECTIVES if kind in set(narrow["objective"])}
-
-
-def cells(generality: pd.DataFrame) -> dict[tuple[str, str], pd.DataFrame]:
-    """Rows by data set and teacher, under names short enough for a figure."""
-    return {
-        (short_name(str(dataset)), short_name(str(teacher))): own
-        for (dataset, teacher), own in generality.groupby(["dataset", "teacher"], sort=False)
-    }
-
-
-def short_name(name: str) -> str:
-    """A data set or teacher without library, folder or training tag; a teacher from a file goes by the file's name."""
-    if name.endswith(")"):
-        name = name.rpartition("(")[2]
-    plain = name.partition(":")[2].split("/")[0] if ":" in name else name.rstrip("/").split("/")[-1]
-    return plain.split(".")[0]
-
-
-def noise_loss(accuracy: pd.DataFrame) -> pd.DataFrame:
-    """Accuracy lost from the lowest to the highest noise level, in points: one row per model and variant."""
-    keys = [column for column in accuracy.columns if column not in ("sigma", "value")]
-    levels = accuracy.sort_values("sigma", kind="stable").groupby(keys, dropna=False, sort=False)["value"]
-    return (levels.first() - levels.last()).reset_index()
-
-
-def ratios(gains: pd.DataFrame) -> pd.DataFrame:
-    """Effective rank with the second objective divided by that with the first, student by student.
-
-    Args:
-        gains: rows of the comparison ``gains`` in a study's table of expansion.
-
-    Returns:
-        Columns model, seed and value: one row per width and seed.
-    """
-    first, second = (pick(gains, "effective_rank", objective=kind).set_index(STUDENT)["value"] for kind in two(gains))
-    return (second / first).reset_index()
+def span(values: pd.Series, digits: int = 1) -> str:
+    """The range of some values, smallest to largest; a dash for none."""
+    return f"{values.min():.{digits}f} to {values.max():.{digits}f}" if len(values) else NOTHING
 
 
 def per_objective(own: pd.DataFrame, kinds: Sequence[str], digits: int = 1) -> dict[str, object]:
@@ -115,45 +43,32 @@ def per_objective(own: pd.DataFrame, kinds: Sequence[str], digits: int = 1) -> d
     return {OBJECTIVES[kind]: shown(pick(own, objective=kind)["value"], digits) for kind in kinds}
 
 
-def paired(before: pd.DataFrame, after: pd.DataFrame, on: Sequence[str] = ("model", "seed")) -> pd.Series:
-    """Differences, after - before, of the rows that share the columns ``on``; empty if there are none."""
-    one, two = (rows.set_index(list(on))["value"] for rows in (before, after))
-    shared = one.index.intersection(two.index)
-    return two[shared] - one[shared]
+def dashed(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with a dash where there is nothing."""
+    whole = table.convert_dtypes()  # a column of counts with a gap is one of floats
+    return whole.astype(object).where(table.notna(), NOTHING)
 
 
-def paired_tests(rows: pd.DataFrame) -> pd.DataFrame:
-    """Tests of the widest against the narrowest student, paired by seed, for each quantity and noise level.
-
-    Args:
-        rows: those of the control ``statistics``.
-
-    Returns:
-        Columns quantity, sigma, difference (mean of widest - narrowest), low and high (its 95 % confidence interval
-        from Student's t), t and p (two-sided paired t-test), wilcoxon (p of the signed-rank test; NaN below six pairs,
-        where it cannot reach 0.05), seeds. With a single pair there are differences only.
-    """
-    import scipy.stats
-
-    made = []
-    for (quantity, sigma), own in rows.groupby(["quantity", "sigma"], dropna=False, sort=False):
-        change = paired(*ends(own), on=["seed"])
-        found = {"quantity": quantity, "sigma": sigma, "difference": change.mean(), "seeds": len(change)}
-        if len(change) > 1:
-            test = scipy.stats.ttest_1samp(change.to_numpy(float), 0)
-            low, high = test.confidence_interval(0.95)
-            found |= {"low": low, "high": high, "t": test.statistic, "p": test.pvalue}
-        if len(change) >= MANY and change.any():
-            found["wilcoxon"] = scipy.stats.wilcoxon(change.to_numpy(float)).pvalue
-        made.append(found)
-    columns = ["quantity", "sigma", "difference", "low", "high", "t", "p", "wilcoxon", "seeds"]
-    return pd.DataFrame(made, columns=columns).astype(dict.fromkeys(columns[1:-1], float))
+def for_readers(table: pd.DataFrame) -> pd.DataFrame:
+    """A table as it is shown: readers' names, the first column in place of row numbers, a dash where nothing is."""
+    shown = dashed(table).rename(columns=IN_WORDS)
+    first = shown.columns[0]
+    return shown.set_index(first).rename_axis(index=None, columns=first)
 
 
-def mean_and_spread(table: pd.DataFrame, by: list[str], value: str = "value") -> pd.DataFrame:
-    """Mean, standard deviation (ddof = 0, as in the paper) and number of seeds, in the order of the table."""
-    grouped = table.groupby(by, sort=False, dropna=False)[value]
-    return grouped.agg(mean="mean", spread=lambda values: values.std(ddof=0), seeds="size").reset_index()
+def measures(
+    table: pd.DataFrame, wanted: list[Any], *, column: str = "quantity", value: str = "value", digits: int = 3
+) -> pd.DataFrame:
+    """One row per model and one column for each wanted value of ``column``: mean ± standard deviation over seeds."""
+    means = mean_and_spread(table[table[column].isin(wanted)], ["model", column], value)
+    means["shown"] = _numbers(means, digits)
+    return wide(means, index="model", columns=column)
+
+
+def wide(shown: pd.DataFrame, *, index: str, columns: str) -> pd.DataFrame:
+    """The column ``shown`` spread out: one row per entry of ``index``, one column per entry of ``columns``."""
+    made = shown.pivot_table(index=index, columns=columns, values="shown", aggfunc="first", sort=False)
+    return made.reset_index().rename_axis(columns=None)
 
 
 def beside_paper(runs: Runs, published: pd.DataFrame, by: list[str], value: str, digits: int) -> pd.DataFrame:
@@ -208,93 +123,20 @@ def _difference(rows: pd.DataFrame, first: str, second: str, on: list[str], valu
     return both[on].assign(**{"model": f"{first} − {second}", value: change})
 
 
-def merge_measures(parts: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Several tables of ``beside_paper``, by their names, as one: one row per model, for each table its columns."""
-    tables = {name: part.set_index("model") for name, part in parts.items()}
-    named = [table.drop(columns="seeds").add_prefix(f"{name}: ") for name, table in tables.items()]
-    return pd.concat([*named, next(iter(tables.values()))["seeds"]], axis=1).reset_index()
-
-
-def variance_shares(singular_values: pd.DataFrame) -> pd.DataFrame:
-    """Singular values with a further column ``share``: of its model's variance that each component holds."""
-    squared = singular_values["value"] ** 2
-    keys = [singular_values[name].astype("string") for name in ("model", "objective", "seed")]
-    return singular_values.assign(share=squared / squared.groupby(keys, dropna=False).transform("sum"))
-
-
-def with_control(controls: Runs, name: str) -> dict[str, pd.DataFrame]:
-    """The rows of one control, of the runs that have any."""
-    return {run: rows for run, table in controls.items() if len(rows := pick(table, control=name))}
-
-
-def options_of(run: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of one run: a mapping has values by names of runs, and None for others; anything else is for all."""
-    return {name: value.get(run) if isinstance(value, Mapping) else value for name, value in options.items()}
-
-
-def of_each(runs: Runs, make: Callable[..., pd.DataFrame], **options: Any) -> pd.DataFrame:
-    """A table that is made of each run, one below the other, under the runs' names in a first column.
+def quantities_beside_paper(runs: Runs, quantities: Mapping[str, tuple[str, int]]) -> pd.DataFrame:
+    """Several quantities, the paper's and of runs: one row per model, for each quantity a column per source.
 
     Args:
-        runs: a table of each.
-        make: makes the table from it.
-        options: further arguments of ``make``, see ``options_of``.
+        runs: a table of each run, one row per quantity and seed.
+        quantities: by the name that its columns begin with, a quantity and the decimals shown.
     """
-    made = [make(table, **options_of(name, options)) for name, table in runs.items()]
-    for name, own in zip(runs, made, strict=True):
-        own.insert(0, "from", name)
-    return pd.concat(made, ignore_index=True)
-
-
-def measures(
-    table: pd.DataFrame, wanted: list[Any], *, column: str = "quantity", value: str = "value", digits: int = 3
-) -> pd.DataFrame:
-    """One row per model and one column for each wanted value of ``column``: mean ± standard deviation over seeds."""
-    means = mean_and_spread(table[table[column].isin(wanted)], ["model", column], value)
-    means["shown"] = _numbers(means, digits)
-    return wide(means, index="model", columns=column)
-
-
-def wide(shown: pd.DataFrame, *, index: str, columns: str) -> pd.DataFrame:
-    """The column ``shown`` spread out: one row per entry of ``index``, one column per entry of ``columns``."""
-    made = shown.pivot_table(index=index, columns=columns, values="shown", aggfunc="first", sort=False)
-    return made.reset_index().rename_axis(columns=None)
-
-
-def number(value: float, spread: float | None, digits: int) -> str:
-    """A value as tables show it, ± its spread if it has one, or a dash if there is none."""
-    if pd.isna(value):
-        return "–"
-    return f"{value:.{digits}f}" + ("" if spread is None or pd.isna(spread) else f" ± {spread:.{digits}f}")
-
-
-def _numbers(means: pd.DataFrame, digits: int) -> list[str]:
-    """Means ± spreads; a single seed has no spread."""
-    rows = zip(means["mean"], means["spread"], means["seeds"], strict=True)
-    return [number(mean, spread if seeds > 1 else None, digits) for mean, spread, seeds in rows]
-
-
-def shown(values: pd.Series, digits: int = 1) -> str:
-    """Mean ± standard deviation (ddof = 0) of some values; a single value alone, a dash for none."""
-    return number(values.mean(), values.std(ddof=0) if len(values) > 1 else None, digits)
-
-
-def span(values: pd.Series, digits: int = 1) -> str:
-    """The range of some values, smallest to largest; a dash for none."""
-    return f"{values.min():.{digits}f} to {values.max():.{digits}f}" if len(values) else "–"
-
-
-def dashed(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with a dash where there is nothing."""
-    whole = table.convert_dtypes()  # a column of counts with a gap is one of floats
-    return whole.astype(object).where(table.notna(), "–")
-
-
-def for_readers(table: pd.DataFrame) -> pd.DataFrame:
-    """A table as it is shown: readers' names, the first column in place of row numbers, a dash where nothing is."""
-    shown = dashed(table).rename(columns=IN_WORDS)
-    first = shown.columns[0]
-    return shown.set_index(first).rename_axis(index=None, columns=first)
+    columns = []
+    for name, (quantity, digits) in quantities.items():
+        own = {run: pick(table, quantity) for run, table in runs.items()}
+        part = beside_paper(own, published(quantity), ["model"], "value", digits).set_index("model")
+        columns.append(part.drop(columns="seeds").add_prefix(f"{name}: "))
+        seeds = part["seeds"]
+    return pd.concat([*columns, seeds], axis=1).reset_index()
 
 
 def with_objective(table: pd.DataFrame) -> pd.DataFrame:

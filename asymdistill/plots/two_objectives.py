@@ -16,8 +16,20 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from asymdistill.config.names import OBJECTIVES
-from asymdistill.plots.style import BLACK, GREY, HOLLOW, STYLE, band, handle, noise_ticks, placeholder, style
-from asymdistill.plots.tables import Runs, objectives, pick, teacher_of
+from asymdistill.plots.runs import Runs
+from asymdistill.plots.selection import objectives, pick, teacher_of
+from asymdistill.plots.style import (
+    BLACK,
+    GREY,
+    HOLLOW,
+    STYLE,
+    band,
+    chance_line,
+    handle,
+    noise_ticks,
+    placeholder,
+    style,
+)
 
 DASHES = ("-", "--")
 LOOKS: tuple[Any, Any] = ({}, HOLLOW)
@@ -64,15 +76,19 @@ def markers_of(kinds: Sequence[str]) -> list[Artist]:
     return [handle("0.3", "o", OBJECTIVES[kind], hollow=bool(look)) for kind, (_, look) in looks_of(kinds).items()]
 
 
+def lines_by_objective(axis: Axes, table: pd.DataFrame, x: str, y: str, *, marks: bool = False) -> None:
+    """A line of the teacher, and one of each student and objective: means over seeds, within a band of their range."""
+    band(axis, teacher_of(table), x, y, BLACK, marker="s" if marks else None)
+    for kind, (dashes, look) in looks_of(objectives(table)).items():
+        own = pick(table, objective=kind)
+        for model, (colour, marker) in style(own["model"]).items():
+            marked = {"marker": marker, **look} if marks else {}
+            band(axis, own[own["model"] == model], x, y, colour, linestyle=dashes, **marked)
+
+
 def under_noise(axis: Axes, accuracy: pd.DataFrame, chance: float | None) -> None:
     """Accuracy against noise: the teacher, and students of both objectives."""
-    band(axis, teacher_of(accuracy), "sigma", "value", BLACK, marker="s")
-    for kind, (dashes, look) in looks_of(objectives(accuracy)).items():
-        own = pick(accuracy, objective=kind)
-        for model, (colour, marker) in style(own["model"]).items():
-            rows = own[own["model"] == model]
-            band(axis, rows, "sigma", "value", colour, linestyle=dashes, marker=marker, **look)
-    if chance is not None:
-        axis.axhline(chance, color=GREY, linestyle=":", linewidth=1.5)
+    lines_by_objective(axis, accuracy, "sigma", "value", marks=True)
+    chance_line(axis, chance)
     axis.set_ylim(0, 101)
     noise_ticks(axis, accuracy["sigma"])

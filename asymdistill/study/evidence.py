@@ -1,7 +1,7 @@
 """The tables of a study beside those of recorded runs on photographs: what chapters compare with the paper."""
 
 import itertools
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -46,13 +46,9 @@ class Evidence:
         self.study = study
         self.recorded = [] if recorded is None else recorded_runs(recorded)
         self.on_photographs = [run for run in self.recorded if image_source(run.settings.dataset) != "generated"]
-        self._largest = cache(self._largest_with)  # a chapter asks several times, and tables are read from files
 
     def photographs(self, name: str) -> Recorded | None:
         """The recorded run whose table of that name is shown: of those that have any row of it, the largest."""
-        return self._largest(name)
-
-    def _largest_with(self, name: str) -> Recorded | None:
         return next((run for run in self.on_photographs if _has(run, name)), None)
 
     def table(self, name: str) -> dict[str, pd.DataFrame]:

@@ -5,6 +5,7 @@ import shutil
 import uuid
 import warnings
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
@@ -23,7 +24,7 @@ _IN_PARTS = ("controls", "expansion")
 
 
 class Recorded:
-    """The settings and tables in a run's folder.
+    """The settings and tables in a run's folder; each of its files is read once.
 
     Args:
         folder: ``runs/<profile>-<hash>``.
@@ -48,6 +49,7 @@ class Recorded:
             self.settings = Settings.model_validate(self.manifest["settings"])
         except (KeyError, ValidationError):
             raise InputError(f"{path} is damaged or of another version of asymdistill") from None
+        self._read = cache(self._read_file)
 
     def table(self, name: str) -> pd.DataFrame | None:
         """A table of the run, as ``Study.table`` names it; None where it is absent or damaged."""
@@ -70,7 +72,7 @@ class Recorded:
         limits = {"train": self.settings.train_limit, "test": self.settings.test_limit}
         return {name: limit for name, limit in limits.items() if limit} | counts
 
-    def _read(self, name: str) -> pd.DataFrame | None:
+    def _read_file(self, name: str) -> pd.DataFrame | None:
         path = self.folder / "tables" / f"{name}.csv"
         return files.read_table(path) if _whole(path) else None
 

@@ -8,6 +8,7 @@ from asymdistill.config.names import (
     TRANSFORMER,
     UNKNOWN,
     architecture,
+    short_name,
     teacher_library,
 )
 from asymdistill.runtime.errors import InputError
@@ -51,3 +52,19 @@ def test_a_name_says_what_kind_of_network_a_teacher_is(kind: str, teacher: str) 
 
 def test_the_architecture_of_every_teacher_that_is_shipped_is_known() -> None:
     assert UNKNOWN not in map(architecture, SHIPPED_TEACHERS)
+
+
+@pytest.mark.parametrize(
+    ("name", "short"),
+    [
+        ("scenes", "scenes"),
+        ("scenes-clip", "scenes-clip"),
+        ("photos/mine.npz", "mine"),
+        ("photos/folder/", "folder"),
+        ("open_clip:ViT-B-32-quickgelu/openai", "ViT-B-32-quickgelu"),
+        ("timm:vit_small_patch14_dinov2.lvd142m", "vit_small_patch14_dinov2"),
+        ("timm:vit_small_patch14_dinov2.lvd142m (mine.safetensors)", "mine"),
+    ],
+)
+def test_a_short_name_has_no_library_folder_or_training_tag(name: str, short: str) -> None:
+    assert short_name(name) == short

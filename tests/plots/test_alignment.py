@@ -2,14 +2,14 @@
 
 import study_tables
 
-from asymdistill.plots import alignment, tables
+from asymdistill.plots import alignment, selection
 
 
 def test_the_table_has_a_few_components() -> None:
     rows = study_tables.alignment((1.0, 2.0))
     shown = alignment.table({"photographs": rows.query("model != 'M'"), "this copy": rows})
     assert list(shown.columns) == ["from", "model", 1, 2, 5, 10, 20]
-    own = tables.pick(rows, model="teacher", component=20)["share"].iloc[0]
+    own = selection.pick(rows, model="teacher", component=20)["share"].iloc[0]
     by_model = shown.set_index(["from", "model"])
     assert by_model.loc[("this copy", "teacher"), 20] == f"{own:.3f}"
     assert by_model.loc[("paper", "students, at least")].tolist() == ["–", "–", "–", "–", "0.900"]
@@ -18,7 +18,7 @@ def test_the_table_has_a_few_components() -> None:
 
 def test_the_students_shares_are_those_at_20_components() -> None:
     rows = study_tables.alignment((1.0, 2.0))
-    own = tables.pick(tables.students_of(rows), component=20)["share"]
+    own = selection.pick(selection.students_of(rows), component=20)["share"]
     assert alignment.numbers(rows) == {"share20_min": own.min(), "share20_max": own.max()}
     assert {type(value) for value in alignment.numbers(rows).values()} == {float}
 
@@ -26,5 +26,5 @@ def test_the_students_shares_are_those_at_20_components() -> None:
 def test_an_embedding_of_fewer_components_is_read_at_its_last() -> None:
     rows = study_tables.alignment((1.0,))
     few = rows[rows["component"] <= 10]
-    own = tables.pick(tables.students_of(rows), component=10)["share"]
+    own = selection.pick(selection.students_of(rows), component=10)["share"]
     assert alignment.numbers(few)["share20_max"] == own.max()

@@ -6,7 +6,7 @@ import study_tables
 import torch
 
 from asymdistill.data.datasets import ImageSet
-from asymdistill.plots import collapse, tables
+from asymdistill.plots import collapse, selection, tables
 
 WIDTHS = (1.0, 4.0)
 
@@ -30,7 +30,7 @@ def test_spectra_are_shares_of_the_variance() -> None:
     table = study_tables.singular_values(WIDTHS)
     axis = collapse.spectra({"this copy": table}).axes[0]
     (line,) = [line for line in axis.get_lines() if line.get_label() == "teacher"]
-    values = tables.teacher_of(table)["value"] ** 2
+    values = selection.teacher_of(table)["value"] ** 2
     assert line.get_ydata()[0] == pytest.approx(values.iloc[0] / values.sum())
     assert (axis.get_xscale(), axis.get_yscale()) == ("log", "log")
 
@@ -39,7 +39,7 @@ def test_losses_are_means_over_the_seeds_and_leave_augmented_students_out() -> N
     table = study_tables.training(WIDTHS)
     both = pd.concat([table, table.assign(augmented=True, loss=9.0)])
     (line,) = [line for line in collapse.losses(both).axes[0].get_lines() if line.get_label() == "student S"]
-    own = tables.pick(table, model="S")
+    own = selection.pick(table, model="S")
     assert line.get_ydata().tolist() == own.groupby("epoch")["loss"].mean().tolist()
 
 

@@ -8,7 +8,8 @@ from expansion_tables import OWN, gains, of_copy
 
 from asymdistill.config.names import OBJECTIVES
 from asymdistill.plots import expansion_tables, generality
-from asymdistill.plots.tables import for_readers, ratios
+from asymdistill.plots.derived import ratios
+from asymdistill.plots.tables import for_readers
 
 
 def test_the_factor_is_taken_student_by_student() -> None:

@@ -6,7 +6,6 @@ import pytest
 from expansion_tables import OWN, of_copy
 
 from asymdistill.plots import generality, style
-from asymdistill.plots.tables import cells
 
 
 def test_noise_is_drawn_for_the_images_with_the_most_classes() -> None:
@@ -20,7 +19,7 @@ def test_noise_is_drawn_for_the_images_with_the_most_classes() -> None:
 
 
 def test_teachers_and_images_have_a_row_per_pair_under_short_names() -> None:
-    found = cells(made.crossed())
+    found = generality.cells(made.crossed())
     assert list(found) == [
         ("cifar10", "ViT-B-32-quickgelu"), ("cifar10", "vit_s"), ("mine", "ViT-B-32-quickgelu"), ("mine", "vit_s")
     ]  # fmt: skip

@@ -17,7 +17,7 @@ import torch
 from asymdistill.config.names import TEACHER
 from asymdistill.metrics import decomposition, spectrum
 from asymdistill.plots import cut_teacher, explanations, spectrum_lab
-from asymdistill.plots.tables import pick
+from asymdistill.plots.selection import pick
 
 IMAGES = 400
 LIMIT = 150_000  # bytes of one figure

@@ -82,6 +82,23 @@ def test_what_belongs_to_a_control_is_of_the_run_that_has_it(small_study: Study,
     assert set(evidence.baseline("spectrum", of="controls")["photographs"]["images"]) == {77}
 
 
+def test_a_recorded_table_is_read_once(small_study: Study, keep: Keep, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = keep("run")
+    rows = control_tables.table(control_tables.truncation(), control_tables.objective())
+    for name in ("truncation", "objective"):
+        files.write_table(run / "tables" / f"control-{name}.csv", rows[rows["control"] == name])
+    evidence, read, asked = Evidence(small_study, run), files.read_table, []
+    monkeypatch.setattr(files, "read_table", lambda path: asked.append(path.name) or read(path))
+    for _ in range(2):
+        shown = evidence.table("controls")["photographs"]
+        shown["value"] = 0.0  # which is the caller's own
+        pd.testing.assert_frame_equal(evidence.table("controls")["photographs"], rows, check_dtype=False)
+        evidence.control("truncation")
+        evidence.table("spectrum")
+        evidence.description("controls", "spectrum")
+    assert sorted(asked) == ["control-objective.csv", "control-truncation.csv", "spectrum.csv"]
+
+
 def test_one_control_of_a_study_computes_no_other(teacher_file: Path, tmp_path: Path) -> None:
     settings = SMALL | {"teacher_weights": str(teacher_file), "controls": ["truncation", "objective"], "widths": [0.5]}
     study = Study.open("smoke", settings | {"seeds": [42], "epochs": 1}, tmp_path)
