@@ -11,6 +11,7 @@ import sys
 import threading
 import warnings
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -311,6 +312,7 @@ def main(arguments: list[str] | None = None) -> int:
     warnings.formatwarning = _in_one_line
     _end_like_an_interrupt(signal.SIGTERM)
     try:
+        _refuse_empty_words(sys.argv[1:] if arguments is None else arguments)
         status = app(arguments, standalone_mode=False)
         if status == INTERRUPTED:
             raise KeyboardInterrupt
@@ -355,6 +357,15 @@ def _print_counts(study: "Study") -> None:
     for kind, (found, made, differences) in study.counts().items():
         other = f"; of those found, {', '.join(differences)}: --fresh computes them again" if differences else ""
         print(f"{kind}: {found} found, {made} computed{other}")
+
+
+def _refuse_empty_words(words: list[str]) -> None:
+    """Refuse what a shell makes of a variable that is not set: an empty path would be the working folder."""
+    for before, word in pairwise(["", *words]):
+        option, given, value = word.partition("=")
+        if not word or (option.startswith("--") and given and not value):
+            where = (option or before) if (option or before).startswith("-") else "an argument"
+            raise InputError(f"{where} is empty; allowed: a value, or nothing at all (is a shell's variable not set?)")
 
 
 def _end_like_an_interrupt(number: signal.Signals) -> None:

@@ -78,7 +78,7 @@ print(scorecard.lines(answers))
 # %% mystnb={"image": {"alt": "Test images, one column per class"}}
 # | name: fig-images
 # | caption: >-
-# |   Four test images of each of ten classes, one class per column, as the models see them before normalisation.
+# |   Four test images of each of up to ten classes, one class per column, as the models see them before normalisation.
 _ = collapse.gallery(study.images("test"))
 
 # %% [markdown]

@@ -99,6 +99,31 @@ def test_what_is_wrong_is_one_line_and_nothing_is_written(
     assert not list(empty.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["run", "--out", ""], "--out"),
+        (["run", "-p", "smoke", "--out="], "--out"),
+        (["run", "-p", ""], "-p"),
+        (["run", "--set", ""], "--set"),
+        (["sweep", ""], "an argument"),
+        (["sweep", "spec.toml", "--out", ""], "--out"),
+        (["book", "--out", ""], "--out"),
+        (["book", "--runs="], "--runs"),
+        (["claims", ""], "an argument"),
+        (["record", ""], "an argument"),
+        (["record", "runs/smoke-0123456789", "--out", ""], "--out"),
+        (["measure", ""], "an argument"),
+        (["measure", "a.npy", "--against", ""], "--against"),
+    ],
+)
+def test_a_shells_variable_that_is_not_set_is_not_the_working_folder(
+    words: list[str], named: str, empty: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fails(words, capsys).startswith(f"{named} is empty; allowed: a value, or nothing at all")
+    assert not list(empty.iterdir())
+
+
 def test_a_damaged_profile_is_one_line(empty: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (empty / "mine.toml").write_text('epochs = "\nseeds = [')
     assert "mine.toml is not valid TOML" in fails(["run", "-p", "mine.toml"], capsys)

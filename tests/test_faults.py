@@ -37,6 +37,16 @@ def tables(folder: Path) -> dict[str, bytes]:
     return found
 
 
+def leftovers(folder: Path) -> list[Path]:
+    """Files that are neither results nor anything else that a run means to leave."""
+    known = (".json", ".csv", ".sha256", ".safetensors", ".lock")
+    return [path for path in folder.rglob("*") if path.is_file() and path.suffix not in known]
+
+
+def locks(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.rglob("*.lock"))
+
+
 def wait_for(there: Callable[[], object], process: Forked, seconds: float = 120) -> None:
     end = time.monotonic() + seconds
     while not there():
@@ -71,6 +81,7 @@ def test_a_schedulers_signal_ends_a_run_within_seconds_and_the_same_command_goes
     assert complaints(err) == ["asymdistill: interrupted; run the same command again to continue from what is stored"]
     states = [*tmp_path.rglob("*.state.safetensors")]
     assert states
+    assert not leftovers(tmp_path)
     # Killed at once in the middle, too: then go on.
     process = Forked(words, tmp_path)
     reached = {state: state.stat().st_mtime_ns for state in states}
@@ -81,6 +92,7 @@ def test_a_schedulers_signal_ends_a_run_within_seconds_and_the_same_command_goes
     _, err = process.communicate()
     assert (process.returncode, complaints(err)) == (0, [])
     assert tables(tmp_path / "runs") == undisturbed
+    assert not [*tmp_path.rglob("*.state.safetensors")]
 
 
 @pytest.mark.parametrize("moment", ["before", "in the middle", "after"])
@@ -243,13 +255,17 @@ def test_a_rate_that_diverges_names_student_and_cause_as_often_as_it_is_tried(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    held = []
     for _ in range(2):
         assert cli.main(["run", "-p", "smoke", *words_for(SMALL | {"learning_rate": 1e30, "workers": 1})]) == 2
+        held.append(locks(tmp_path))
+        assert not leftovers(tmp_path)
         err = capsys.readouterr().err
         assert "diverged: at step" in err
         assert "learning_rate is 1e+30, try a lower one" in err
         assert "student" in err
         assert not [*tmp_path.rglob("store/students/**/*")]
+    assert held[0] == held[1]  # a file per result that was tried, as often as it is tried
 
 
 # Text at the edges

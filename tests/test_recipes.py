@@ -4,6 +4,8 @@ import itertools
 import json
 import re
 import shlex
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,8 @@ from safetensors.torch import save_file
 
 from asymdistill import cli
 
-PAGE = (Path(__file__).parent.parent / "book" / "recipes.md").read_text("utf-8")
+ROOT = Path(__file__).parent.parent
+PAGE = (ROOT / "book" / "recipes.md").read_text("utf-8")
 SECTIONS = {text.partition("\n")[0]: text for text in PAGE.split("\n## ")[1:]}
 # On less of everything, after what the page says.
 LESS: dict[str, Any] = {
@@ -84,7 +87,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("section", [name for name in SECTIONS if name != "A sweep"])
+@pytest.mark.parametrize("section", [name for name in SECTIONS if name not in ("A sweep", "One chapter")])
 def test_a_recipe_runs_as_written(section: str, here: Path, store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     if section == "Your teacher":
         network = timm.create_model("mobilenetv3_small_100", pretrained=False)
@@ -123,3 +126,28 @@ def test_the_recipe_of_a_sweep_runs_as_written(here: Path, store: Path, capsys: 
     assert "students: 6 in all, 0 found, 6 missing" in capsys.readouterr().out
     assert cli.main(second) == 0
     assert "students: 6 computed" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_recipe_of_a_chapter_runs_as_written(here: Path, store: Path) -> None:
+    (here / "asymdistill").symlink_to(ROOT)
+    (here / "elsewhere").mkdir()
+    in_checkout, elsewhere = commands("One chapter")
+    for words, folder in ((in_checkout, ROOT), (elsewhere, here / "elsewhere")):
+        assert words[0] == "papermill"
+        own = json.loads(words[words.index("overrides") + 1]) if "overrides" in words else {}
+        settings = {name: value for name, value in LESS.items() if name not in own}
+        settings |= own | {"seeds": [42, 123, 456], "store": str(store)}
+        # What is given last counts; only results go elsewhere than into the checkout.
+        more = ["-p", "overrides", json.dumps(settings), "--no-progress-bar"]
+        more += ["-p", "runs_dir", str(here / "runs")] if folder == ROOT else []
+        words = [str(here / word) if word == "out.ipynb" else word for word in words[1:]]
+        done = subprocess.run(
+            [sys.executable, "-m", "papermill", *words, *more], cwd=folder, capture_output=True, text=True, timeout=300
+        )
+        assert done.returncode == 0, done.stderr
+        page = (here / "out.ipynb").read_text("utf-8")
+        assert "**Profile `embedded`**: 80 training" in page
+        assert "**Photographs**: " in page  # a recorded run was found
+        (here / "out.ipynb").unlink()
+    assert list((here / "elsewhere" / "my-runs").glob("embedded-*"))

@@ -86,9 +86,9 @@ def relative_to(folder: Path, values: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of a file in a folder, to which paths among them are relative; those of overrides are as they stand."""
     found = dict(values)
     for key in PATH_SETTINGS:
-        if isinstance(found.get(key), str):
+        if isinstance(found.get(key), str) and found[key]:
             found[key] = folder / without_tilde(found[key])
-    if isinstance(found.get("dataset"), str) and (folder / found["dataset"]).exists():
+    if isinstance(found.get("dataset"), str) and found["dataset"] and (folder / found["dataset"]).exists():
         found["dataset"] = str(folder / found["dataset"])
     return found
 

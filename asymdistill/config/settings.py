@@ -206,6 +206,13 @@ class Settings(BaseModel):
             raise ValueError("allowed: 'auto', 'cpu', 'cuda', 'cuda:<index>'")
         return value
 
+    @field_validator("dataset", "dataset_root", "teacher_weights", "store", mode="before")
+    @classmethod
+    def _no_empty_path(cls, value: object) -> object:
+        if value == "":  # which would be the working folder, where a shell's variable is not set
+            raise ValueError("allowed: a path that is not empty")
+        return value
+
     @field_validator("store")
     @classmethod
     def _folder(cls, value: Path | None) -> Path | None:

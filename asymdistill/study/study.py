@@ -49,6 +49,8 @@ class Study:
     def __init__(
         self, profile: str, settings: Settings, runs_dir: str | Path | None = None, *, fresh: bool = False
     ) -> None:
+        if runs_dir == "":
+            raise InputError("runs_dir is empty; allowed: a path, or None")
         self.profile = profile
         self.settings = settings
         self._runs_dir = Path(runs_dir) if runs_dir is not None else default_runs_dir()

@@ -253,6 +253,15 @@ def test_paths_in_a_profile_file_are_relative_to_that_file(tmp_path: Path, monke
     )
 
 
+@pytest.mark.parametrize("name", ["dataset", "dataset_root", "teacher_weights", "store"])
+def test_an_empty_path_is_no_folder(name: str, tmp_path: Path) -> None:
+    """It was the working folder, or that of the profile's file."""
+    (tmp_path / "mine.toml").write_text(f'{name} = ""\n')
+    for profile, overrides in (("smoke", {name: ""}), (tmp_path / "mine.toml", {})):
+        with pytest.raises(InputError, match=f"setting '{name}' is '': allowed: a path that is not empty"):
+            load_settings(profile, overrides)
+
+
 CLIP, DINO = "open_clip:ViT-B-32-quickgelu/openai", "timm:vit_small_patch14_dinov2.lvd142m"
 
 
