@@ -21,8 +21,8 @@ from asymdistill.plots.style import (
     PUBLISHED,
     RANK,
     SMALL,
+    at_chance,
     band,
-    chance_line,
     handle,
     legend_above,
     lines,
@@ -117,7 +117,7 @@ def truncation(rows: pd.DataFrame, *, chance: float | None) -> Figure:
             own = pick(level, variant="student", model=model)["value"]
             axis.axhline(own.mean(), color=colour, label=title(model))
             axis.axhspan(own.min(), own.max(), color=colour, alpha=0.15, linewidth=0)
-        chance_line(axis, chance)
+        at_chance(axis, chance)
         axis.set(xscale="log", xlabel="components kept,\nk (number)", ylim=(0, 101))
         axis.set_title(f"σ = {level['sigma'].iloc[0]:g}")
         plain_log_ticks(axis, subs=(1, 3))
@@ -195,7 +195,7 @@ def noise(rows: pd.DataFrame, *, chance: float | None) -> Figure:
     pixels = pick(rows, variant="pixel noise")
     lines(axes["p"], pixels, "sigma", "value", marks=True)
     axes["p"].set(xlabel="noise on the pixels, σ (range 0 to 1)", ylabel=ACCURACY)
-    chance_line(axes["p"], chance)
+    at_chance(axes["p"], chance)
     axes["wide"].sharey(axes["narrow"])
     for axis in axes.values():
         noise_ticks(axis, pixels["sigma"])
@@ -264,7 +264,7 @@ def crossmodal(rows: pd.DataFrame) -> Figure:
         noise_ticks(axes[name], own["sigma"])
         axes[name].set_ylim(0, 103)
     chance = pick(rows, "chance")
-    chance_line(axes["z"], chance["value"].mean())
+    at_chance(axes["z"], chance["value"].mean())
     axes["z"].set_title(f"texts of {as_label(', '.join(chance['variant']))}", loc="left", fontsize=SMALL)
     gap = pick(rows, "modality_gap")
     names = {"full": "teacher", cut: f"its {cut}", "student": "students"}

@@ -33,7 +33,7 @@ from asymdistill.plots.style import (
 )
 from asymdistill.plots.two_objectives import (
     LOOKS,
-    lines_by_objective,
+    curves,
     lines_of,
     looks_of,
     markers_of,
@@ -76,7 +76,7 @@ def spectra(singular_values: Runs) -> Figure:
     """Share of the variance in each component on a logarithmic axis, teacher and students of both objectives."""
     figure, axes = stacked(singular_values, 3.3, sharey=True)
     for name, table in singular_values.items():
-        lines_by_objective(axes[name], variance_shares(table), "component", "share")
+        curves(axes[name], variance_shares(table), "component", "share")
         spectrum_axes(axes[name])
     axes[name].set_xlabel("component (number)")
     plain_log_ticks(axes[name])

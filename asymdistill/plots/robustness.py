@@ -14,7 +14,7 @@ from asymdistill.config.names import PAPER
 from asymdistill.config.settings import Settings
 from asymdistill.plots.runs import Runs
 from asymdistill.plots.selection import pick, teacher_of
-from asymdistill.plots.style import SMALL, STYLE, WIDTH, chance_line, legend_above, lines, model_handles, noise_panels
+from asymdistill.plots.style import SMALL, STYLE, WIDTH, at_chance, legend_above, lines, model_handles, noise_panels
 from asymdistill.plots.tables import beside_paper, dashed
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def accuracy(robustness: Runs, *, chance: Mapping[str, float], pixels: Mapping[s
         figure, axes = noise_panels(runs, pixels)
         for (name, space), axis in axes.items():
             lines(axis, pick(runs[name], noise_space=space), "sigma", "accuracy", marks=True)
-            chance_line(axis, chance.get(name))
+            at_chance(axis, chance.get(name))
         legend_above(figure, model_handles(pd.concat(runs.values())))
     return figure
 

@@ -88,7 +88,7 @@ def band(axis: Axes, table: pd.DataFrame, x: str, y: str, colour: Colour, **line
     axis.fill_between(spread.index, spread["min"], spread["max"], color=colour, alpha=0.15, linewidth=0)
 
 
-def chance_line(axis: Axes, chance: float | None) -> None:
+def at_chance(axis: Axes, chance: float | None) -> None:
     """The accuracy of guessing in percent, where it is known, as a dotted line."""
     if chance is not None:
         axis.axhline(chance, color=GREY, linestyle=":")

@@ -18,18 +18,7 @@ from matplotlib.lines import Line2D
 from asymdistill.config.names import OBJECTIVES
 from asymdistill.plots.runs import Runs
 from asymdistill.plots.selection import objectives, pick, teacher_of
-from asymdistill.plots.style import (
-    BLACK,
-    GREY,
-    HOLLOW,
-    STYLE,
-    band,
-    chance_line,
-    handle,
-    noise_ticks,
-    placeholder,
-    style,
-)
+from asymdistill.plots.style import BLACK, GREY, HOLLOW, STYLE, at_chance, band, handle, noise_ticks, placeholder, style
 
 DASHES = ("-", "--")
 LOOKS: tuple[Any, Any] = ({}, HOLLOW)
@@ -76,7 +65,7 @@ def markers_of(kinds: Sequence[str]) -> list[Artist]:
     return [handle("0.3", "o", OBJECTIVES[kind], hollow=bool(look)) for kind, (_, look) in looks_of(kinds).items()]
 
 
-def lines_by_objective(axis: Axes, table: pd.DataFrame, x: str, y: str, *, marks: bool = False) -> None:
+def curves(axis: Axes, table: pd.DataFrame, x: str, y: str, *, marks: bool = False) -> None:
     """A line of the teacher, and one of each student and objective: means over seeds, within a band of their range."""
     band(axis, teacher_of(table), x, y, BLACK, marker="s" if marks else None)
     for kind, (dashes, look) in looks_of(objectives(table)).items():
@@ -88,7 +77,7 @@ def lines_by_objective(axis: Axes, table: pd.DataFrame, x: str, y: str, *, marks
 
 def under_noise(axis: Axes, accuracy: pd.DataFrame, chance: float | None) -> None:
     """Accuracy against noise: the teacher, and students of both objectives."""
-    lines_by_objective(axis, accuracy, "sigma", "value", marks=True)
-    chance_line(axis, chance)
+    curves(axis, accuracy, "sigma", "value", marks=True)
+    at_chance(axis, chance)
     axis.set_ylim(0, 101)
     noise_ticks(axis, accuracy["sigma"])
