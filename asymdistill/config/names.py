@@ -47,6 +47,11 @@ SHIPPED_TEACHERS = (EFFICIENTNET, *SCENES_TEACHERS)
 """Teachers whose weights come with the package."""
 
 CONVOLUTIONAL, TRANSFORMER, UNKNOWN = "convolutional network", "transformer", "unknown"
+SHORT_NAMES = {
+    EFFICIENTNET: "EfficientNet-Lite0",
+    **{"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "scenes": "Scenes", "scenes100": "Scenes100"},
+}
+"""What readers see in place of names of teachers and image sets."""
 ARCHITECTURES = {
     EFFICIENTNET: CONVOLUTIONAL,
     **dict.fromkeys(SCENES_TEACHERS, TRANSFORMER),

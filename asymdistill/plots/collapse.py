@@ -19,6 +19,7 @@ from asymdistill.plots.style import (
     lines,
     panels,
     plain_log_ticks,
+    rank_axis,
     spectrum_axes,
     stacked,
 )
@@ -82,8 +83,7 @@ def ranks(spectrum: Runs) -> Figure:
         for name, table in tables.items():
             dots(axes[name], table, **(HOLLOW if name == PAPER else {}))
         axis = axes[list(tables)[-1]]
-        axis.set(xscale="log", xlabel="effective rank (dimensions, log scale)")
-        plain_log_ticks(axis)
+        rank_axis(axis)
     return figure
 
 
@@ -108,7 +108,7 @@ def table(spectrum: Runs) -> pd.DataFrame:
         name: beside_paper(
             {run: pick(table, quantity) for run, table in own.items()}, published(quantity), ["model"], "value", digits
         )
-        for name, quantity, digits in (("rank", "effective_rank", 2), ("dims for 90 %", "dims_for_90", 1))
+        for name, quantity, digits in (("rank", "effective_rank", 2), ("dims", "dims_for_90", 1))
     }
     return merge_measures(parts)
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from asymdistill.config.names import OBJECTIVES, PAPER, TEACHER
+from asymdistill.config.names import OBJECTIVES, PAPER, SHORT_NAMES, TEACHER
 
+MINUS = "\N{MINUS SIGN}"
 MANY = 6  # pairs from which on Wilcoxon's signed-rank test can give p < 0.05
 IN_WORDS = {"sigma": "σ", "embedding_dim": "dimensions", "noise_space": "noise"}  # columns that tables show as they are
 Runs = Mapping[str, pd.DataFrame]
@@ -87,7 +88,7 @@ def short_name(name: str) -> str:
     if name.endswith(")"):
         name = name.rpartition("(")[2]
     plain = name.partition(":")[2].split("/")[0] if ":" in name else name.rstrip("/").split("/")[-1]
-    return plain.split(".")[0]
+    return SHORT_NAMES.get(plain := plain.split(".")[0], plain)
 
 
 def noise_loss(accuracy: pd.DataFrame) -> pd.DataFrame:
@@ -265,7 +266,8 @@ def number(value: float, spread: float | None, digits: int) -> str:
     """A value as tables show it, ± its spread if it has one, or a dash if there is none."""
     if pd.isna(value):
         return "–"
-    return f"{value:.{digits}f}" + ("" if spread is None or pd.isna(spread) else f" ± {spread:.{digits}f}")
+    after = "" if spread is None or pd.isna(spread) else f" ± {spread:.{digits}f}"
+    return f"{value:.{digits}f}".replace("-", MINUS) + after
 
 
 def _numbers(means: pd.DataFrame, digits: int) -> list[str]:
@@ -281,7 +283,9 @@ def shown(values: pd.Series, digits: int = 1) -> str:
 
 def span(values: pd.Series, digits: int = 1) -> str:
     """The range of some values, smallest to largest; a dash for none."""
-    return f"{values.min():.{digits}f} to {values.max():.{digits}f}" if len(values) else "–"
+    if values.empty:
+        return "–"
+    return f"{number(values.min(), None, digits)} to {number(values.max(), None, digits)}"
 
 
 def dashed(table: pd.DataFrame) -> pd.DataFrame:
@@ -295,6 +299,12 @@ def for_readers(table: pd.DataFrame) -> pd.DataFrame:
     shown = dashed(table).rename(columns=IN_WORDS)
     first = shown.columns[0]
     return shown.set_index(first).rename_axis(index=None, columns=first)
+
+
+def models(table: pd.DataFrame) -> pd.DataFrame:
+    """The models of a study as a table for readers: width, number of parameters, dimensions of the embeddings."""
+    shown = table[["model", "width", "parameters", "embedding_dim"]]
+    return for_readers(shown.assign(parameters=[f"{count:,}" for count in table["parameters"]]))
 
 
 def with_objective(table: pd.DataFrame) -> pd.DataFrame:
