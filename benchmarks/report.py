@@ -118,6 +118,7 @@ def training(costs: Costs) -> Figure:
         handles += [handle("0.3", "o", "measured"), handle("0.3", "o", "ceiling", hollow=True)]
         axis.set(xscale="log", yscale="log", xlabel="side of the input (pixels)", ylabel="training images per second")
         axis.set_xticks(sides, [str(side) for side in sides])
+        axis.yaxis.set_major_formatter(lambda rate, _: f"{rate:,g}")
         axis.minorticks_off()
         figure.legend(handles=handles, loc="outside upper center", ncols=3)
     return figure
@@ -133,7 +134,7 @@ def growth(costs: Costs) -> Figure:
         figure, axes = plt.subplots(rows, 2, figsize=(WIDTH, 2.3 * rows), layout="constrained", squeeze=False)
         for axis, (quantity, power) in zip(axes.flat, fitted[["quantity", "time"]].to_numpy(), strict=False):
             _growth(axis, points[points["quantity"] == quantity].sort_values("size"))
-            axis.set_title(f"{quantity}\ntime ~ size^{power:.2f}")
+            axis.set_title(f"{quantity}\nexponent {power:.2f}")
         for axis in axes.flat[len(fitted) :]:
             axis.axis("off")
     return figure

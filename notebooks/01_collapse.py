@@ -89,7 +89,7 @@ _ = collapse.gallery(study.images("test"))
 # | name: tab-models
 # | caption: >-
 # |   The models: width as a factor on the student's channels, number of parameters, and dimensions of the embeddings.
-tables.for_readers(study.models()[["model", "width", "parameters", "embedding_dim"]])
+tables.models(study.models())
 
 # %% [markdown]
 # ## Did the students learn?

@@ -81,16 +81,16 @@ print(scorecard.lines(answers))
 #
 # The paper adds its noise to the {term}`normalised tensor`, and draws it anew for each pixel of the resized image. With
 # CLIP's normalisation, $\sigma = 0.1$ is about 0.027 of the range of a pixel; with another it is another share, which
-# the axes below name. A noisy photograph is something else: `pixel` noise is added to the original image, which is then
-# clipped and rounded. Where teacher and students see different resolutions, noise on their inputs is not the same
-# disturbance for both; noise on the picture is, so it is the fairer comparison. Here, the noise is drawn from a seed
-# and is the same for all models that take the same input.
+# the axes below name. A noisy photograph is something else: there, noise is added to the original picture, which is
+# then clipped and rounded (`pixel`, where settings name the kinds of noise). Where teacher and students see different
+# resolutions, noise on their inputs is not the same disturbance for both; noise on the picture is, so it is the fairer
+# comparison. Here, the noise is drawn from a seed and is the same for all models that take the same input.
 
 # %% mystnb={"image": {"alt": "The same test images under increasing noise in each noise space"}}
 # | name: fig-noisy-images
 # | caption: >-
-# |   Three test images under increasing noise from left to right: noise on the normalised input, and noise on the
-# |   pixels.
+# |   Three test images under increasing noise from left to right: noise on the network's normalised input, and noise on
+# |   the picture.
 _ = robustness.noisy_gallery(study.images("test"), study.settings)
 
 # %% [markdown]

@@ -174,9 +174,9 @@ for_readers(tables.underfitting_table(controls, epochs=epochs))
 # Choose an explanation, and see what it predicts. Underfitting shrinks every component, the weak ones most: $R^2_k =
 # \lambda_k / (\lambda_k + c)$. A bottleneck keeps the first components whole and loses the others. Each has one free
 # number, set by how much of the teacher's variance the student explains. That share $s$ follows from the cosine
-# distance $d$ after each epoch, if the student's output is its best guess: then $(1 - d)^2 \approx |m|^2 + s\,(1 -
-# |m|^2)$, where $m$ is the teacher's mean embedding. So neither prediction is fitted to the measured rank. The second
-# slider sets another share.
+# distance $d$ after each epoch, if the student's output is its best guess: then $(1 - d)^2 \approx \left\|m\right\|^2 +
+# s\,(1 - \left\|m\right\|^2)$, where $m$ is the teacher's mean embedding. So neither prediction is fitted to the
+# measured rank. The second slider sets another share.
 
 # %%
 # | name: fig-explanations

@@ -100,7 +100,7 @@ HTML(scorecard.in_words(summary.counts(ledger)))
 #
 # The filters narrow the table; *words* finds the rows that contain all the words typed. The small name below a claim is
 # a link to its row; other chapters lead there. Where a [recorded run](10_recorded.ipynb) can judge a claim, its verdict
-# stands below that of this run.
+# stands below the reason for that of this run.
 
 # %%
 others = recordings.ledgers(gather(evidence)[1:])

@@ -124,7 +124,7 @@ glue("fig_sweep", figure, display=False)
 # %%
 # | name: tab-sweep
 # | caption: >-
-# |   The same as means ± standard deviations over seeds.
+# |   The same as means ± standard deviations over seeds, one column per weight of InfoNCE.
 HTML(scorecard.in_words(chapter.table(rows, x, panel)))
 
 # %% [markdown]

@@ -216,7 +216,7 @@ def _where(claim: Claim) -> str:
     """The noise level of a claim, if it names one."""
     if claim.sigma is None:
         return ""
-    return f" at sigma = {claim.sigma:g}" if claim.sigma else " on clean images"
+    return f" at σ = {claim.sigma:g}" if claim.sigma else " on clean images"
 
 
 def _sentence(text: str) -> str:

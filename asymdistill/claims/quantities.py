@@ -221,7 +221,7 @@ def require_noise_that_costs(run: Rows, subjects: Sequence[Subject]) -> None:
         cost = Estimate.of(difference(_accuracy(run, replace(subject, sigma=0.0)), _accuracy(run, subject)))
         if (cost.mean if cost.seeds == 0 else cost.low) > 0:
             return
-    raise NotMeasured(f"noise of sigma = {subjects[0].sigma:g} costs none of these models any measurable accuracy here")
+    raise NotMeasured(f"noise of σ = {subjects[0].sigma:g} costs none of these models any measurable accuracy here")
 
 
 def require_same_input(run: Rows, subjects: Sequence[Subject]) -> None:
@@ -251,7 +251,7 @@ def _given_back(run: Rows, subject: Subject) -> pd.Series:
     )
     cost = difference(clean, plain)
     if (cost <= 0).any():
-        raise NotMeasured(f"noise of sigma = {subject.sigma:g} costs student {subject.model} nothing here")
+        raise NotMeasured(f"noise of σ = {subject.sigma:g} costs student {subject.model} nothing here")
     return 100 * difference(again, plain) / cost
 
 

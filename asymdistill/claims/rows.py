@@ -108,7 +108,7 @@ class Rows:
         """Rows of a control, whose variants are the treatments."""
         table = self._table("controls")
         if table is None or not (chosen := _mask(table["control"] == name)).any():
-            raise NotMeasured(f"this run has no control {name}")
+            raise NotMeasured(f"this run has no control {name!r}")
         return _narrow(table, chosen, subject, wanted)
 
     def _once(self, measure: Callable[["Rows", Subject], pd.Series], subject: Subject) -> pd.Series:

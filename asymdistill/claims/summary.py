@@ -125,7 +125,7 @@ def power_table(ledger: pd.DataFrame, power: pd.DataFrame) -> pd.DataFrame:
         name, seeds = row["id"], f"{row['seeds']} seeds"
         cells = rows.setdefault(name, {"claim": f"{statements[name]} ({name})"})
         cells[f"a true claim is supported, {seeds}"] = f"{100 * row['supported']:.0f}"
-        cells[f"contradicted, {seeds}"] = f"{100 * row['contradicted']:.1f}"
+        cells[f"a true claim is contradicted, {seeds}"] = f"{100 * row['contradicted']:.1f}"
         cells[f"the opposite is contradicted, {seeds}"] = f"{100 * row['opposite_contradicted']:.0f}"
     return pd.DataFrame(rows.values())
 

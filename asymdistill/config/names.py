@@ -47,6 +47,11 @@ SHIPPED_TEACHERS = (EFFICIENTNET, *SCENES_TEACHERS)
 """Teachers whose weights come with the package."""
 
 CONVOLUTIONAL, TRANSFORMER, UNKNOWN = "convolutional network", "transformer", "unknown"
+SHORT_NAMES = {
+    EFFICIENTNET: "EfficientNet-Lite0",
+    **{"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "scenes": "Scenes", "scenes100": "Scenes100"},
+}
+"""What readers see in place of names of teachers and image sets."""
 ARCHITECTURES = {
     EFFICIENTNET: CONVOLUTIONAL,
     **dict.fromkeys(SCENES_TEACHERS, TRANSFORMER),
@@ -107,7 +112,7 @@ def short_name(name: str) -> str:
     if name.endswith(")"):
         name = name.rpartition("(")[2]
     plain = name.partition(":")[2].split("/")[0] if ":" in name else name.rstrip("/").split("/")[-1]
-    return plain.split(".")[0]
+    return SHORT_NAMES.get(plain := plain.split(".")[0], plain)
 
 
 def image_source(dataset: str) -> ImageSource:

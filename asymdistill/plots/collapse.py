@@ -22,6 +22,7 @@ from asymdistill.plots.style import (
     lines,
     panels,
     plain_log_ticks,
+    rank_axis,
     spectrum_axes,
     stacked,
 )
@@ -75,8 +76,7 @@ def ranks(spectrum: Runs) -> Figure:
         for name, table in tables.items():
             dots(axes[name], table, **(HOLLOW if name == PAPER else {}))
         axis = axes[list(tables)[-1]]
-        axis.set(xscale="log", xlabel="effective rank (dimensions, log scale)")
-        plain_log_ticks(axis)
+        rank_axis(axis)
     return figure
 
 
@@ -97,7 +97,7 @@ def spectra(singular_values: Runs) -> Figure:
 def table(spectrum: Runs) -> pd.DataFrame:
     """Effective rank and dimensions for 90 % of the variance, the paper's and of each run: one row per model."""
     own = {name: pick(table, estimator="per seed") for name, table in spectrum.items()}
-    return quantities_beside_paper(own, {"rank": ("effective_rank", 2), "dims for 90 %": ("dims_for_90", 1)})
+    return quantities_beside_paper(own, {"rank": ("effective_rank", 2), "dims": ("dims_for_90", 1)})
 
 
 def estimators(spectrum: pd.DataFrame) -> pd.DataFrame:

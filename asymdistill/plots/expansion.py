@@ -62,6 +62,7 @@ def ranks(expansion: Runs, *, published: float) -> Figure:
             row_of_dots(factor, by_student[by_student["model"] == model], row)
         name_rows(factor, models)
         factor.tick_params(labelleft=False)
+        factor.margins(x=0.1)
         factor.axvline(1, color=GREY, linewidth=1)
         paper = factor.axvline(published, color=GREY, linestyle=":", linewidth=2, label="factor in the paper")
         rank.set_title(name, loc="left")

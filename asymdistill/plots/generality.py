@@ -37,6 +37,7 @@ from asymdistill.plots.style import (
     name_rows,
     panels,
     placeholder,
+    rank_axis,
     row_of_dots,
     style,
 )
@@ -191,7 +192,7 @@ def ranks(generality: Runs) -> Figure:
         for shift, (kind, (_, look)) in zip((-0.2, 0.2), looks_of(objectives(table)).items(), strict=False):
             row_of_dots(axes["r"], pick(table, objective=kind), row + shift, spread=0.15, **look)
     name_rows(axes["r"], ["\n".join(name) for name in found])
-    axes["r"].set_xlabel(RANK)
+    rank_axis(axes["r"])
     legend_above(figure, [*model_handles(every), *markers_of(objectives(every))])
     return figure
 

@@ -129,6 +129,6 @@ _ROWS: dict[str, Callable[[Measured], str]] = {
     f"accuracy lost to noise, σ = {SIGMA:g}: teacher (points)": _lost(teacher_of),
     "… narrowest student (points)": _lost(lambda rows: ends(students_of(rows))[0]),
     "… widest student (points)": _lost(lambda rows: ends(students_of(rows))[1]),
-    f"widest minus narrowest student at σ = {SIGMA:g} (points)": _ahead,
-    f"what augmentation adds to the widest at σ = {SIGMA:g} (points)": _augmented,
+    f"accuracy at σ = {SIGMA:g}: widest minus narrowest student (points)": _ahead,
+    "… gained by the widest with augmentation (points)": _augmented,
 }

@@ -27,6 +27,7 @@ def losses(information: Runs) -> Figure:
             for quantity in LABELS:
                 axis = axes[f"{name} {quantity}"]
                 dots(axis, pick(table, quantity), **(HOLLOW if name == PAPER else {}))
+                axis.margins(x=0.1)
                 axis.xaxis.set_major_locator(MaxNLocator(2))
             axes[f"{name} info_nce"].set_title(name, loc="left")
             axes[f"{name} uniformity"].tick_params(labelleft=False)

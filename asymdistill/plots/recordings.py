@@ -4,7 +4,6 @@ A recorded run is evidence about its own images, teacher and size, so its name s
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from textwrap import fill
 from typing import Any, NamedTuple
 
@@ -15,16 +14,15 @@ from matplotlib.figure import Figure
 from asymdistill.claims import evaluate, summary
 from asymdistill.claims.rows import Results
 from asymdistill.claims.rules import NOT_TESTABLE
-from asymdistill.config.names import OBJECTIVES, TEACHER
+from asymdistill.config.names import OBJECTIVES, TEACHER, short_name
 from asymdistill.config.settings import Settings
 from asymdistill.plots.derived import ratios
 from asymdistill.plots.scorecard import LOOKS
 from asymdistill.plots.selection import pick, students_of, teacher_of, two
-from asymdistill.plots.style import RANK, STYLE, dots, stacked
+from asymdistill.plots.style import STYLE, dots, rank_axis, stacked
 from asymdistill.plots.tables import NOTHING, shown, span
 from asymdistill.runtime.markup import as_label
 
-IMAGES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "scenes": "Scenes", "scenes100": "Scenes100"}
 TITLE_WIDTH = 56  # characters per line of a panel's title
 Ledgers = Mapping[str, pd.DataFrame]
 
@@ -75,8 +73,7 @@ class ShownRun(NamedTuple):
 
 def images_name(settings: Settings) -> str:
     """The name of a run's images, without the folder or the file they are read from."""
-    name = Path(settings.dataset).stem
-    return IMAGES.get(name, name)
+    return short_name(settings.dataset)
 
 
 def training_images(count: int | None) -> str:
@@ -179,8 +176,7 @@ def rank_figure(runs: Sequence[ShownRun]) -> Figure:
         figure, axes = stacked(tables, [0.34 * table["model"].nunique() + 0.5 for table in tables.values()])
         for name, axis in axes.items():
             dots(axis, tables[name])
-        axis.set_xlim(0, 1.05 * max(table["value"].max() for table in tables.values()))
-        axis.set_xlabel(RANK)
+        rank_axis(axis)
     return figure
 
 

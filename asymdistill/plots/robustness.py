@@ -40,7 +40,7 @@ def noisy_gallery(test: "ImageSet", settings: Settings, *, shown: int = 3) -> Fi
     with plt.rc_context(STYLE):
         size = (WIDTH, 1.15 * height + 0.4)
         figure, axes = plt.subplots(height, len(settings.noise_levels), figsize=size, squeeze=False)
-        for block, space in enumerate(settings.noise_spaces):
+        for block, space in enumerate(name for name in SPACES if name in settings.noise_spaces):
             strips = axes[block * len(images) : (block + 1) * len(images)]
             for sigma, column in zip(settings.noise_levels, strips.T, strict=True):
                 seen = see(images, view, GaussianNoise(sigma, space, settings.noise_seed)) * std + mean
@@ -49,7 +49,7 @@ def noisy_gallery(test: "ImageSet", settings: Settings, *, shown: int = 3) -> Fi
                     axis.set(xticks=[], yticks=[])
                     axis.grid(visible=False)
             for axis in strips[:, 0]:
-                axis.set_ylabel(space, fontsize=SMALL)
+                axis.set_ylabel(f"on the {SPACES[space]}", fontsize=SMALL)
         for sigma, axis in zip(settings.noise_levels, axes[0], strict=True):
             axis.set_title(f"σ = {sigma:g}")
         figure.subplots_adjust(wspace=0.05, hspace=0.05, left=0.06, right=0.99, bottom=0.01, top=1 - 0.35 / height)
@@ -80,14 +80,15 @@ def accuracy(robustness: Runs, *, chance: Mapping[str, float], pixels: Mapping[s
 
 def table(robustness: Runs) -> pd.DataFrame:
     """Accuracy in percent, the paper's and of each run: one row per noise space, level and model."""
-    spaces = list(dict.fromkeys(space for table in robustness.values() for space in table["noise_space"]))
+    spaces = [name for name in SPACES if any(name in set(table["noise_space"]) for table in robustness.values())]
     paper, by = pick(published("accuracy"), augmented=False).assign(noise_space=NOISE_SPACE), ["model", "sigma"]
     parts = []
     for space in spaces:
         runs = {name: pick(table, noise_space=space) for name, table in robustness.items()}
         runs = {name: table for name, table in runs.items() if len(table)}
         own = beside_paper(runs, pick(paper, noise_space=space), by, "accuracy", 2)
-        parts.append(own.assign(noise=SPACES[space]).sort_values("sigma", kind="stable"))
+        own = own.sort_values("sigma", kind="stable")
+        parts.append(own.assign(noise=SPACES[space], sigma=[f"{level:g}" for level in own["sigma"]]))
     columns = [*by, "noise", PAPER, *robustness, "seeds"]
     return dashed(pd.concat(parts, ignore_index=True).reindex(columns=columns))
 

@@ -67,9 +67,14 @@ def untested(ledger: pd.DataFrame) -> str:
 def in_words(rows: pd.DataFrame, *, escape: bool = True) -> str:
     """HTML of a table whose cells wrap, for sentences and for narrow screens; cells are text unless they are HTML."""
     cell = "font: inherit; font-size: 0.92em; padding: 0.3rem 0.25rem; text-align: left; vertical-align: top"
-    rules = f"{{ {cell}; white-space: normal }} .words td:first-child {{ min-width: 8.5rem }}"
-    wrap = f"<style>.words table.dataframe :is(th, td) {rules}</style>"
-    return f'<div class="words">{wrap}{rows.to_html(index=False, border=0, escape=escape)}</div>'
+    rules = (
+        f".words table.dataframe :is(th, td) {{ {cell}; white-space: normal }}"
+        " .words table.dataframe thead th { font-weight: bold; vertical-align: bottom }"
+        " .words td:first-child { min-width: 8rem } .words small { font: inherit }"
+    )
+    cells = rows.to_html(index=False, border=0, escape=escape)
+    whole = cells.replace(" ± ", "&nbsp;±&nbsp;").replace(" %", "&nbsp;%")  # a number does not break
+    return f'<div class="words"><style>{rules}</style>{whole}</div>'
 
 
 def table(ledger: pd.DataFrame, others: Mapping[str, pd.DataFrame] | None = None) -> str:
@@ -81,7 +86,7 @@ def table(ledger: pd.DataFrame, others: Mapping[str, pd.DataFrame] | None = None
     Args:
         ledger: claims as ``claims.evaluate.evaluate`` returns them.
         others: the same claims judged on other runs, by the runs' names; where one of them can judge a claim, its
-            verdict stands beside this one.
+            verdict stands below the reason of this one.
     """
     beside = {name: {row["id"]: row for row in own.to_dict("records")} for name, own in (others or {}).items()}
     template = Template((resources.files("asymdistill.plots") / "scorecard.html").read_text("utf-8"))
@@ -248,9 +253,9 @@ def _row(row: Row, facets: tuple[str, ...], beside: Mapping[str, Mapping[str, Ro
         "paper": paper,
         "measured": measured,
         "claimed": claimed(row) + margin,
-        "verdict": _verdict(row) + elsewhere,
+        "verdict": _verdict(row),
         "evidence": row["evidence"],
-        "why": escape(row["reason"]),
+        "why": escape(row["reason"]) + elsewhere,
     }
     rest = "".join(f'<td role="cell" data-name="{column}">{shown}</td>' for column, shown in cells.items())
     first = f'<th role="rowheader" scope="row">{escape(row["statement"])} {where}</th>'

@@ -28,6 +28,8 @@ from asymdistill.plots.runs import Runs, options_of, with_control
 WIDTH = 4.8  # inches
 SHARE_FLOOR = 1e-6  # of the variance: shares below it are rounding errors
 RANK = "effective rank (dimensions)"  # the label of an axis
+LOG_RANK = "effective rank (dimensions, log scale)"
+NUMBER = 0.2  # of the width of a narrow panel: what the number at a tick takes up
 SMALL = 10.8  # points: 11 pixels where a figure is 350 wide; no letter is smaller
 Colour = tuple[float, float, float]
 BLACK: Colour = (0.1, 0.1, 0.1)
@@ -164,15 +166,25 @@ def plain_log_ticks(axis: Axes, subs: tuple[int, ...] | None = None) -> None:
 
 
 def noise_ticks(axis: Axes, sigma: Iterable[float]) -> None:
-    """A tick for each noise level, with as few digits as it needs."""
+    """A tick for each noise level, with as few digits as it needs; a number that has no room is left out."""
     levels = sorted(set(sigma))
-    axis.set_xticks(levels, [f"{level:g}" for level in levels])
+    shown: list[float] = []
+    for level in levels:
+        if not shown or level - shown[-1] >= NUMBER * levels[-1]:
+            shown.append(level)
+    axis.set_xticks(levels, [f"{level:g}" if level in shown else "" for level in levels])
 
 
 def spectrum_axes(axis: Axes) -> None:
     """The axes of every spectrum: share of the variance over the component, both logarithmic."""
     axis.set(xscale="log", yscale="log", ylabel="share of the variance", ylim=(SHARE_FLOOR, 1))
-    axis.yaxis.set_major_formatter(FormatStrFormatter("%g"))
+    axis.yaxis.set_major_formatter(lambda share, _: np.format_float_positional(share, trim="-"))
+
+
+def rank_axis(axis: Axes) -> None:
+    """A logarithmic horizontal axis of effective ranks, once something is drawn in it."""
+    axis.set(xscale="log", xlabel=LOG_RANK)
+    plain_log_ticks(axis)
 
 
 def panels(layout: list[Any], height: float, **options: Any) -> tuple[Figure, dict[str, Axes]]:

@@ -105,7 +105,10 @@ def table(rows: pd.DataFrame, x: str, panel: str | None = None) -> pd.DataFrame:
         {**dict(zip(by, names, strict=True)), **{_short(value): shown(own["value"]) for value, own in group.groupby(x)}}
         for names, group in students.groupby(by, sort=False)
     ]
-    return pd.DataFrame(made).rename(columns={column: _words(column) for column in by})
+    table = pd.DataFrame(made)
+    if "objective" in by:
+        table["objective"] = table["objective"].replace(OBJECTIVES)
+    return table.rename(columns={column: _words(column) for column in by})
 
 
 def some_rows(table: pd.DataFrame) -> pd.DataFrame:
@@ -157,7 +160,7 @@ def _looks(students: pd.DataFrame) -> dict[str, tuple[Any, Any]]:
 
 
 def _named(column: str, value: Any) -> str:
-    return f"{_words(column)} {_short(value)}"
+    return f"{_words(column)}: {_short(value)}"
 
 
 def _words(name: str) -> str:

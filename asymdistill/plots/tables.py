@@ -12,6 +12,7 @@ from asymdistill.plots.runs import Runs
 from asymdistill.plots.selection import pick, students_of
 
 NOTHING = "–"  # in place of a number that is not there
+MINUS = "\N{MINUS SIGN}"
 IN_WORDS = {"sigma": "σ", "embedding_dim": "dimensions", "noise_space": "noise"}  # columns that tables show as they are
 
 
@@ -19,7 +20,8 @@ def number(value: float, spread: float | None, digits: int) -> str:
     """A value as tables show it, ± its spread if it has one, or a dash if there is none."""
     if pd.isna(value):
         return NOTHING
-    return f"{value:.{digits}f}" + ("" if spread is None or pd.isna(spread) else f" ± {spread:.{digits}f}")
+    after = "" if spread is None or pd.isna(spread) else f" ± {spread:.{digits}f}"
+    return f"{value:.{digits}f}".replace("-", MINUS) + after
 
 
 def _numbers(means: pd.DataFrame, digits: int) -> list[str]:
@@ -35,7 +37,9 @@ def shown(values: pd.Series, digits: int = 1) -> str:
 
 def span(values: pd.Series, digits: int = 1) -> str:
     """The range of some values, smallest to largest; a dash for none."""
-    return f"{values.min():.{digits}f} to {values.max():.{digits}f}" if len(values) else NOTHING
+    if values.empty:
+        return NOTHING
+    return f"{number(values.min(), None, digits)} to {number(values.max(), None, digits)}"
 
 
 def per_objective(own: pd.DataFrame, kinds: Sequence[str], digits: int = 1) -> dict[str, object]:
@@ -137,6 +141,12 @@ def quantities_beside_paper(runs: Runs, quantities: Mapping[str, tuple[str, int]
         columns.append(part.drop(columns="seeds").add_prefix(f"{name}: "))
         seeds = part["seeds"]
     return pd.concat([*columns, seeds], axis=1).reset_index()
+
+
+def models(table: pd.DataFrame) -> pd.DataFrame:
+    """The models of a study as a table for readers: width, number of parameters, dimensions of the embeddings."""
+    shown = table[["model", "width", "parameters", "embedding_dim"]]
+    return for_readers(shown.assign(parameters=[f"{count:,}" for count in table["parameters"]]))
 
 
 def with_objective(table: pd.DataFrame) -> pd.DataFrame:

@@ -18,8 +18,8 @@ from sphinx.transforms import SphinxTransform
 from sphinx.writers.html5 import HTML5Translator
 
 
-class captioned_table(nodes.General, nodes.Element):
-    """A table from a notebook, with its caption above it."""
+class captioned_table(nodes.figure):
+    """A table from a notebook, with its caption above it; captions of figures are written as ``figcaption``."""
 
 
 class Captions(SphinxTransform):

@@ -1,5 +1,5 @@
 // What is wider than the page scrolls in a frame of its own. Such a frame shows where there is more, and keyboards reach it.
-const frames = ".bd-article :is(.output, .text_html, .pst-scrollable-table-container, .math-block, .wide)";
+const frames = ".bd-article :is(.output, .text_html, .pst-scrollable-table-container, .math-block, .wide, pre)";
 
 function mark(frame) {
   const wide = frame.scrollWidth > frame.clientWidth + 1 && getComputedStyle(frame).overflowX === "auto";
@@ -8,14 +8,10 @@ function mark(frame) {
   const caption = frame.closest("figure")?.querySelector(".caption-text");
   frame.tabIndex = 0;
   frame.setAttribute("role", "region");
-  frame.setAttribute("aria-label", `Scrolls sideways: ${caption?.textContent ?? "more columns"}`);
+  frame.setAttribute("aria-label", `Scrolls sideways: ${caption?.textContent ?? "more to the right"}`);
 }
 
-function markAll() {
-  document.querySelectorAll(frames).forEach(mark);
-}
+// Frames change their size as the page loads, as the window does, and as tabs and cells open.
+const watch = new ResizeObserver((entries) => entries.forEach((entry) => mark(entry.target)));
 
-addEventListener("DOMContentLoaded", markAll);
-addEventListener("load", markAll);
-addEventListener("resize", markAll);
-addEventListener("click", () => setTimeout(markAll)); // a tab that opens shows what had no width before
+addEventListener("DOMContentLoaded", () => document.querySelectorAll(frames).forEach((frame) => watch.observe(frame)));

@@ -99,9 +99,9 @@ def test_what_the_small_study_lacks_is_said(on_small: pd.DataFrame) -> None:
     assert reason["v1-order-infonce"] == "This run has no student L."
     assert reason["v1-students-lose-0.1"] == "This run has no sigma 0.1."
     assert reason["v2-expands"] == "No student of this run was trained on cosine with InfoNCE."
-    assert reason["v1-bottleneck-absolute"] == "This run has no control underfitting."
+    assert reason["v1-bottleneck-absolute"] == "This run has no control 'underfitting'."
     assert "profile cifar10-clip, and this run has data set scenes" in reason["v1-rank-s"]
-    assert reason["v2-architecture"] == "This run has no control capacity."
+    assert reason["v2-architecture"] == "This run has no control 'capacity'."
 
 
 # Settings

@@ -260,7 +260,7 @@ def test_noise_costs_something_if_the_interval_of_one_models_loss_is_above_0() -
     small, large, teacher = (Subject(model, sigma=0.1) for model in ("S", "L", "teacher"))
     require_noise_that_costs(rows, [small, large])
     for kept in ([small], [teacher], [small, teacher]):
-        with pytest.raises(NotMeasured, match=r"sigma = 0\.1 costs none of these models any measurable accuracy"):
+        with pytest.raises(NotMeasured, match=r"σ = 0\.1 costs none of these models any measurable accuracy"):
             require_noise_that_costs(rows, kept)
 
 
@@ -294,7 +294,7 @@ def test_what_re_estimated_statistics_give_back_is_a_share_of_what_the_noise_cos
     parts = [control("noise", {"L": own}, "accuracy", variant=name, sigma=s) for (name, s), own in cells.items()]
     assert measured("given_back", run(controls=pd.concat(parts)), "L", 0.1) == {42: 75.0, 123: 0.0}
     parts[1]["value"] = 90.0
-    refuses("noise of sigma = 0.1 costs student L nothing", "given_back", run(controls=pd.concat(parts)), "L", 0.1)
+    refuses("noise of σ = 0.1 costs student L nothing", "given_back", run(controls=pd.concat(parts)), "L", 0.1)
 
 
 def test_what_augmentation_restores_is_a_part_of_the_way_to_the_teacher() -> None:

@@ -57,7 +57,8 @@ def test_the_architecture_of_every_teacher_that_is_shipped_is_known() -> None:
 @pytest.mark.parametrize(
     ("name", "short"),
     [
-        ("scenes", "scenes"),
+        ("scenes", "Scenes"),
+        ("data/cifar10.npz", "CIFAR-10"),
         ("scenes-clip", "scenes-clip"),
         ("photos/mine.npz", "mine"),
         ("photos/folder/", "folder"),

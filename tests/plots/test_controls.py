@@ -281,8 +281,8 @@ def test_objectives_are_named_as_everywhere() -> None:
 def test_what_a_remedy_gains_is_paired_at_the_highest_noise() -> None:
     shown = table("noise", made.table(made.noise(narrow=30.0, wide=20.0, re_estimated=-8.0, trained=35.0)))
     assert shown["gained (points)"].dropna().to_dict() == {
-        "student S, batch statistics re-estimated": "-8.0 ± 0.0", "student S, trained with noise": "35.0 ± 0.0",
-        "student L, batch statistics re-estimated": "-8.0 ± 0.0", "student L, trained with noise": "35.0",
+        "student S, batch statistics re-estimated": "−8.0 ± 0.0", "student S, trained with noise": "35.0 ± 0.0",
+        "student L, batch statistics re-estimated": "−8.0 ± 0.0", "student L, trained with noise": "35.0",
     }  # fmt: skip
     assert shown.loc["student L, trained with noise", "seeds"] == 1
 

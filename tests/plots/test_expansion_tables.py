@@ -61,7 +61,7 @@ def test_another_second_objective_is_named() -> None:
 def test_what_it_buys_is_shown_as_paired_changes_in_their_units() -> None:
     shown = of_copy(expansion_tables.worth({OWN: made.everything()})).set_index("measure")
     assert shown["change"].tolist() == [
-        "5.0 ± 0.0", "3.0 ± 0.0", "2.0 ± 0.0", "-5.0 ± 0.0", "0.0 ± 0.0", "0.010 ± 0.000", "-7.0 ± 0.0"
+        "5.0 ± 0.0", "3.0 ± 0.0", "2.0 ± 0.0", "−5.0 ± 0.0", "0.0 ± 0.0", "0.010 ± 0.000", "−7.0 ± 0.0"
     ]  # fmt: skip
     assert shown.loc["neighbours shared with the teacher (%)", "cosine alone"] == "30.0 ± 0.0"
     assert shown.loc["probe accuracy (%) at σ = 0.2", ["teacher", "students"]].tolist() == ["85.0", 6]

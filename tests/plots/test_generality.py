@@ -21,7 +21,7 @@ def test_noise_is_drawn_for_the_images_with_the_most_classes() -> None:
 def test_teachers_and_images_have_a_row_per_pair_under_short_names() -> None:
     found = generality.cells(made.crossed())
     assert list(found) == [
-        ("cifar10", "ViT-B-32-quickgelu"), ("cifar10", "vit_s"), ("mine", "ViT-B-32-quickgelu"), ("mine", "vit_s")
+        ("CIFAR-10", "ViT-B-32-quickgelu"), ("CIFAR-10", "vit_s"), ("mine", "ViT-B-32-quickgelu"), ("mine", "vit_s")
     ]  # fmt: skip
     assert sum(map(len, found.values())) == len(made.crossed())
     runs = {OWN: made.crossed()}
@@ -82,7 +82,7 @@ def test_convolutional_teachers_are_drawn_filled_and_transformers_open() -> None
     figure.canvas.draw()
     axis = figure.axes[0]
     assert [label.get_text() for label in axis.get_yticklabels()] == [
-        "cifar10\nimagenet-efficientnet-lite0", "cifar10\nViT-B-32-quickgelu"
+        "CIFAR-10\nEfficientNet-Lite0", "CIFAR-10\nViT-B-32-quickgelu"
     ]  # fmt: skip
     filled, hollow = axis.get_lines()
     assert (filled.get_markerfacecolor() == "white", hollow.get_markerfacecolor()) == (False, "white")

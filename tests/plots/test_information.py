@@ -21,11 +21,11 @@ def test_every_seed_of_every_student_is_drawn() -> None:
 def test_the_table_has_both_losses_of_the_students() -> None:
     shown = information.table({"this copy": study_tables.information(VALUES)}).set_index("model")
     assert shown.index.tolist() == ["S", "L", "L − S"]
-    assert shown.loc["S"].tolist() == ["3.3117", "3.2000 ± 0.1000", "-0.4061", "-0.4100 ± 0.0100", "2"]
-    assert shown.loc["L − S"].tolist() == ["-0.0379", "-0.2000 ± 0.1000", "-0.0224", "-0.0800 ± 0.0200", "2"]
+    assert shown.loc["S"].tolist() == ["3.3117", "3.2000 ± 0.1000", "−0.4061", "−0.4100 ± 0.0100", "2"]
+    assert shown.loc["L − S"].tolist() == ["−0.0379", "−0.2000 ± 0.1000", "−0.0224", "−0.0800 ± 0.0200", "2"]
 
 
 def test_estimators_of_uniformity_have_a_column_each() -> None:
     shown = information.estimators(study_tables.information(VALUES)).set_index("model")
-    assert shown.loc["teacher"].tolist() == ["3.000", "-1.000", "-1.100", "-1.200"]
+    assert shown.loc["teacher"].tolist() == ["3.000", "−1.000", "−1.100", "−1.200"]
     assert shown.columns.tolist()[1:] == ["uniformity", "without self-pairs", "over all pairs"]

@@ -37,11 +37,11 @@ def test_the_table_shows_an_inversion_by_its_sign() -> None:
     table = robustness.table({"photographs": photographs, "this copy": own})
     assert table.columns.tolist() == ["model", "sigma", "noise", "paper", "photographs", "this copy", "seeds"]
     shown = table.set_index(["noise", "model", "sigma"])
-    assert shown.loc[("input", "S", 0.0)].tolist() == ["71.11 ± 0.44", "–", "71.00 ± 1.00", "2"]
-    assert shown.loc[("picture", "S", 0.0)].tolist() == ["–", "33.00 ± 0.00", "72.00 ± 1.00", "2"]
-    assert shown.loc[("input", "teacher", 0.1)].tolist() == ["89.35", "–", "89.00", "1"]
-    assert shown.loc[("input", "L − S", 0.0)].tolist() == ["1.83", "–", "3.00 ± 0.00", "2"]
-    assert shown.loc[("input", "L − S", 0.1)].tolist() == ["-11.08", "–", "-8.00 ± 2.00", "2"]
+    assert shown.loc[("input", "S", "0")].tolist() == ["71.11 ± 0.44", "–", "71.00 ± 1.00", "2"]
+    assert shown.loc[("picture", "S", "0")].tolist() == ["–", "33.00 ± 0.00", "72.00 ± 1.00", "2"]
+    assert shown.loc[("input", "teacher", "0.1")].tolist() == ["89.35", "–", "89.00", "1"]
+    assert shown.loc[("input", "L − S", "0")].tolist() == ["1.83", "–", "3.00 ± 0.00", "2"]
+    assert shown.loc[("input", "L − S", "0.1")].tolist() == ["−11.08", "–", "−8.00 ± 2.00", "2"]
     assert len(shown) == 16
 
 

@@ -40,7 +40,7 @@ def test_means_and_intervals_stand_at_the_values_of_the_axis() -> None:
     rows = sweeps.of_quantity(made(), "effective_rank", "infonce_weight", "epochs")
     figure = sweeps.against(rows, "infonce_weight", "epochs")
     figure.canvas.draw()
-    assert [axis.get_title(loc="left") for axis in figure.axes] == ["epochs 1", "epochs 5"]
+    assert [axis.get_title(loc="left") for axis in figure.axes] == ["epochs: 1", "epochs: 5"]
     assert [label.get_text() for label in figure.axes[-1].get_xticklabels()] == ["0.1", "1", "10"]
     assert figure.axes[-1].get_xlabel() == "weight of InfoNCE"
     assert figure.get_size_inches()[0] == pytest.approx(style.WIDTH)
@@ -90,7 +90,7 @@ def test_the_table_has_a_row_per_student_and_a_column_per_value() -> None:
     shown = sweeps.table(rows, "infonce_weight", "epochs")
     assert shown.columns.tolist() == ["model", "objective", "epochs", "0.1", "1", "10"]
     assert len(shown) == 2 * 2 * 2
-    row = shown[(shown["epochs"] == 5) & (shown["model"] == "M") & (shown["objective"] == "infonce")]
+    row = shown[(shown["epochs"] == 5) & (shown["model"] == "M") & (shown["objective"] == "cosine with InfoNCE")]
     assert row["10"].tolist() == ["35.7 ± 0.6"]
 
 

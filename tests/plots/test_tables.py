@@ -28,7 +28,7 @@ def test_beside_the_paper() -> None:
         {"model": "teacher", "paper": "88.68", "this copy": "90.00", "seeds": "1"},
         {"model": "S", "paper": "15.91", "this copy": "16.00 ± 1.00", "seeds": "2"},
         {"model": "w=3", "paper": "–", "this copy": "10.00 ± 0.00", "seeds": "2"},
-        {"model": "w=3 − S", "paper": "–", "this copy": "-6.00 ± 1.00", "seeds": "2"},
+        {"model": "w=3 − S", "paper": "–", "this copy": "−6.00 ± 1.00", "seeds": "2"},
     ]
 
 
@@ -46,7 +46,7 @@ def test_runs_stand_side_by_side_with_a_dash_for_what_one_lacks() -> None:
     assert shown.loc["teacher"].tolist() == ["88.7", "90.0", "90.0", "1"]
     assert shown.loc["S"].tolist() == ["15.9", "14.0", "15.0 ± 5.0", "1 / 2"]
     assert shown.loc["M"].tolist() == ["16.6", "8.0", "–", "1"]
-    assert shown.loc["M − S"].tolist() == ["0.7", "-6.0", "–", "1"]
+    assert shown.loc["M − S"].tolist() == ["0.7", "−6.0", "–", "1"]
 
 
 def test_one_width_has_no_difference() -> None:
