@@ -70,7 +70,7 @@ def in_words(rows: pd.DataFrame, *, escape: bool = True) -> str:
     rules = (
         f".words table.dataframe :is(th, td) {{ {cell}; white-space: normal }}"
         " .words table.dataframe thead th { font-weight: bold; vertical-align: bottom }"
-        " .words td:first-child { min-width: 8rem } .words small { font: inherit }"
+        " .words td:first-child { min-width: 7rem } .words small { font: inherit }"
     )
     cells = rows.to_html(index=False, border=0, escape=escape)
     whole = cells.replace(" ± ", "&nbsp;±&nbsp;").replace(" %", "&nbsp;%")  # a number does not break

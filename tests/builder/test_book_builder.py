@@ -134,7 +134,8 @@ def test_one_setting_gives_every_page_its_links(source: Path) -> None:
     drawn += "import IPython.display\nIPython.display.HTML('<hr class=mine>')"
     picture = "\nimport io, PIL.Image\nfile = io.BytesIO()\nPIL.Image.new('L', (1, 1)).save(file, 'png')\n"
     picture += "IPython.display.Image(file.getvalue())"
-    write_notebook(source / "notebooks" / "one.ipynb", code=drawn, more=GLUE + picture)
+    below = "# | name: tab-one\n# | caption: A table.\n" + GLUE + picture
+    write_notebook(source / "notebooks" / "one.ipynb", code=drawn, more=below)
     folder = build(source, overrides={"seeds": [7, 8]})
     chapter, second = (
         html.unescape((folder / f"{name}.html").read_text()) for name in ("notebooks/one", "book/second")
@@ -148,10 +149,13 @@ def test_one_setting_gives_every_page_its_links(source: Path) -> None:
         assert path.is_file(), address
     command = """papermill notebooks/one.ipynb out.ipynb -p profile smoke -p overrides '{"seeds": [7, 8]}'"""
     assert command in re.sub(r"<[^>]*>", "", chapter)
-    figure = re.search(r"<figure[^>]*>(.*?)</figure>", chapter, re.S)
-    assert figure is not None
-    assert "<hr class=mine>" in figure[1]
-    assert "Two <b> marks." in figure[1]
+    figure, table = re.findall(r"<figure[^>]*>(.*?)</figure>", chapter, re.S)
+    assert "<hr class=mine>" in figure
+    captions = [
+        re.findall(r'<figcaption>.*<span class="caption-text">(.*?)</span>', part, re.S) for part in (figure, table)
+    ]
+    assert captions == [["Two <b> marks."], ["A table."]]
+    assert table.index("<figcaption>") < table.index("<img")
 
 
 def test_without_an_address_there_are_no_links() -> None:

@@ -1,5 +1,6 @@
 """The style of all figures: one look per model everywhere, labelled axes, any widths or a single one."""
 
+import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 import seaborn as sns
@@ -78,3 +79,16 @@ def test_a_control_draws_its_own_rows_or_says_that_it_was_not_run() -> None:
 
 def test_the_palette_is_seaborns_for_the_colour_blind() -> None:
     assert [*style.PALETTE] == [pytest.approx(colour, abs=0.002) for colour in sns.color_palette("colorblind")]
+
+
+def test_ticks_of_noise_levels_have_the_numbers_that_have_room() -> None:
+    _, axis = plt.subplots()
+    style.noise_ticks(axis, [0.2, 0.0, 0.02, 0.05, 0.1, 0.0])
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["0", "", "0.05", "0.1", "0.2"]
+
+
+def test_shares_of_the_variance_are_written_out() -> None:
+    _, axis = plt.subplots()
+    style.spectrum_axes(axis)
+    write = axis.yaxis.get_major_formatter()
+    assert [write(share, 0) for share in (1e-6, 1e-5, 0.01, 1.0)] == ["0.000001", "0.00001", "0.01", "1"]

@@ -89,3 +89,8 @@ def test_students_of_several_objectives_are_named_apart() -> None:
     rows = study_tables.training((1.0,))
     both = pd.concat([rows, rows.assign(objective="infonce")])
     assert set(tables.with_objective(both)["model"]) == {"S", "S infonce"}
+
+
+def test_parameters_of_models_are_written_with_commas() -> None:
+    own = pd.DataFrame({"model": ["teacher"], "width": [None], "parameters": [3371008], "embedding_dim": [1280]})
+    assert tables.models(own).loc["teacher"].to_dict() == {"width": "–", "parameters": "3,371,008", "dimensions": 1280}
