@@ -206,10 +206,11 @@ class Settings(BaseModel):
             raise ValueError("allowed: 'auto', 'cpu', 'cuda', 'cuda:<index>'")
         return value
 
-    @field_validator("dataset", "dataset_root", "teacher_weights", "store", mode="before")
+    @field_validator("dataset", "other_datasets", "dataset_root", "teacher_weights", "store", mode="before")
     @classmethod
     def _no_empty_path(cls, value: object) -> object:
-        if value == "":  # which would be the working folder, where a shell's variable is not set
+        # It would be the working folder: a shell's variable that is not set.
+        if value == "" or (isinstance(value, list | tuple) and "" in value):
             raise ValueError("allowed: a path that is not empty")
         return value
 

@@ -260,6 +260,8 @@ def test_an_empty_path_is_no_folder(name: str, tmp_path: Path) -> None:
     for profile, overrides in (("smoke", {name: ""}), (tmp_path / "mine.toml", {})):
         with pytest.raises(InputError, match=f"setting '{name}' is '': allowed: a path that is not empty"):
             load_settings(profile, overrides)
+    with pytest.raises(InputError, match=r"setting 'other_datasets' is .*: allowed: a path that is not empty"):
+        load_settings("smoke", {"other_datasets": ["scenes100", ""]})
 
 
 CLIP, DINO = "open_clip:ViT-B-32-quickgelu/openai", "timm:vit_small_patch14_dinov2.lvd142m"
