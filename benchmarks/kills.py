@@ -13,13 +13,17 @@ import tempfile
 import time
 from pathlib import Path
 
-SETTINGS = {
+SETTINGS: dict[str, object] = {
     "train_limit": 256, "test_limit": 200, "widths": [0.5, 1], "seeds": [1, 2], "epochs": 12, "batch_size": 32,
     "controls": ["noise"], "objectives": ["cosine"], "sweeps": [], "other_teachers": [], "other_datasets": [],
 }  # fmt: skip
 FEW = SETTINGS | {"widths": [0.5], "seeds": [1], "epochs": 1}
-# By command: the settings of the study that it computes, where it needs one, and what it makes beside the tables.
-COMMANDS = {"run": (SETTINGS, ""), "book": (FEW, "_build/html"), "record": (SETTINGS, "results")}
+# By command: the settings that it is given, the folder of what it makes, and the files there that are compared.
+COMMANDS: dict[str, tuple[dict[str, object], str, str]] = {
+    "run": (SETTINGS, "runs", "smoke-*/tables/*.csv"),
+    "book": (FEW, "_build/html", "**/*.html"),
+    "record": ({}, "results", "smoke-*/**/*.csv"),
+}
 CODE = {
     "parameters": 'profile = "smoke"\noverrides = {}\nruns_dir = "../runs"',
     "numbers": """from asymdistill.study import Study
@@ -91,7 +95,7 @@ def _prepare(folder: Path, command: str) -> None:
     """Make what a command starts from."""
     folder.mkdir(parents=True)
     if command == "record":
-        _command(folder, "run", SETTINGS).wait()
+        _start(folder, "run").wait()
     if command == "book":
         for name, text in BOOK.items():
             (folder / name).parent.mkdir(exist_ok=True)
@@ -99,11 +103,7 @@ def _prepare(folder: Path, command: str) -> None:
 
 
 def _start(folder: Path, command: str) -> "subprocess.Popen[str]":
-    settings, _ = COMMANDS[command]
-    return _command(folder, command, settings if command != "record" else {})
-
-
-def _command(folder: Path, command: str, settings: dict[str, object]) -> "subprocess.Popen[str]":
+    settings = COMMANDS[command][0]
     words = [word for name, value in settings.items() for word in ("--set", f"{name}={json.dumps(value)}")]
     target = ["-p", "smoke"] if settings else [str(next((folder / "runs").glob("smoke-*")))]
     line = [sys.executable, "-m", "asymdistill.cli", command, *target, *words]
@@ -112,9 +112,9 @@ def _command(folder: Path, command: str, settings: dict[str, object]) -> "subpro
 
 def _content(folder: Path, command: str) -> Content:
     """The tables of a run, the pages of a book, or a recorded run, by their names."""
-    place = folder / (COMMANDS[command][1] or "runs")
-    patterns = {"run": "smoke-*/tables/*.csv", "book": "**/*.html", "record": "smoke-*/**/*.csv"}
-    return {str(path.relative_to(place)): path.read_bytes() for path in place.glob(patterns[command])}
+    _, made, pattern = COMMANDS[command]
+    place = folder / made
+    return {str(path.relative_to(place)): path.read_bytes() for path in place.glob(pattern)}
 
 
 if __name__ == "__main__":

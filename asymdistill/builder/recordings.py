@@ -1,7 +1,7 @@
 """Finding the runs that chapter 10 shows: the book's own and all recorded ones."""
 
 from asymdistill.config.names import THIS_COPY, short_name
-from asymdistill.plots.recordings import ShownRun, images_name, training_images
+from asymdistill.plots.recordings import ShownRun, training_images
 from asymdistill.study import Evidence
 from asymdistill.study.recorded import Recorded
 
@@ -19,4 +19,4 @@ def gather(evidence: Evidence) -> list[ShownRun]:
 def _label(run: Recorded) -> str:
     own = run.settings
     teacher = short_name(own.teacher_weights.name if own.teacher_weights else own.teacher)
-    return f"{images_name(own)}, teacher {teacher}, {training_images(run.sizes.get('train'))} training images"
+    return f"{short_name(own.dataset)}, teacher {teacher}, {training_images(run.sizes.get('train'))} training images"

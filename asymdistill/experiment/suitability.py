@@ -29,8 +29,8 @@ def within_limits(settings: Settings, there: Census) -> Census:
         InputError: there are fewer than a limit asks for.
     """
     wanted = replace(there, train=settings.train_limit or there.train, test=settings.test_limit or there.test)
-    for split in SPLITS:
-        if settings.dataset not in GENERATED_IMAGES:
+    if settings.dataset not in GENERATED_IMAGES:
+        for split in SPLITS:
             datasets.check_limit(settings.dataset, split, getattr(wanted, split), getattr(there, split))
     return wanted
 

@@ -71,11 +71,6 @@ class ShownRun(NamedTuple):
         return table[table["objective"].isna() | (table["objective"] == self.settings.baseline)]
 
 
-def images_name(settings: Settings) -> str:
-    """The name of a run's images, without the folder or the file they are read from."""
-    return short_name(settings.dataset)
-
-
 def training_images(count: int | None) -> str:
     """Number of training images, as tables show it."""
     return f"{count:,}" if count else "all"
@@ -114,7 +109,7 @@ def _facts(run: ShownRun) -> dict[str, str]:
     own, sizes = run.settings, run.table("models").set_index("model")["parameters"]
     count = run.manifest.get("images", {}).get("train", own.train_limit)
     return {
-        "images": images_name(own),
+        "images": short_name(own.dataset),
         "training images": training_images(count),
         "test images": f"{run.test_images():,}",
         "teacher (parameters)": f"{own.teacher} ({sizes[TEACHER]:,})",
