@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from asymdistill.config.names import TEACHER
 from asymdistill.config.settings import Settings
@@ -20,7 +20,8 @@ from asymdistill.experiment.images import Images
 from asymdistill.experiment.student_configs import Model, StudentConfig, StudentConfigs
 from asymdistill.experiment.trained_students import TrainedStudents
 from asymdistill.metrics.probe import Probe, fit_probe
-from asymdistill.models.encoding import Encoder, embed
+from asymdistill.models.encoding import embed
+from asymdistill.models.folding import folded
 from asymdistill.models.teachers import PRECISIONS
 from asymdistill.runtime import devices
 from asymdistill.runtime.executors import Executor, executor_for
@@ -99,7 +100,7 @@ class Experiment:
         *,
         classes: int | None = None,
         epoch: int | None = None,
-        encoder: Encoder | None = None,
+        encoder: nn.Module | None = None,
     ) -> Tensor:
         """Embeddings of a split, N x d, float32 on the CPU, each of length 1.
 
@@ -153,9 +154,9 @@ class Experiment:
         """What is stored of a model to measure it: the student, or the teacher's embeddings of a split."""
         return self.teacher.artifact(split, noise) if model is None else self.students.artifact(model)
 
-    def _embed(self, encoder: Encoder, model: StudentConfig, split: Split, noise: GaussianNoise | None) -> Tensor:
+    def _embed(self, encoder: nn.Module, model: StudentConfig, split: Split, noise: GaussianNoise | None) -> Tensor:
         images, view = self.images.of(split, model.classes).images, self.view(model)
         if noise is None or noise.space == "normalised":
             images = self.images.resized(images, view.resolution)
         precision = PRECISIONS.get(self.settings.autocast, torch.float32)
-        return embed(encoder, images, view, device=self.device, noise=noise, precision=precision).cpu()
+        return embed(folded(encoder), images, view, device=self.device, noise=noise, precision=precision).cpu()

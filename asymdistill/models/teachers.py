@@ -7,7 +7,6 @@ import logging
 import math
 import warnings
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,12 +15,12 @@ import torch.nn.functional as F
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from asymdistill.config.names import EFFICIENTNET, TeacherLibrary, teacher_library
 from asymdistill.data.views import BLOCK, GaussianNoise, View
 from asymdistill.models import mini_clip
 from asymdistill.models.encoding import embed
+from asymdistill.models.folding import folded
 from asymdistill.models.teacher_views import teacher_view
 from asymdistill.models.weights import fetch, find_weights, misfit, shipped_path
 from asymdistill.runtime.devices import has_bfloat16
@@ -298,20 +297,11 @@ def _build_shipped(name: str, path: Path | None, view: View) -> Teacher:
         weights = {key: value.float() if value.is_floating_point() else value for key, value in load_file(path).items()}
         network.load_state_dict(weights)
         teacher = Teacher(name, network, view)
-        _fold(teacher.image_tower)
+        teacher.image_tower = folded(teacher.image_tower)
         return teacher.to(memory_format=torch.channels_last)
     towers = mini_clip.load_towers(path)
     encode_captions = towers.text and towers.text.encode
     return Teacher(name, towers.image, view, text_tower=towers.text, encode_captions=encode_captions)
-
-
-def _fold(network: nn.Module) -> None:
-    """Fold every batch normalisation of a timm network into the convolution before it: fewer passes over memory."""
-    for parent in [*network.modules()]:
-        for (before, convolution), (name, norm) in pairwise([*parent.named_children()]):
-            if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-                setattr(parent, before, fuse_conv_bn_eval(convolution, norm))
-                setattr(parent, name, norm.act)
 
 
 class _OpenClipImages(nn.Module):

@@ -15,6 +15,7 @@ from asymdistill.data.views import GaussianNoise
 from asymdistill.experiment import experiment, frozen_teacher, images, trained_students
 from asymdistill.experiment.experiment import Experiment
 from asymdistill.models.encoding import embed
+from asymdistill.models.folding import folded
 from asymdistill.runtime.errors import InputError
 from asymdistill.study.study import Study
 
@@ -37,7 +38,7 @@ def test_embeddings_are_those_of_the_models(small_study: Study) -> None:
     run = small_study._run
     config = run.configs.grid()[-1]
     assert torch.allclose(run.encode(None, "test"), run.teacher.network.encode(run.images.test.images), atol=1e-5)
-    network = run.students.network(config)
+    network = folded(run.students.network(config))
     own = embed(network, run.images.test.images, run.view(config))
     assert torch.equal(run.encode(config, "test"), own)
     assert torch.equal(run.encode(config, "test", GaussianNoise(0.0, "pixel")), own)
