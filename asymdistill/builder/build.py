@@ -75,7 +75,9 @@ def build(
         "runs_dir": str(runs_dir.resolve()),
     }
     with own_kernel(), ThreadPoolExecutor(cores()) as pool:
-        running = [pool.submit(execute, path, parameters) for path in sorted((stage / "notebooks").glob("*.ipynb"))]
+        # The last first: those that take longest are among them, and no core idles at the end.
+        paths = sorted((stage / "notebooks").glob("*.ipynb"), reverse=True)
+        running = [pool.submit(execute, path, parameters) for path in paths]
         try:
             for notebook in running:
                 notebook.result()
