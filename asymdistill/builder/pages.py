@@ -16,6 +16,7 @@ ICON_SCRIPT = re.compile(
 )
 SEARCH_SCRIPT = re.compile(r'\s*<script src="[^"]*(?:searchtools|language_data|searchindex)\.js[^>]*></script>')
 WORD = re.compile(r'<span class="pre">([^<]*)</span>')  # docutils marks each word of code, for nobody here
+LONG_NAME = re.compile(r"(<code [^>]*>)([^<>]{20,})(?=</code>)")
 COLOURS = 128  # of a figure, unless it has too many for that
 ICON_RULE = re.compile(r'((?:\.fa-[a-z0-9-]+:before,?)+)\{content:"[^"]*"\}')
 WOFF2 = re.compile(r'url\([^)]*\.woff2[^)]*\) format\("woff2"\),')
@@ -44,7 +45,8 @@ def finish(pages: Path, stage: Path) -> Path:
         if page.name != "search.html":  # which alone needs the index of the whole book
             text = SEARCH_SCRIPT.sub("", text)
         text = text.replace('<div role="list" class="citation-list">', '<div class="citation-list">')  # no list items
-        page.write_text(WORD.sub(r"\1", ICON_SCRIPT.sub("", text)), "utf-8")
+        text = WORD.sub(r"\1", ICON_SCRIPT.sub("", text))
+        page.write_text(LONG_NAME.sub(_with_breaks, text), "utf-8")
     for image in (pages / "_images").glob("*.png"):
         _make_smaller(image)
     _keep_used_icons(pages)
@@ -53,6 +55,11 @@ def finish(pages: Path, stage: Path) -> Path:
             if unused.is_file():
                 unused.unlink()
     return pages
+
+
+def _with_breaks(name: re.Match[str]) -> str:
+    """A long name in code that may break after its parts, as in a narrow cell."""
+    return name[1] + re.sub(r"(::|[/_])(?=\w)", r"\1<wbr>", name[2])
 
 
 def _add_glued_figures(pages: Path, stage: Path) -> None:

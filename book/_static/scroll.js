@@ -1,8 +1,13 @@
-// What is wider than the page scrolls in a frame of its own. Such a frame shows where there is more, and keyboards reach it.
+// What is wider than the page scrolls in a frame of its own, a table once it has been set closer. Such a frame shows where
+// there is more, and keyboards reach it.
 const frames = ".bd-article :is(.output, .text_html, .pst-scrollable-table-container, .math-block, .wide, pre)";
 
+const overflows = (frame) => frame.scrollWidth > frame.clientWidth + 1 && getComputedStyle(frame).overflowX === "auto";
+
 function mark(frame) {
-  const wide = frame.scrollWidth > frame.clientWidth + 1 && getComputedStyle(frame).overflowX === "auto";
+  frame.classList.remove("close");
+  frame.classList.toggle("close", overflows(frame));
+  const wide = overflows(frame);
   frame.classList.toggle("scrolls", wide);
   if (!wide) return;
   const caption = frame.closest("figure")?.querySelector(".caption-text");

@@ -191,6 +191,30 @@ def test_pages_are_light_and_quiet_and_fit_in_a_browser(html: Path, chromium: An
     assert not wrong, "\n".join(wrong)
 
 
+def test_a_table_that_is_too_wide_is_set_closer_and_then_scrolls(html: Path, chromium: Any) -> None:
+    page = chromium.new_page(viewport={"width": 390, "height": 844})
+
+    def frames(name: str) -> list[tuple[list[str], int, int]]:
+        """Classes of each frame of a table, pixels that lie outside it, and whether keyboards reach it (0)."""
+        page.goto((html / "book" / f"{name}.html").as_uri())
+        code = "all => all.map(one => [[...one.classList], one.scrollWidth - one.clientWidth, one.tabIndex])"
+        found: list[tuple[list[str], int, int]] = page.locator(".pst-scrollable-table-container").evaluate_all(code)
+        return found
+
+    narrow = [*frames("fidelity"), *frames("methods")]
+    assert all("close" in words for words, *_ in narrow)
+    assert {"scrolls" in words for words, *_ in narrow} == {True, False}
+    assert all(("scrolls" in words) == (outside > 1) for words, outside, _ in narrow)
+    assert {reached for words, _, reached in narrow if "scrolls" in words} == {0}
+    page.set_viewport_size({"width": 1280, "height": 844})
+    assert not any({"close", "scrolls"} & {*words} for words, *_ in frames("methods"))
+
+
+def test_long_names_may_break_after_their_parts(html: Path) -> None:
+    text = (html / "book" / "fidelity.html").read_text("utf-8")
+    assert ">data/<wbr>test_<wbr>datasets.py::<wbr>test_<wbr>cifar_<wbr>keeps_" in text
+
+
 def test_search_finds_words_and_pages_print(html: Path, chromium: Any) -> None:
     page = chromium.new_page()
     page.goto(f"{(html / 'search.html').as_uri()}?q=effective+rank")
