@@ -32,6 +32,7 @@ from asymdistill.plots.style import (
     of_control,
     panels,
     plain_log_ticks,
+    rank_axis,
     row_of_dots,
     say,
     style,
@@ -84,8 +85,7 @@ def classes(rows: pd.DataFrame) -> Figure:
     for row, quantity in enumerate(parts):
         row_of_dots(axes["d"], pick(rows, quantity), row)
     name_rows(axes["d"], list(parts.values()))
-    axes["d"].set(xscale="log", xlabel="effective rank (dimensions, log scale)")
-    plain_log_ticks(axes["d"])
+    rank_axis(axes["d"])
     sweep = pick(rows, "sweep_rank")
     if sweep.empty:
         say(axes["s"], "the number of classes was not varied")

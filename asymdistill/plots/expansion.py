@@ -17,7 +17,7 @@ from asymdistill.plots.runs import Runs
 from asymdistill.plots.selection import by_objective, clean, ends, objectives, pick, teacher_of
 from asymdistill.plots.style import (
     GREY,
-    RANK,
+    LOG_RANK,
     band,
     handle,
     legend_above,
@@ -26,6 +26,7 @@ from asymdistill.plots.style import (
     panels,
     placeholder,
     plain_log_ticks,
+    rank_axis,
     row_of_dots,
     spectrum_axes,
     stacked,
@@ -57,6 +58,8 @@ def ranks(expansion: Runs, *, published: float) -> Figure:
     for name, gains in runs.items():
         rank, factor = axes[f"{name} r"], axes[f"{name} f"]
         _rows_by_model(rank, pick(gains, "effective_rank"))
+        rank_axis(rank)
+        rank.set_xlabel("")
         models, by_student = list(dict.fromkeys(gains["model"])), ratios(gains)
         for row, model in enumerate(models):
             row_of_dots(factor, by_student[by_student["model"] == model], row)
@@ -66,7 +69,7 @@ def ranks(expansion: Runs, *, published: float) -> Figure:
         factor.axvline(1, color=GREY, linewidth=1)
         paper = factor.axvline(published, color=GREY, linestyle=":", linewidth=2, label="factor in the paper")
         rank.set_title(name, loc="left")
-    rank.set_xlabel(RANK)
+    rank.set_xlabel(LOG_RANK.replace(" (", "\n("))
     factor.set_xlabel("factor between the two")
     legend_above(figure, [*markers_of(objectives(gains)), paper], 2)
     return figure
