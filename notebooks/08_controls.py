@@ -110,7 +110,7 @@ paper = ledger.published("accuracy")
 # | name: tab-controls
 # | caption: >-
 # |   What was compared in each control, and the numbers that decide.
-table_controls = for_readers(tables.table(controls, epochs=epochs))
+table_controls = HTML(scorecard.in_words(tables.table(controls, epochs=epochs)))
 glue("table_controls", table_controls, display=False)
 table_controls
 

@@ -229,7 +229,7 @@ def table(controls: Runs, *, epochs: Mapping[str, int]) -> pd.DataFrame:
         for run, part in own.groupby("from", sort=False) if "from" in own else ():
             cells = part.drop(columns="from").set_index(own.columns[1]).filter(regex=columns).replace(NOTHING, None)
             wanted = ((label, found.dropna()) for label, found in cells.iterrows() if re.search(kept, str(label)))
-            row[run] = "; ".join(f"{label}: {' / '.join(found)}" for label, found in wanted if len(found))
+            row[run] = "\n".join(f"{label}: {' / '.join(found)}" for label, found in wanted if len(found))
         rows.append(row)
     return pd.DataFrame(rows)
 

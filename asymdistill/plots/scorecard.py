@@ -65,7 +65,7 @@ def untested(ledger: pd.DataFrame) -> str:
 
 
 def in_words(rows: pd.DataFrame, *, escape: bool = True) -> str:
-    """HTML of a table whose cells wrap, for sentences and for narrow screens; cells are text unless they are HTML."""
+    """HTML of a table whose cells wrap, for sentences, lines and narrow screens; they are text unless they are HTML."""
     cell = "font: inherit; font-size: 0.92em; padding: 0.3rem 0.25rem; text-align: left; vertical-align: top"
     rules = (
         f".words table.dataframe :is(th, td) {{ {cell}; white-space: normal }}"
@@ -74,6 +74,7 @@ def in_words(rows: pd.DataFrame, *, escape: bool = True) -> str:
     )
     cells = rows.to_html(index=False, border=0, escape=escape)
     whole = cells.replace(" ± ", "&nbsp;±&nbsp;").replace(" %", "&nbsp;%")  # a number does not break
+    whole = whole.replace("\\n", "<br>")  # pandas writes the end of a line so
     return f'<div class="words"><style>{rules}</style>{whole}</div>'
 
 

@@ -210,6 +210,12 @@ def test_a_table_that_is_too_wide_is_set_closer_and_then_scrolls(html: Path, chr
     assert not any({"close", "scrolls"} & {*words} for words, *_ in frames("methods"))
 
 
+def test_no_table_cuts_its_cells(html: Path) -> None:
+    cut = re.compile(r"<t[dh]>[^<]*\.\.\.</t[dh]>")  # as pandas cuts what has over fifty characters
+    found = {name: cut.findall((html / f"{name}.html").read_text("utf-8")) for name in written_pages()}
+    assert not {name: cells for name, cells in found.items() if cells}
+
+
 def test_long_names_may_break_after_their_parts(html: Path) -> None:
     text = (html / "book" / "fidelity.html").read_text("utf-8")
     assert ">data/<wbr>test_<wbr>datasets.py::<wbr>test_<wbr>cifar_<wbr>keeps_" in text

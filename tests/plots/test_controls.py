@@ -224,7 +224,7 @@ def test_the_predicted_rank_stands_beside_the_measured_one() -> None:
     assert shown.loc["student S, epoch 40, annealed rate", "rank"] == "27.0 ± 0.2"
     assert "student S, epoch 5, constant rate" in shown.index
     summary = summarised(rows)["this copy"][0]
-    assert summary.startswith("teacher: 90.0; student S: 16.0 ± 0.2 / 60.0 ± 0.2; ")
+    assert summary.startswith("teacher: 90.0\nstudent S: 16.0 ± 0.2 / 60.0 ± 0.2\n")
 
 
 def test_a_profile_of_as_many_epochs_has_no_longer_training() -> None:
