@@ -17,7 +17,8 @@ ICON_SCRIPT = re.compile(
 SEARCH_SCRIPT = re.compile(r'\s*<script src="[^"]*(?:searchtools|language_data|searchindex)\.js[^>]*></script>')
 WORD = re.compile(r'<span class="pre">([^<]*)</span>')  # docutils marks each word of code, for nobody here
 LONG_NAME = re.compile(r"(<code [^>]*>)([^<>]{20,})(?=</code>)")
-SPREAD = re.compile(r"(?<=\d) ± (?=\d)")
+CELL = re.compile(r"<td>[^<]*</td>")
+SPREAD = re.compile(r"(?<=\d) (±|to) (?=[\d−])")  # of a number, from which it does not part
 COLOURS = 128  # of a figure, unless it has too many for that
 ICON_RULE = re.compile(r'((?:\.fa-[a-z0-9-]+:before,?)+)\{content:"[^"]*"\}')
 WOFF2 = re.compile(r'url\([^)]*\.woff2[^)]*\) format\("woff2"\),')
@@ -47,7 +48,7 @@ def finish(pages: Path, stage: Path) -> Path:
             text = SEARCH_SCRIPT.sub("", text)
         text = text.replace('<div role="list" class="citation-list">', '<div class="citation-list">')  # no list items
         text = WORD.sub(r"\1", ICON_SCRIPT.sub("", text))
-        text = SPREAD.sub("\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}", text)
+        text = CELL.sub(lambda cell: SPREAD.sub("\N{NO-BREAK SPACE}\\1\N{NO-BREAK SPACE}", cell[0]), text)
         page.write_text(LONG_NAME.sub(_with_breaks, text), "utf-8")
     for image in (pages / "_images").glob("*.png"):
         _make_smaller(image)

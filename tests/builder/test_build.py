@@ -221,6 +221,12 @@ def test_long_names_may_break_after_their_parts(html: Path) -> None:
     assert ">data/<wbr>test_<wbr>datasets.py::<wbr>test_<wbr>cifar_<wbr>keeps_" in text
 
 
+def test_numbers_in_tables_do_not_part_from_their_spread(html: Path) -> None:
+    cells = re.findall(r"<td>[^<]*</td>", (html / "notebooks" / "06_expansion.html").read_text("utf-8"))
+    assert any(re.search(r"\d\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}\d", cell) for cell in cells)
+    assert not any(re.search(r"\d (±|to) [\d−]", cell) for cell in cells)
+
+
 def test_search_finds_words_and_pages_print(html: Path, chromium: Any) -> None:
     page = chromium.new_page()
     page.goto(f"{(html / 'search.html').as_uri()}?q=effective+rank")
