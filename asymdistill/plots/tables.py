@@ -53,11 +53,19 @@ def dashed(table: pd.DataFrame) -> pd.DataFrame:
     return whole.astype(object).where(table.notna(), NOTHING)
 
 
+class Whole(pd.DataFrame):  # type: ignore[misc]  # pandas has no types
+    """A table that a notebook shows whole: of others, pandas leaves out rows, columns and the ends of cells."""
+
+    def _repr_html_(self) -> str:
+        html: str = self.to_html(notebook=True)
+        return html
+
+
 def for_readers(table: pd.DataFrame) -> pd.DataFrame:
     """A table as it is shown: readers' names, the first column in place of row numbers, a dash where nothing is."""
     shown = dashed(table).rename(columns=IN_WORDS)
     first = shown.columns[0]
-    return shown.set_index(first).rename_axis(index=None, columns=first)
+    return Whole(shown.set_index(first).rename_axis(index=None, columns=first))
 
 
 def measures(

@@ -94,3 +94,12 @@ def test_students_of_several_objectives_are_named_apart() -> None:
 def test_parameters_of_models_are_written_with_commas() -> None:
     own = pd.DataFrame({"model": ["teacher"], "width": [None], "parameters": [3371008], "embedding_dim": [1280]})
     assert tables.models(own).loc["teacher"].to_dict() == {"width": "–", "parameters": "3,371,008", "dimensions": 1280}
+
+
+def test_a_notebook_leaves_nothing_of_a_table_out() -> None:
+    long = "student S, " * 10
+    rows = pd.DataFrame({"model": [f"{number} {long}" for number in range(80)]} | {f"c{n}": 1 for n in range(30)})
+    html = tables.for_readers(rows)._repr_html_()
+    assert all(f"{number} {long.strip()}" in html for number in range(80))
+    assert html.count("<td>") == 80 * 30
+    assert "..." not in html
