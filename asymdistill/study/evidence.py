@@ -74,9 +74,9 @@ class Evidence:
         return found | {THIS_COPY: self.study.controls(name)}
 
     def generality(self) -> dict[str, pd.DataFrame]:
-        """The table of generality of all recorded runs on photographs, and that of this copy."""
+        """The table of generality of this copy, and that of the largest recorded run of each photographs and teacher."""
         tables = [table for run in self.on_photographs if (table := run.table("generality")) is not None]
-        recorded = {PHOTOGRAPHS: pd.concat(tables, ignore_index=True)} if tables else {}
+        recorded = {PHOTOGRAPHS: _largest(tables)} if tables else {}
         return recorded | {THIS_COPY: self.study.generality()}
 
     def epochs(self, name: str) -> dict[str, int]:
@@ -141,6 +141,13 @@ def _has(run: Recorded, name: str) -> bool:
     if table is None or table.empty:
         return False
     return name != "augmentation" or bool(table["augmented"].any())
+
+
+def _largest(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """Of tables of generality, the largest run's first: the rows of each images and teacher from the first with any."""
+    rows = pd.concat(tables, keys=range(len(tables)), names=["run"]).reset_index("run")
+    first = rows.groupby(["dataset", "teacher"])["run"].transform("min")
+    return rows[rows["run"] == first].drop(columns="run").reset_index(drop=True)
 
 
 def _described(run: Recorded) -> str:

@@ -126,12 +126,19 @@ def test_what_differs_between_runs_is_told_of_each(small_study: Study, keep: Kee
     assert evidence.pixels("robustness") == {"paper": clip, "photographs": clip, "this copy": clip}
 
 
-def test_every_recorded_run_on_photographs_counts_for_generality(small_study: Study, keep: Keep) -> None:
-    keep("one")
-    folder = keep("two")
+def test_of_each_images_and_teacher_the_largest_recorded_run_counts_for_generality(
+    small_study: Study, keep: Keep
+) -> None:
     own = small_study.generality()
-    found = Evidence(small_study, folder.parent).generality()
-    assert [len(table) for table in found.values()] == [2 * len(own), len(own)]
+    for name, images, dataset in (("few", 100, "photos"), ("many", 900, "photos"), ("other", 500, "pictures")):
+        path = keep(name, {"train": images}) / "tables" / "generality.csv"
+        files.write_table(path, own.assign(dataset=dataset, value=float(images)))
+    found = Evidence(small_study, path.parents[2]).generality()
+    photographs = found["photographs"]
+    assert dict(zip(photographs["dataset"], photographs["value"], strict=True)) == {"photos": 900, "pictures": 500}
+    assert len(photographs) == 2 * len(own)
+    assert list(photographs.columns) == list(own.columns)
+    pd.testing.assert_frame_equal(found["this copy"], own)
 
 
 def test_without_recorded_runs_there_is_the_copy_alone(small_study: Study, tmp_path: Path) -> None:
