@@ -114,7 +114,8 @@ glue("fig_recorded_ranks", figure, display=False)
 # **How to read it.** Collapse means that every student stands far to the left of its teacher; if width does not matter,
 # the rows of the students overlap. A collapse that appears both on generated images and on photographs does not depend
 # on the kind of image. One that appears on only one of them depends on the images, the teacher or the size of the run,
-# and these tables cannot say on which.
+# and these tables cannot say on which. Two runs whose names differ only in what the students see tell what a smaller
+# input changes.
 #
 # ## The claims, run by run
 #

@@ -74,7 +74,7 @@ class Evidence:
         return found | {THIS_COPY: self.study.controls(name)}
 
     def generality(self) -> dict[str, pd.DataFrame]:
-        """The table of generality of this copy, and that of the largest recorded run of each photographs and teacher."""
+        """The table of generality of this copy, and of the largest recorded run of each photographs and teacher."""
         tables = [table for run in self.on_photographs if (table := run.table("generality")) is not None]
         recorded = {PHOTOGRAPHS: _largest(tables)} if tables else {}
         return recorded | {THIS_COPY: self.study.generality()}
