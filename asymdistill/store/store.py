@@ -115,7 +115,7 @@ class Store:
         if tensors is not None:
             record["tensors"] = files.write_safetensors(self.path(artifact, ".safetensors"), tensors)
         sealed = json.loads(canonical(record))
-        files.write_file(self.path(artifact, ".json"), canonical(sealed | {"seal": _seal(sealed)}).encode() + b"\n")
+        files.write_file(self.path(artifact, ".json"), _sealed(sealed))
         with self._lock:
             self._records[artifact.key] = sealed
             self.made[artifact.kind.name] += 1
@@ -193,15 +193,17 @@ class Store:
     def _read(self, artifact: Artifact) -> Record | None:
         path = self.path(artifact, ".json")
         try:
-            record: Record = json.loads(path.read_bytes())
-            seal = record.pop("seal")
+            content = path.read_bytes()
+            record: Record = json.loads(content)
+            del record["seal"]
             tensors, inputs, _ = record["tensors"], record["inputs"], record["made"]
+            whole = content == _sealed(record) and inputs == json.loads(canonical(artifact.inputs))
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             files.warn_damaged(path)
             return None
-        if seal != _seal(record) or inputs != json.loads(canonical(artifact.inputs)):
+        if not whole:
             files.warn_damaged(path)
             return None
         if tensors is not None and not files.matches(self.path(artifact, ".safetensors"), tensors):
@@ -225,8 +227,9 @@ class Store:
         return sorted({"other code" if maker.startswith("code ") else maker for maker in other})
 
 
-def _seal(record: Record) -> str:
-    return files.digest_bytes(canonical(record).encode())
+def _sealed(record: Record) -> bytes:
+    """The file of a record, to the byte: one digit more or less may be the same number, but not what was written."""
+    return canonical(record | {"seal": files.digest_bytes(canonical(record).encode())}).encode() + b"\n"
 
 
 def _sign(lock: int) -> None:

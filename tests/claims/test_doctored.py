@@ -12,9 +12,9 @@ from asymdistill.claims import evaluate
 from asymdistill.claims.rules import CONTRADICTED, SUPPORTED, UNDECIDED
 from asymdistill.config.names import TABLES
 from asymdistill.config.profiles import load_settings
-from asymdistill.study.recorded import Recorded
+from asymdistill.study.recorded import recorded_runs
 
-RESULTS = sorted((Path(__file__).parents[2] / "results").glob("*/manifest.json"))
+RESULTS = recorded_runs(Path(__file__).parents[2] / "results")  # the largest first
 pytestmark = pytest.mark.skipif(not RESULTS, reason="no run is recorded here")
 STUDENT = "model == '{}' and objective == '{}' and not augmented"
 
@@ -70,8 +70,7 @@ CASES = {
 @pytest.fixture(scope="module")
 def runs() -> list[dict[str, pd.DataFrame]]:
     """The tables of each recorded run."""
-    recorded = [Recorded(path.parent) for path in RESULTS]
-    return [{name: found for name in TABLES if (found := run.table(name)) is not None} for run in recorded]
+    return [{name: found for name in TABLES if (found := run.table(name)) is not None} for run in RESULTS]
 
 
 def doctored(runs: list[dict[str, pd.DataFrame]], case: Case, shift: float) -> Made:

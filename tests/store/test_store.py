@@ -27,6 +27,7 @@ from asymdistill.store.store import Store
 HERE = "CPU (here)"
 KIND = Kind("things", 1, ("store/keys.py",))
 THING = Artifact(KIND, {"width": 0.5, "seed": 42})
+NAN = '{"inputs": {}, "made": [], "seal": "", "tensors": null, "value": NaN}'
 TENSORS = {"a": torch.arange(6.0).reshape(2, 3), "b": torch.tensor([1.5, float("nan")])}
 
 
@@ -116,6 +117,20 @@ def test_damage_is_said_and_mended_by_storing_again(stored: Path, damage: Callab
         assert path.read_bytes() == before
 
 
+def test_every_byte_of_a_record_counts(folder: Path) -> None:
+    # Of seventeen digits the last may be another and the number the same.
+    whole = Store(folder, HERE)
+    whole.put(THING, {"rank": 0.23619694162736327}, seconds=1.25)
+    path = whole.path(THING, ".json")
+    content = path.read_bytes()
+    for place in range(len(content)):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        with pytest.warns(DamagedFileWarning):
+            assert Store(folder, HERE).record(THING) is None
+    path.write_bytes(content)
+    assert Store(folder, HERE).value(THING) == {"rank": 0.23619694162736327}
+
+
 def test_tensors_without_a_record_are_not_there_yet_and_nothing_is_said(stored: Path) -> None:
     found = Store(stored, HERE)
     found.path(THING, ".json").unlink()
@@ -139,7 +154,7 @@ def test_a_record_of_another_key_is_damaged(stored: Path) -> None:
         assert found.record(other) is None
 
 
-@pytest.mark.parametrize("text", ["[]", "null", "1", "{}", '{"seal": 1}', "\xff"])
+@pytest.mark.parametrize("text", ["[]", "null", "1", "{}", '{"seal": 1}', "\xff", NAN])
 def test_any_other_content_is_damage_and_no_traceback(stored: Path, text: str) -> None:
     found = Store(stored, HERE)
     found.path(THING, ".json").write_bytes(text.encode("latin-1"))
