@@ -75,9 +75,7 @@ def build(
         "runs_dir": str(runs_dir.resolve()),
     }
     with own_kernel(), ThreadPoolExecutor(cores()) as pool:
-        # The last first: those that take longest are among them, and no core idles at the end.
-        paths = sorted((stage / "notebooks").glob("*.ipynb"), reverse=True)
-        running = [pool.submit(execute, path, parameters) for path in paths]
+        running = [pool.submit(execute, path, parameters) for path in sorted((stage / "notebooks").glob("*.ipynb"))]
         try:
             for notebook in running:
                 notebook.result()
