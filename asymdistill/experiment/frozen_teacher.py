@@ -22,7 +22,7 @@ from asymdistill.runtime.progress import Progress
 from asymdistill.store.keys import Artifact, Kind
 from asymdistill.store.store import Store
 
-SEEING = ("data/preprocess.py", "data/views.py", "models/encoding.py")
+SEEING = ("data/preprocess.py", "data/views.py", "models/encoding.py", "models/folding.py")
 EMBEDDINGS = Kind(
     "embeddings", 1, (*SEEING, "models/teachers.py", "models/mini_clip.py"), ("torch", "timm", "open_clip_torch")
 )

@@ -1,6 +1,5 @@
 """Doctored runs: a recorded run's tables with one quantity shifted to the claim's side, the other side, the middle."""
 
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -12,10 +11,11 @@ from asymdistill.claims import evaluate
 from asymdistill.claims.rules import CONTRADICTED, SUPPORTED, UNDECIDED
 from asymdistill.config.names import TABLES
 from asymdistill.config.profiles import load_settings
+from asymdistill.study.folders import RESULTS
 from asymdistill.study.recorded import recorded_runs
 
-RESULTS = recorded_runs(Path(__file__).parents[2] / "results")  # the largest first
-pytestmark = pytest.mark.skipif(not RESULTS, reason="no run is recorded here")
+RUNS = recorded_runs(RESULTS)  # the largest first; none where nothing is recorded
+pytestmark = pytest.mark.skipif(not RUNS, reason="no run is recorded here")
 STUDENT = "model == '{}' and objective == '{}' and not augmented"
 
 
@@ -70,7 +70,7 @@ CASES = {
 @pytest.fixture(scope="module")
 def runs() -> list[dict[str, pd.DataFrame]]:
     """The tables of each recorded run."""
-    return [{name: found for name in TABLES if (found := run.table(name)) is not None} for run in RESULTS]
+    return [{name: found for name in TABLES if (found := run.table(name)) is not None} for run in RUNS]
 
 
 def doctored(runs: list[dict[str, pd.DataFrame]], case: Case, shift: float) -> Made:
