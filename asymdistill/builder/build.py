@@ -1,12 +1,13 @@
 """Build the book: run every notebook in a staging copy, then let Jupyter Book turn the copy into HTML.
 
-Nothing is written beside the sources. A second build reads only the stored results of the study again: notebooks are
-always executed anew, so that no page can be stale.
+Nothing is written beside the sources. A second build reads the stored results of the study again, and runs only those
+notebooks for which something has changed.
 """
 
 import html
 import importlib.util
 import json
+import logging
 import os
 import re
 import shutil
@@ -20,12 +21,15 @@ from typing import Any
 
 from asymdistill.builder import prose, repository
 from asymdistill.builder.downloads import write_downloads
+from asymdistill.builder.executed import Executed
 from asymdistill.builder.notebooks import execute, own_kernel
 from asymdistill.builder.pages import finish
 from asymdistill.config.profiles import PATH_SETTINGS, load_settings, profile_names
 from asymdistill.config.settings import Settings
 from asymdistill.runtime.errors import InputError
 from asymdistill.runtime.markup import as_code, as_text
+
+LOGGER = logging.getLogger(__name__)
 
 BOOK_PACKAGES = ("ipykernel", "jupyter_book", "nbclient", "papermill", "sphinx_design", "yaml")
 JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
@@ -43,6 +47,8 @@ def build(
     verdicts: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Path:
     """Run the notebooks on a profile, in parallel, and build the book from them.
+
+    Notebooks that the last book in ``out`` ran, and for which nothing has changed since, are taken from there.
 
     Args:
         profile: the name of a profile, or the path of a TOML file.
@@ -74,13 +80,17 @@ def build(
         "overrides": _absolute(overrides or {}),
         "runs_dir": str(runs_dir.resolve()),
     }
+    executed = Executed(out / "executed", stage, runs_dir, parameters)
+    outdated = executed.outdated()
+    LOGGER.info("notebooks: %d as in the last book, %d to run", executed.count - len(outdated), len(outdated))
     with own_kernel(), ThreadPoolExecutor(cores()) as pool:
-        running = [pool.submit(execute, path, parameters) for path in sorted((stage / "notebooks").glob("*.ipynb"))]
+        running = [pool.submit(execute, path, parameters) for path in outdated]
         try:
             for notebook in running:
                 notebook.result()
         finally:
             pool.shutdown(cancel_futures=True)
+    executed.keep()
     generated = stage / "book" / "_generated"
     _write_generated(generated, name, settings, overrides or {})
     write_downloads(tables, generated)

@@ -112,6 +112,14 @@ def test_good_build(source: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     assert not [path for path in folder.rglob("*.ipynb") if made_on in path.read_bytes()]
 
 
+def test_a_second_build_runs_no_notebook_and_gives_the_same_pages(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = digests(build(source))
+    monkeypatch.setattr(builder, "execute", lambda path, parameters: pytest.fail(f"{path.name} is run again"))
+    assert digests(build(source)) == before
+
+
 ADDRESS = "https://github.com/someone/something"
 LINKED = (
     f"{ADDRESS}/issues/new",
