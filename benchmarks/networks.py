@@ -12,7 +12,6 @@ from torch import nn
 from asymdistill.config.names import SHIPPED_TEACHERS
 from asymdistill.data.views import View
 from asymdistill.models import students
-from asymdistill.models.encoding import embed
 from asymdistill.models.teachers import untrained_teacher
 from asymdistill.runtime import devices, executors
 from asymdistill.training.distillation import Recipe, distil
@@ -23,11 +22,13 @@ WIDTHS, RESOLUTIONS = (0.5, 1, 2, 4), (32, 112, 224)
 BATCH = 64
 # Timed steps after one warm-up step, as many as take some seconds.
 STEPS = {32: 20, 112: 4, 224: 2}
-TEACHERS = {
-    SHIPPED_TEACHERS[0]: 400,
-    "timm:vit_small_patch14_dinov2.lvd142m": 50,
-    "open_clip:ViT-B-32-quickgelu/openai": 100,
-}
+# Side of what each sees, and images: as many as take some seconds.
+TEACHERS = (
+    (SHIPPED_TEACHERS[0], 128, 800),
+    (SHIPPED_TEACHERS[0], 224, 400),
+    ("timm:vit_small_patch14_dinov2.lvd142m", 224, 100),
+    ("open_clip:ViT-B-32-quickgelu/openai", 224, 100),
+)
 SIZES = (1, 2, 4)
 
 
@@ -57,15 +58,24 @@ def measure_training(device: str, rates: Record) -> Iterator[Record]:
 
 
 def measure_teachers(device: str) -> Iterator[Record]:
-    """Seconds to embed images: one record per teacher and number of images, with random weights if none are shipped."""
-    for name, images in TEACHERS.items():
-        teacher = untrained_teacher(name).to(device)
-        for times in SIZES:
-            pixels = torch.randint(0, 256, (images * times, 32, 32, 3), dtype=torch.uint8)
-            taken = seconds(partial(embed, teacher, pixels, teacher.view, device=device), repeats=1, device=device)
-            count = len(pixels)
-            yield {"teacher": name, "resolution": teacher.resolution, "images": count, "seconds": taken,
-                   "images_per_second": count / taken}  # fmt: skip
+    """Seconds to embed images, with random weights if none are shipped.
+
+    Each teacher computes in float32, and in bfloat16 where the device has instructions for it.
+
+    Yields:
+        One record per teacher, resolution, precision and number of images.
+    """
+    half = device != "cpu" or devices.has_bfloat16(torch.device(device))
+    for name, resolution, images in TEACHERS:
+        for precision in (torch.float32, torch.bfloat16)[: 1 + half]:
+            teacher = untrained_teacher(name, resolution).to(device)
+            teacher.compute_in(precision)
+            for times in SIZES:
+                pixels = torch.randint(0, 256, (images * times, 32, 32, 3), dtype=torch.uint8)
+                taken = seconds(partial(teacher.encode, pixels), repeats=1, device=device)
+                count = len(pixels)
+                yield {"teacher": name, "resolution": resolution, "precision": str(precision).removeprefix("torch."),
+                       "images": count, "seconds": taken, "images_per_second": count / taken}  # fmt: skip
 
 
 def rate(width: float, resolution: int, device: str, precision: torch.dtype) -> Record:

@@ -145,11 +145,14 @@ HTML(scorecard.in_words(report.table(cpu, "precision")))
 # it means that bfloat16 changes the result, and that the two must not be mixed in one comparison.
 #
 # ## Teachers
+#
+# On a processor with instructions for bfloat16, teachers compute in it unless the setting `teacher_precision` says
+# otherwise: the table shows what that saves. Each teacher is given as many images at a time as suit the device.
 
 # %%
 # | name: tab-cost-teachers
 # | caption: >-
-# |   Images per second through each teacher.
+# |   Images per second through each teacher, by the side of what it sees, in pixels, and by precision.
 HTML(scorecard.in_words(report.table(cpu, "teachers")))
 
 # %% [markdown]

@@ -245,13 +245,17 @@ def resolve_precision(precision: str, device: torch.device) -> str:
     return "float32" if precision == "float16" and device.type == "cpu" else precision
 
 
-def untrained_teacher(name: str) -> Teacher:
+def untrained_teacher(name: str, resolution: int | None = None) -> Teacher:
     """A teacher's architecture with random weights, of its size and speed; one that comes with the package as it is.
 
+    Args:
+        name: as for ``load_teacher``.
+        resolution: as for ``load_teacher``.
+
     Raises:
-        InputError: no such model.
+        InputError: no such model, or a resolution that it does not take.
     """
-    view = teacher_view(name)
+    view = teacher_view(name, resolution)
     silenced = logging.root.manager.disable
     logging.disable(logging.WARNING)  # open_clip warns that there are no weights
     try:

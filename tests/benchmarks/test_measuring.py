@@ -13,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from asymdistill.config.names import SCENES_SIMCLR, SHIPPED_TEACHERS
 from asymdistill.metrics import spectrum
 from asymdistill.models.students import ScalableCNN
+from asymdistill.runtime import devices
 from asymdistill.training.losses import cosine_distance
 from benchmarks import __main__ as command
 from benchmarks import ceiling, measuring, metrics, networks, records, reference_pipeline, runs
@@ -159,12 +160,15 @@ def test_a_section_is_measured_stored_and_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(ceiling, "measure", lambda device: RATES)
-    monkeypatch.setattr(networks, "TEACHERS", {SHIPPED_TEACHERS[0]: 2})
+    monkeypatch.setattr(networks, "TEACHERS", [(SHIPPED_TEACHERS[0], 64, 2)])
+    monkeypatch.setattr(devices, "has_bfloat16", lambda device: True)
     out = tmp_path / "cpu.json"
     assert command.main(["--device", "cpu", "--out", str(out), "teachers"]) == 0
-    assert records.load(out).section("teachers")["images"].tolist() == [2, 4, 8]
+    measured = records.load(out).section("teachers")
+    assert measured["images"].tolist() == [2, 4, 8, 2, 4, 8]
+    assert measured["precision"].tolist() == ["float32"] * 3 + ["bfloat16"] * 3
     printed = capsys.readouterr().out
-    assert printed.count(f"teachers: teacher {SHIPPED_TEACHERS[0]}, ") == 3
+    assert printed.count(f"teachers: teacher {SHIPPED_TEACHERS[0]}, ") == 6
     assert "not measured" in printed  # the other sections
 
 
