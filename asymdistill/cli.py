@@ -16,14 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from asymdistill.config.profiles import load_settings, parse_assignments, profile_names
 from asymdistill.config.settings import Settings
 from asymdistill.runtime import environment
 from asymdistill.runtime.errors import InputError
 from asymdistill.runtime.markup import in_one_line
+from asymdistill.runtime.terminal import console, print_table, warning_in_one_line, write_in_any_encoding
 
 if TYPE_CHECKING:
     from asymdistill.study.study import Study
@@ -39,7 +38,6 @@ OUT_OF_MEMORY = (
     "out of memory; asymdistill doctor says what a run needs: lower batch_size, workers, widths, resolution, "
     "teacher_resolution, train_limit or test_limit; what is stored stays"
 )
-UNCUT = 100_000  # columns where there is no terminal: a job's log holds lines of any length
 
 ADDRESS = "Run on Ray: HOST:PORT of a cluster, `auto` for this machine's, `local` to start one."
 
@@ -68,9 +66,8 @@ def run(
     from asymdistill.runtime.progress import duration
 
     tables = study.compute()
-    console = _console()
     for title, table in summary(tables).items():
-        console.print(_rich_table(title, [str(name) for name in table.columns], table.astype(str).to_numpy().tolist()))
+        print_table(title, map(str, table.columns), table.astype(str).to_numpy().tolist())
     record = study.manifest()
     seconds = duration(sum(record["seconds"].values()))
     print(f"{record['device']}, commit {record['commit']}, {seconds} of computing")
@@ -185,18 +182,17 @@ def claims(
     if as_json:
         print(to_json(ledger, power(results, only=only)))  # in ASCII, which every encoding of a log has
         return
-    console = _console()
     if with_power:
         table = power_table(ledger, power(results, only=only))
-        console.print(_rich_table(f"Power in percent, spreads of {run}", list(table), table.to_numpy().tolist()))
+        print_table(f"Power in percent, spreads of {run}", table, table.to_numpy().tolist())
         return
     rows = [
         [claim["id"], claim["verdict"], *values(claim), claimed(claim), claim["evidence"], claim["reason"]]
         for claim in ledger.to_dict("records")
     ]
     columns = ["claim", "verdict", "paper", "measured", "claimed", "evidence", "reason"]
-    console.print(_rich_table(str(run), columns, rows))
-    console.print(summarise(ledger)["scorecard_summary"], highlight=False)
+    print_table(str(run), columns, rows)
+    console().print(summarise(ledger)["scorecard_summary"], highlight=False)
 
 
 @app.command()
@@ -252,8 +248,6 @@ def measure(
         raise InputError(f"plot is {plot}; it must end in .svg and lie in a folder that exists")
     report = report_on(files, [against] if against else [], name=name, blocks=blocks, address=address)
     if plot is not None:
-        import io
-
         from asymdistill.plots import measured
         from asymdistill.store.files import write_file
 
@@ -267,7 +261,7 @@ def measure(
         [TITLES[own.name], f"{own.value:.5g}", "" if own.low is None else f"{own.low:.5g} to {own.high:.5g}"]
         for own in report.quantities
     ]
-    _console().print(_rich_table("Embeddings", ["quantity", "value", "95 % interval"], rows))
+    print_table("Embeddings", ["quantity", "value", "95 % interval"], rows)
     print("\n".join(report.notes()))
 
 
@@ -279,7 +273,7 @@ def doctor(profile: ProfileOption = "embedded", assignments: SetOption = None) -
     name, settings = load_settings(profile, parse_assignments(assignments or []))
     needs = examine(settings)
     rows = [[need.name, need.status, need.words] for need in needs]
-    _console().print(_rich_table(f"Profile {name}", ["what", "status", "found"], rows))
+    print_table(f"Profile {name}", ["what", "status", "found"], rows)
     if any(need.status == "missing" for need in needs):
         raise typer.Exit(1)
 
@@ -289,14 +283,13 @@ def profiles(
     name: Annotated[str | None, typer.Argument(help="Show every setting of this profile or TOML file.")] = None,
 ) -> None:
     """List the profiles, or the settings of one."""
-    console = _console()
     if name is None:
         rows = [[known, load_settings(known)[1].description] for known in profile_names()]
-        console.print(_rich_table("Profiles", ["name", "description"], rows))
+        print_table("Profiles", ["name", "description"], rows)
         return
     settings = load_settings(name)[1]
     rows = [[key, str(getattr(settings, key)), field.description or ""] for key, field in Settings.model_fields.items()]
-    console.print(_rich_table(name, ["setting", "value", "meaning"], rows))
+    print_table(name, ["setting", "value", "meaning"], rows)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -308,8 +301,8 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         The exit status: 0, 2 for bad input, 130 when interrupted.
     """
-    _write_in_any_encoding()
-    warnings.formatwarning = _in_one_line
+    write_in_any_encoding()
+    warnings.formatwarning = warning_in_one_line
     _end_like_an_interrupt(signal.SIGTERM)
     try:
         _refuse_empty_words(sys.argv[1:] if arguments is None else arguments)
@@ -374,34 +367,9 @@ def _end_like_an_interrupt(number: signal.Signals) -> None:
         signal.signal(number, signal.default_int_handler)
 
 
-def _in_one_line(message: Warning | str, *_: object, **__: object) -> str:
-    """A warning as it is printed, without the line of code that it comes from."""
-    return f"asymdistill: warning: {in_one_line(str(message))}\n"
-
-
-def _console() -> Console:
-    return Console(markup=False, emoji=False, width=None if sys.stdout.isatty() else UNCUT)
-
-
-def _write_in_any_encoding() -> None:
-    """Let output go on where a terminal's or a log's encoding lacks a character: another is shown in its place."""
-    for stream, errors in ((sys.stdout, "replace"), (sys.stderr, "backslashreplace")):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors=errors)
-
-
 def _is_out_of_memory(error: Exception) -> bool:
     # PyTorch says so of a GPU with a class of its own, of a CPU only in words.
     return type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
-
-
-def _rich_table(title: str, header: list[str], rows: list[list[str]]) -> Table:
-    table = Table(title=title, title_justify="left")
-    for name in header:
-        table.add_column(name, overflow="fold")  # nothing is cut
-    for row in rows:
-        table.add_row(*row)
-    return table
 
 
 if __name__ == "__main__":

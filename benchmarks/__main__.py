@@ -7,11 +7,8 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 from asymdistill.runtime import devices
+from asymdistill.runtime.terminal import print_table
 from asymdistill.store import files, provenance
 from benchmarks import ceiling, metrics, networks, records, report, runs, sweeps
 from benchmarks import files as embedding_files
@@ -59,13 +56,9 @@ def sections(device: str, rates: Record) -> dict[str, Callable[[], Iterable[Reco
 
 def show(costs: records.Costs) -> None:
     """Print the table of every section."""
-    console = Console(markup=False, emoji=False)
     for name in report.SECTIONS:
         frame = report.table(costs, name)
-        printed = Table(*map(str, frame.columns), title=name, title_justify="left")
-        for row in frame.astype(str).to_numpy().tolist():
-            printed.add_row(*map(Text, row))
-        console.print(printed)
+        print_table(name, map(str, frame.columns), frame.astype(str).to_numpy().tolist())
 
 
 def _provenance(device: str) -> Record:
