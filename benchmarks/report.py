@@ -1,6 +1,7 @@
 """The book's chapter on cost: tables for readers and figures, from the stored records."""
 
 import math
+import textwrap
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -134,7 +135,8 @@ def growth(costs: Costs) -> Figure:
         figure, axes = plt.subplots(rows, 2, figsize=(WIDTH, 2.3 * rows), layout="constrained", squeeze=False)
         for axis, (quantity, power) in zip(axes.flat, fitted[["quantity", "time"]].to_numpy(), strict=False):
             _growth(axis, points[points["quantity"] == quantity].sort_values("size"))
-            axis.set_title(f"{quantity}\nexponent {power:.2f}")
+            # Wrapped, or it runs into the title beside it.
+            axis.set_title("\n".join([*textwrap.wrap(quantity, 20, break_long_words=False), f"exponent {power:.2f}"]))
         for axis in axes.flat[len(fitted) :]:
             axis.axis("off")
     return figure
@@ -146,6 +148,7 @@ def _growth(axis: Axes, points: pd.DataFrame) -> None:
     # Ticks at the measured values: over less than a decade there would be none to read, or too many.
     axis.set_xticks(points["size"], [EngFormatter(sep="")(float(f"{size:.3g}")) for size in points["size"]])
     axis.set_yticks(points["seconds"], points["seconds"].map(_digits))
+    axis.tick_params(axis="x", labelrotation=30)
     axis.minorticks_off()
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from asymdistill.config.profiles import load_settings
 from asymdistill.data import datasets
 from asymdistill.study import Study
 from benchmarks.measuring import Record, module, watched
@@ -25,7 +26,7 @@ FIRST_PAPER = {
     "noise_spaces": ["normalised"],
     "augmentation_seeds": 0,
 }
-BOOK_SIZES = (320, 640, 1280)
+BOOK_PARTS = (4, 2, 1)  # a quarter of the default's training images, a half, and all
 _COMMAND = "import sys; from asymdistill.cli import main; sys.exit(main())"
 
 
@@ -105,9 +106,12 @@ def book() -> Iterator[Record]:
     Yields:
         One record per number of training images, the last being the profile's own: seconds and peak memory.
     """
-    for images in BOOK_SIZES:
+    whole = load_settings("embedded")[1].train_limit
+    assert whole is not None
+    for part in BOOK_PARTS:
+        images = whole // part
         with tempfile.TemporaryDirectory() as folder:
-            changed = () if images == BOOK_SIZES[-1] else ("--set", f"train_limit={images}")
+            changed = () if part == 1 else ("--set", f"train_limit={images}")
             places = ("--runs", str(Path(folder) / "runs"), "--out", str(Path(folder) / "build"))
             _, usage = watched((sys.executable, "-c", _COMMAND, "book", "--profile", "embedded", *places, *changed))
         yield {"profile": "embedded", "images": images, **usage}
