@@ -155,6 +155,7 @@ def book(
         out=out,
         tables=study.folder / "tables",
         provenance=study.provenance(),
+        studies=study.made_from(),
         verdicts=verdicts(evaluate(study)),
     )
     print(f"open {pages / 'index.html'}")

@@ -44,6 +44,7 @@ def build(
     provenance: Mapping[str, str],
     overrides: Mapping[str, Any] | None = None,
     tables: Path,
+    studies: Mapping[Path, object] | None = None,
     verdicts: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Path:
     """Run the notebooks on a profile, in parallel, and build the book from them.
@@ -59,6 +60,7 @@ def build(
         provenance: names and values shown in the footer of every page.
         overrides: settings that replace those of the profile.
         tables: folder with the tables of the run, for readers to download.
+        studies: what the studies that notebooks read are made from, by their folders.
         verdicts: verdict and reason for each claim, by its id, for the pages that mention one.
 
     Returns:
@@ -80,7 +82,7 @@ def build(
         "overrides": _absolute(overrides or {}),
         "runs_dir": str(runs_dir.resolve()),
     }
-    executed = Executed(out / "executed", stage, runs_dir, parameters)
+    executed = Executed(out / "executed", stage, parameters, studies or {})
     outdated = executed.outdated()
     LOGGER.info("notebooks: %d as in the last book, %d to run", executed.count - len(outdated), len(outdated))
     with own_kernel(), ThreadPoolExecutor(cores()) as pool:
@@ -90,7 +92,7 @@ def build(
                 notebook.result()
         finally:
             pool.shutdown(cancel_futures=True)
-    executed.keep()
+    executed.keep(outdated)
     generated = stage / "book" / "_generated"
     _write_generated(generated, name, settings, overrides or {})
     write_downloads(tables, generated)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 import pandas as pd
 
@@ -162,6 +162,16 @@ class Study:
     def provenance(self) -> dict[str, str]:
         """What made this study's numbers, in a few words each, for the foot of a page."""
         return {"profile": self.profile, "run": self.folder.name, **self._manifest.made()}
+
+    def made_from(self) -> dict[Path, dict[str, Any]]:
+        """What this study and those crossed with it are made from, by their folders: settings, teacher and images."""
+        own = {
+            "settings": self.settings.model_dump(mode="json", exclude=set(NO_RESULT)),
+            "teacher": self._run.teacher.key,
+            "images": [self._run.images.artifact(split).key for split in get_args(Split)],
+        }
+        others = [other.made_from() for other in self.crossed()]
+        return {self.folder: own} | {folder: made for other in others for folder, made in other.items()}
 
     def manifest(self) -> dict[str, Any]:
         """What is known of the run: its settings, what made it, and the seconds that it took by kind of result."""

@@ -1,6 +1,7 @@
 """Which notebooks of a book are run again: those for which something has changed, and no others."""
 
 import json
+import shutil
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
@@ -21,6 +22,8 @@ def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for place in ("package", "stage/notebooks", "stage/book", "stage/results", "runs/smoke-1/tables"):
         (tmp_path / place).mkdir(parents=True)
     (tmp_path / "package" / "code.py").write_text("x = 1")
+    (tmp_path / "stage" / "_toc.yml").write_text("root: book/front")
+    (tmp_path / "stage" / "_config.yml").write_text("title: Book")
     (tmp_path / "stage" / "book" / "front.md").write_text("# Front")
     (tmp_path / "stage" / "results" / "README.md").write_text("# Results")
     files.write_json(tmp_path / "runs" / "smoke-1" / "manifest.json", {"commit": "a"})
@@ -30,17 +33,27 @@ def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def rebuild(book: Path, **parameters: object) -> list[str]:
+def rebuild(
+    book: Path,
+    parameters: dict[str, object] | None = None,
+    made_from: object = "settings",
+    meanwhile: Callable[[Path], None] = lambda book: None,
+) -> list[str]:
     """Stage and execute the notebooks as a build does; names of those that were executed."""
     notebooks = book / "stage" / "notebooks"
+    for path in notebooks.iterdir():
+        path.unlink()
     for name, text in TEXTS.items():
         source = book / f"{name}.ipynb"
         (notebooks / f"{name}.ipynb").write_text(source.read_text() if source.exists() else text)
-    kept = Executed(book / "out", book / "stage", book / "runs", {"profile": "smoke"} | parameters)
+    kept = Executed(
+        book / "out", book / "stage", {"profile": "smoke"} | (parameters or {}), {book / "runs" / "smoke-1": made_from}
+    )
     outdated = kept.outdated()
     for path in outdated:
         path.write_text(json.dumps({"executed": path.read_text()}))
-    kept.keep()
+    meanwhile(book)
+    kept.keep(outdated)
     assert all("executed" in json.loads(path.read_text()) for path in notebooks.glob("*.ipynb"))
     return [path.stem for path in outdated]
 
@@ -48,6 +61,8 @@ def rebuild(book: Path, **parameters: object) -> list[str]:
 def test_nothing_is_run_again_while_nothing_has_changed(book: Path) -> None:
     before = {path.name: path.read_bytes() for path in (book / "stage" / "notebooks").iterdir()}
     (book / "stage" / "book" / "front.md").write_text("# Another front, which no notebook reads")
+    (book / "stage" / "_toc.yml").write_text("root: book/another")
+    files.write_json(book / "runs" / "smoke-2" / "manifest.json", {"commit": "of another study"})
     assert rebuild(book) == []
     assert rebuild(book) == []
     assert {path.name: path.read_bytes() for path in (book / "stage" / "notebooks").iterdir()} == before
@@ -67,8 +82,8 @@ def change_a_manifest(book: Path) -> None:
     files.write_json(book / "runs" / "smoke-1" / "manifest.json", {"commit": "b"})
 
 
-def add_a_run(book: Path) -> None:
-    files.write_json(book / "runs" / "smoke-2" / "manifest.json", {"commit": "a"})
+def configure(book: Path) -> None:
+    (book / "stage" / "_config.yml").write_text("title: Another book")
 
 
 def change_code(book: Path) -> None:
@@ -89,9 +104,29 @@ def lose_what_was_kept(book: Path) -> None:
         path.unlink()
 
 
+def put_folders_in_their_place(book: Path) -> None:
+    for path in (book / "out").glob("*.ipynb"):
+        path.unlink()
+        path.mkdir()
+
+
+def mistake_the_list(book: Path) -> None:
+    files.write_json(book / "out" / executed.KEPT, {"one.ipynb": None, "two.ipynb": ["a"]})
+
+
 @pytest.mark.parametrize(
     "change",
-    [change_a_table, change_a_manifest, add_a_run, change_code, record_a_run, damage_what_was_kept, lose_what_was_kept],
+    [
+        change_a_table,
+        change_a_manifest,
+        configure,
+        change_code,
+        record_a_run,
+        damage_what_was_kept,
+        lose_what_was_kept,
+        put_folders_in_their_place,
+        mistake_the_list,
+    ],
 )
 def test_every_notebook_is_run_again_after_a_change(change: Callable[[Path], None], book: Path) -> None:
     change(book)
@@ -99,9 +134,31 @@ def test_every_notebook_is_run_again_after_a_change(change: Callable[[Path], Non
     assert rebuild(book) == []
 
 
-def test_every_notebook_is_run_again_with_other_parameters(book: Path) -> None:
-    assert rebuild(book, overrides={"seeds": [7]}) == ["one", "two"]
+def test_every_notebook_is_run_again_for_other_parameters_or_another_study(book: Path) -> None:
+    assert rebuild(book, {"overrides": {"seeds": [7]}}) == ["one", "two"]
+    assert rebuild(book, made_from="other images by the same name") == ["one", "two"]
     assert rebuild(book) == ["one", "two"]
+
+
+def test_a_notebook_that_adds_to_a_run_makes_those_outdated_that_were_not_run_with_it(book: Path) -> None:
+    (book / "two.ipynb").write_text('{"cells": [3]}')
+    assert rebuild(book, meanwhile=change_a_manifest) == ["two"]
+    assert rebuild(book) == ["one"]
+    assert rebuild(book) == []
+
+
+def test_a_notebook_that_the_book_no_longer_has_is_forgotten(book: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(TEXTS, "two")
+    assert rebuild(book) == []
+    assert [path.name for path in (book / "out").glob("*.ipynb")] == ["one.ipynb"]
+
+
+def test_a_book_is_made_where_nothing_can_be_kept(book: Path, caplog: pytest.LogCaptureFixture) -> None:
+    shutil.rmtree(book / "out")
+    (book / "out").write_text("a file")
+    assert rebuild(book) == ["one", "two"]
+    assert "the next book will run the notebooks again: " in caplog.text
+    assert (book / "out").read_text() == "a file"
 
 
 def test_every_notebook_is_run_again_with_another_library(book: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,11 +3,13 @@
 from pathlib import Path
 
 from conftest import EXPANDED
+from PIL import Image
 
 from asymdistill.config.names import SCENES_CLIP, SCENES_SIMCLR
 from asymdistill.config.profiles import load_settings
 from asymdistill.config.settings import Settings
 from asymdistill.study.crossed import crossed
+from asymdistill.study.study import Study
 
 # What a crossed study does without, beside the images and the teacher that it changes.
 LESS = {"augmentation_seeds", "controls", "sweeps", "other_teachers", "other_datasets", "widths", "noise_spaces"}
@@ -71,3 +73,28 @@ def test_a_resolution_is_of_its_own_teacher_only_and_a_crop_of_all() -> None:
         ("scenes100", own): (96, False),
         ("scenes100", other): (None, False),
     }
+
+
+def test_what_a_study_is_made_from_changes_with_its_images_settings_and_teacher(tmp_path: Path) -> None:
+    def made_from(**changes: object) -> list[dict[str, object]]:
+        settings = {"dataset": str(tmp_path / "own"), "other_teachers": [], "other_datasets": []} | changes
+        return [*Study.open("smoke", settings, tmp_path / "runs").made_from().values()]
+
+    for split in ("train", "test"):
+        for name in ("cat", "dog"):
+            (tmp_path / "own" / split / name).mkdir(parents=True)
+            Image.new("RGB", (32, 32), "red" if name == "cat" else "blue").save(
+                tmp_path / "own" / split / name / "0.png"
+            )
+    before = made_from()
+    assert made_from() == before
+    assert len(before) == 1
+    assert len(made_from(other_datasets=["scenes"])) == 2
+    (settings,) = made_from(epochs=before[0]["settings"]["epochs"] + 1)  # type: ignore[index]
+    assert settings != before[0]
+    (teacher,) = made_from(teacher=SCENES_SIMCLR)
+    assert teacher["teacher"] != before[0]["teacher"]
+    for split in ("train", "test"):
+        (tmp_path / "own" / split / "dog").rename(tmp_path / "own" / split / "wolf")
+    (images,) = made_from()
+    assert {name for name in images if images[name] != before[0][name]} == {"images"}
