@@ -137,7 +137,7 @@ table_expansion
 # | caption: >-
 # |   Share of the variance in each principal component, on the axes of chapter 1: the teacher, and students of both
 # |   objectives.
-figure = figures.spectra(evidence.table("singular_values"))
+figure = figures.spectra(evidence.table("singular_values", of="expansion"))
 glue("fig_expansion_spectra", figure, display=False)
 
 # %% [markdown]

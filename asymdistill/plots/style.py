@@ -178,7 +178,7 @@ def noise_ticks(axis: Axes, sigma: Iterable[float]) -> None:
 def spectrum_axes(axis: Axes) -> None:
     """The axes of every spectrum: share of the variance over the component, both logarithmic."""
     axis.set(xscale="log", yscale="log", ylabel="share of the variance", ylim=(SHARE_FLOOR, 1))
-    axis.yaxis.set_major_formatter(lambda share, _: np.format_float_positional(share, trim="-"))
+    axis.yaxis.set_major_formatter(lambda share, _: np.format_float_positional(share, 2, fractional=False, trim="-"))
 
 
 def rank_axis(axis: Axes) -> None:

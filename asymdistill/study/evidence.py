@@ -51,9 +51,15 @@ class Evidence:
         """The recorded run whose table of that name is shown: of those that have any row of it, the largest."""
         return next((run for run in self.on_photographs if _has(run, name)), None)
 
-    def table(self, name: str) -> dict[str, pd.DataFrame]:
-        """A table by where it is from: ``photographs``, if a recorded run has it, and ``this copy``."""
-        recorded = self._recorded_controls() if name == CONTROLS_TABLE else self._recorded(name)
+    def table(self, name: str, *, of: str | None = None) -> dict[str, pd.DataFrame]:
+        """A table by where it is from: ``photographs``, if a recorded run has it, and ``this copy``.
+
+        Args:
+            name: of the table.
+            of: name of another, to take the run whose table of that name is shown.
+        """
+        run = self.photographs(of or name)
+        recorded = self._recorded_controls() if name == CONTROLS_TABLE else run and run.table(name)
         return ({} if recorded is None else {PHOTOGRAPHS: recorded}) | {THIS_COPY: self.study.table(name)}
 
     def baseline(self, name: str, *, of: str | None = None) -> dict[str, pd.DataFrame]:
@@ -61,7 +67,7 @@ class Evidence:
 
         Args:
             name: of the table.
-            of: name of another, to take the runs whose table of that name is shown.
+            of: as for ``table``.
         """
         run = self.photographs(of or name)
         recorded = None if run is None else run.baseline(name)
@@ -111,10 +117,6 @@ class Evidence:
         runs = {run.folder: run for run in itertools.chain.from_iterable(found) if run is not None}
         lines = [self.study.description(), *(f"**Photographs**: {_described(run)}" for run in runs.values())]
         return "\n\n".join(lines)
-
-    def _recorded(self, name: str) -> pd.DataFrame | None:
-        run = self.photographs(name)
-        return None if run is None else run.table(name)
 
     @cached_property
     def _with_controls(self) -> dict[str, Recorded]:

@@ -92,3 +92,4 @@ def test_shares_of_the_variance_are_written_out() -> None:
     style.spectrum_axes(axis)
     write = axis.yaxis.get_major_formatter()
     assert [write(share, 0) for share in (1e-6, 1e-5, 0.01, 1.0)] == ["0.000001", "0.00001", "0.01", "1"]
+    assert write(9.999999999999999e-06, 0) == "0.00001"  # what a logarithmic axis makes of it

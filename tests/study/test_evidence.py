@@ -80,6 +80,8 @@ def test_what_belongs_to_a_control_is_of_the_run_that_has_it(small_study: Study,
     assert evidence.test_images("spectrum") == {"photographs": 160, "this copy": 160}
     assert evidence.test_images("controls") == {"photographs": 77, "this copy": 160}
     assert set(evidence.baseline("spectrum", of="controls")["photographs"]["images"]) == {77}
+    assert set(evidence.table("spectrum", of="controls")["photographs"]["images"]) == {77}
+    assert set(evidence.table("spectrum")["photographs"]["images"]) == {160}
 
 
 def test_a_recorded_table_is_read_once(small_study: Study, keep: Keep, monkeypatch: pytest.MonkeyPatch) -> None:
