@@ -85,6 +85,8 @@ def of_objective(table: pd.DataFrame, objective: str) -> pd.DataFrame:
 def recorded_runs(place: str | Path) -> list[Recorded]:
     """The runs that are kept at a place, those with the most training images first.
 
+    Of those with as many, the run whose students see the largest input comes first: it is nearest to the papers.
+
     Args:
         place: the folder of one recorded run, or a folder of such folders; relative to the book's checkout or else to
             the working folder. Only ``results``, where runs are kept unless another place is named, may be missing.
@@ -103,8 +105,9 @@ def recorded_runs(place: str | Path) -> list[Recorded]:
     return sorted((Recorded(path) for path in folders), key=_fewest_last)
 
 
-def _fewest_last(run: Recorded) -> tuple[float, int]:
-    return -run.sizes.get("train", math.inf), run.settings.resolution or 0
+def _fewest_last(run: Recorded) -> tuple[float, float]:
+    side = run.settings.resolution or math.inf  # none: the teacher's, as in the papers
+    return -run.sizes.get("train", math.inf), -side
 
 
 def record(folder: str | Path, out: str | Path = RESULTS, *, unfinished: bool = False) -> Path:

@@ -61,11 +61,11 @@ def test_runs_are_sorted_by_training_images_then_by_input(small_study: Study, ke
         files.write_json(kept / name / "manifest.json", manifest)
     runs = recordings.gather(Evidence(small_study, kept))[1:]
     found = [run.settings for run in runs]
-    assert [(one.train_limit, one.resolution) for one in found] == [(None, 32), (4000, 32), (4000, 224), (128, None)]
+    assert [(one.train_limit, one.resolution) for one in found] == [(None, 32), (4000, 224), (4000, 32), (128, None)]
     assert [run.name.partition("scenes-clip, ")[2] for run in runs] == [
         "50,000 training images",
-        "4,000 training images, students at 32 × 32",
         "4,000 training images, students at 224 × 224",
+        "4,000 training images, students at 32 × 32",
         "128 training images",
     ]
 

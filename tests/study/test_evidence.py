@@ -1,5 +1,6 @@
 """What stands beside the book's own run: for each table the largest recorded run on photographs that has it."""
 
+import itertools
 import json
 import shutil
 from collections.abc import Callable
@@ -177,17 +178,17 @@ def test_controls_are_put_together_from_runs_of_one_experiment(small_study: Stud
         row = {"control": name, "quantity": "effective_rank", "model": "S", "value": value}
         files.write_table(folder / "tables" / f"control-{name}.csv", pd.DataFrame([row]))
 
-    many, same, other = (
-        keep(name, {"train": n}, epochs=e) for name, n, e in (("a", 900, 2), ("b", 900, 2), ("c", 900, 3))
-    )
+    many = keep("a", {"train": 900}, epochs=2, widths=[1, 2, 4], objectives=["cosine", "infonce"])
+    same = keep("b", {"train": 900}, epochs=2, widths=[1, 4], objectives=["cosine"])
+    others = keep("c", {"train": 900}, epochs=3), keep("d", {"train": 900}, epochs=2, widths=[1, 2])
     control(many, "truncation", 1)
     control(same, "truncation", 2)
     control(same, "capacity", 3)
-    for name in ("capacity", "noise"):
+    for name, other in itertools.product(("capacity", "noise"), others):
         control(other, name, 4)
     evidence = Evidence(small_study, many.parent)
     table = evidence.table("controls")["photographs"]
     assert table.set_index("control")["value"].to_dict() == {"truncation": 1, "capacity": 3}
     assert evidence.control("capacity")["photographs"]["value"].tolist() == [3]
     words = evidence.description("controls")
-    assert [name in words for name in ("Run `a`", "Run `b`", "Run `c`")] == [True, True, False]
+    assert [f"Run `{name}`" in words for name in "abcd"] == [True, True, False, False]
