@@ -209,7 +209,9 @@ def test_edited_code_is_said_where_it_counts_and_computed_again_only_if_asked(
     }
     ratio = table(done.folder, "training")["loss"] / table(small_study.folder, "training")["loss"]
     assert ratio.between(2.5, 3.5).all()
-    assert not table(done.folder, "robustness").equals(table(small_study.folder, "robustness"))
+    # Adam takes nearly the same steps for thrice the loss: accuracies on so few images need not tell these students
+    # apart, their spectra do.
+    assert not table(done.folder, "spectrum").equals(table(small_study.folder, "spectrum"))
 
 
 # Damage
