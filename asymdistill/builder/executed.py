@@ -1,6 +1,5 @@
 """The executed notebooks of the last book: those for which nothing has changed since are not run again."""
 
-import hashlib
 import json
 import logging
 import os
@@ -100,7 +99,7 @@ class Executed:
     def _key(self) -> str:
         # Each companion holds the checksum of a table or of a manifest.
         tables = {study.name: _digests(study, study.rglob("*.sha256")) for study in self._studies}
-        return hashlib.sha256(json.dumps(self._made_by | {"tables": tables}, sort_keys=True).encode()).hexdigest()
+        return files.digest_bytes(json.dumps(self._made_by | {"tables": tables}, sort_keys=True).encode())
 
 
 def _digests(root: Path, paths: Iterable[Path]) -> dict[str, str]:
