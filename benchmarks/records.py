@@ -102,13 +102,8 @@ def _points(section: str, row: dict[Any, Any]) -> Iterator[tuple[str, str, int, 
     if section == "growth":
         yield row["quantity"], row["unit"], row["size"], row["seconds"], row["peak_gib"]
     elif section == "teachers" and row["precision"] == "float32":
-        yield (
-            f"teacher {short_name(row['teacher'])} at {row['resolution']}",
-            "images",
-            row["images"],
-            row["seconds"],
-            None,
-        )
+        name = f"teacher {short_name(row['teacher'])} at {row['resolution']}"
+        yield name, "images", row["images"], row["seconds"], None
     elif section == "training" and row["precision"] == "float32":
         name = f"1,000 training images, w = {row['width']:g}"
         yield name, "pixels", row["resolution"] ** 2, 1000 / row["images_per_second"], row["peak_gib"]

@@ -7,7 +7,6 @@ notebooks for which something has changed.
 import html
 import importlib.util
 import json
-import logging
 import os
 import re
 import shutil
@@ -29,8 +28,6 @@ from asymdistill.config.settings import Settings
 from asymdistill.runtime.errors import InputError
 from asymdistill.runtime.markup import as_code, as_text
 
-LOGGER = logging.getLogger(__name__)
-
 BOOK_PACKAGES = ("ipykernel", "jupyter_book", "nbclient", "papermill", "sphinx_design", "yaml")
 JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
 
@@ -44,7 +41,7 @@ def build(
     provenance: Mapping[str, str],
     overrides: Mapping[str, Any] | None = None,
     tables: Path,
-    studies: Mapping[Path, object] | None = None,
+    studies: Mapping[Path, object],
     verdicts: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Path:
     """Run the notebooks on a profile, in parallel, and build the book from them.
@@ -82,9 +79,8 @@ def build(
         "overrides": _absolute(overrides or {}),
         "runs_dir": str(runs_dir.resolve()),
     }
-    executed = Executed(out / "executed", stage, parameters, studies or {})
+    executed = Executed(out / "executed", stage, parameters, studies)
     outdated = executed.outdated()
-    LOGGER.info("notebooks: %d as in the last book, %d to run", executed.count - len(outdated), len(outdated))
     with own_kernel(), ThreadPoolExecutor(cores()) as pool:
         running = [pool.submit(execute, path, parameters) for path in outdated]
         try:

@@ -49,15 +49,12 @@ class Executed:
         }
         self._kept = self._read()
 
-    @property
-    def count(self) -> int:
-        """How many notebooks the book has."""
-        return len(self._notebooks)
-
     def outdated(self) -> list[Path]:
         """Those staged notebooks that have to be executed; the others are put into the stage as they were kept."""
         made_by = self._key()
-        return [path for path in self._notebooks if not self._restore(path, made_by)]
+        found = [path for path in self._notebooks if not self._restore(path, made_by)]
+        LOGGER.info("notebooks: %d as in the last book, %d to run", len(self._notebooks) - len(found), len(found))
+        return found
 
     def keep(self, outdated: Iterable[Path]) -> None:
         """Keep the notebooks that were executed by now, and forget those that the book no longer has.

@@ -77,7 +77,7 @@ def source(tmp_path: Path) -> Path:
 
 def build(source: Path, **options: object) -> Path:
     arguments: dict[str, object] = {"runs_dir": source.parent / "runs", "source": source, "out": source.parent / "out"}
-    arguments["tables"] = source.parent / "tables"
+    arguments |= {"tables": source.parent / "tables", "studies": {}}
     arguments["provenance"] = {"profile": "smoke"}
     return builder.build("smoke", **(arguments | options))  # type: ignore[arg-type]
 
