@@ -166,7 +166,7 @@ def test_a_book_is_refused_before_anything_runs_and_when_the_ledger_says_otherwi
 
     def book() -> Path:
         folders = {"runs_dir": source / "runs", "source": source, "out": source / "out"}
-        return build.build("smoke", provenance={}, tables=source / "tables", verdicts=LEDGER, **folders)
+        return build.build("smoke", provenance={}, studies={}, tables=source / "tables", verdicts=LEDGER, **folders)
 
     page.write_text("# Front\n\nThe rank is {verdict}`v1-rank-s = supported`.\n", "utf-8")
     assert "Within the margin." in (book() / "book" / "index.html").read_text("utf-8")
