@@ -110,7 +110,7 @@ paper = ledger.published("accuracy")
 # | name: tab-controls
 # | caption: >-
 # |   What was compared in each control, and the numbers that decide.
-table_controls = HTML(scorecard.in_words(tables.table(controls, epochs=epochs)))
+table_controls = HTML(scorecard.in_words(tables.table(controls, epochs=epochs, chance=chance)))
 glue("table_controls", table_controls, display=False)
 table_controls
 
@@ -263,7 +263,7 @@ HTML(cut_the_teacher(controls))
 # | name: tab-truncation
 # | caption: >-
 # |   Accuracy of the teacher cut to some of its components, and of the students, without and with noise.
-for_readers(tables.truncation_table(controls))
+for_readers(tables.truncation_table(controls, chance=chance))
 
 # %% [markdown]
 # **How to read it.** The column *lost* decides: points of accuracy between the lowest and the highest noise. If the

@@ -30,7 +30,7 @@ def _names(runs: Sequence[Recorded]) -> list[str]:
 
 def _images_and_teacher(run: Recorded) -> str:
     own = run.settings
-    teacher = short_name(own.teacher_weights.name if own.teacher_weights else own.teacher)
+    teacher = short_name(own.teacher_with_file)
     return f"{short_name(own.dataset)}, teacher {teacher}, {training_images(run.sizes.get('train'))} training images"
 
 

@@ -235,6 +235,11 @@ class Settings(BaseModel):
         return self.objectives[0]
 
     @property
+    def teacher_with_file(self) -> str:
+        """The teacher's name, and behind it the file of its weights: that may hold anything, whatever the name says."""
+        return self.teacher + (f" ({self.teacher_weights.name})" if self.teacher_weights else "")
+
+    @property
     def smallest_width(self) -> float:
         """Width of the student that most controls retrain."""
         return min(self.widths)

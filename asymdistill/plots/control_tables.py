@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from asymdistill.config.names import OBJECTIVES, TEACHER
-from asymdistill.plots.derived import noise_loss, paired, paired_tests, percent
+from asymdistill.plots.derived import noise_loss, noise_share, paired, paired_tests, percent
 from asymdistill.plots.runs import Runs, of_each, with_control
 from asymdistill.plots.selection import ends, pick, students_of, teacher_of
 from asymdistill.plots.style import title
@@ -117,8 +117,13 @@ def classes_table(rows: pd.DataFrame) -> Iterator[Row]:
 
 
 @table_of("truncation")
-def truncation_table(rows: pd.DataFrame) -> Iterator[Row]:
-    """Accuracy and its loss to noise: the whole teacher, the teacher cut to about 16 directions, and each student."""
+def truncation_table(rows: pd.DataFrame, *, chance: float | None) -> Iterator[Row]:
+    """Accuracy and its loss to noise: the whole teacher, the teacher cut to about 16 directions, and each student.
+
+    Args:
+        rows: a study's table of controls.
+        chance: accuracy of guessing in percent; None where the number of classes is not known.
+    """
     k = min(pick(rows, variant="top")["x"], key=lambda count: abs(count - PAPER_COMPONENTS))
     cuts = {"its top": "top", "random": "random", "its last": "bottom"}
     own = {"whole teacher": pick(rows, variant="full")}
@@ -127,7 +132,9 @@ def truncation_table(rows: pd.DataFrame) -> Iterator[Row]:
     for model, part in own.items():
         if not part.empty:  # a teacher of few dimensions is cut to top directions only
             rank = shown(pick(part, "effective_rank")["value"])
-            yield {"model": model, "rank": rank, **_under_noise(part), "seeds or draws": _count(part)}
+            share = shown(noise_share(pick(part, "accuracy"), chance)["value"].dropna())
+            row = {"model": model, "rank": rank, **_under_noise(part), "lost (% of what is above guessing)": share}
+            yield row | {"seeds or draws": _count(part)}
 
 
 @table_of("capacity")
@@ -215,17 +222,18 @@ def statistics_table(rows: pd.DataFrame) -> Iterator[Row]:
         yield row | {"seeds": test["seeds"]}
 
 
-def table(controls: Runs, *, epochs: Mapping[str, int]) -> pd.DataFrame:
+def table(controls: Runs, *, epochs: Mapping[str, int], chance: Mapping[str, float]) -> pd.DataFrame:
     """One row per control: what was compared, and for each run the numbers that decide, from the control's own table.
 
     Args:
         controls: a table of controls of each run.
         epochs: by the name of the run, the epochs for which it trains.
+        chance: by the name of the run, the accuracy of guessing in percent.
     """
-    rows = []
+    rows, options = [], {"underfitting": {"epochs": epochs}, "truncation": {"chance": chance}}
     for name, (make, compared, columns, kept) in _DECISIVE.items():
         row = {"control": TITLES[name], "what was compared": compared} | dict.fromkeys(controls, "not run")
-        own = make(controls, epochs=epochs) if name == "underfitting" else make(controls)
+        own = make(controls, **options.get(name, {}))
         for run, part in own.groupby("from", sort=False) if "from" in own else ():
             cells = part.drop(columns="from").set_index(own.columns[1]).filter(regex=columns).replace(NOTHING, None)
             wanted = ((label, found.dropna()) for label, found in cells.iterrows() if re.search(kept, str(label)))
@@ -238,7 +246,12 @@ def table(controls: Runs, *, epochs: Mapping[str, int]) -> pd.DataFrame:
 _DECISIVE: dict[str, tuple[Callable[..., pd.DataFrame], str, str, str]] = {
     "underfitting": (underfitting_table, "effective rank / predicted by shrinkage alone", "^rank(| predicted)$", ""),
     "classes": (classes_table, "effective rank overall / within classes", "^(rank|within classes)$", ""),
-    "truncation": (truncation_table, "points of accuracy lost to noise", "^lost", ""),
+    "truncation": (
+        truncation_table,
+        "% of the accuracy above guessing that the strongest noise costs",
+        "^lost .%",
+        "",
+    ),
     "capacity": (capacity_table, "effective rank", "^rank", ""),
     "objective": (objective_table, "effective rank", "^rank", ""),
     "noise": (noise_table, "points of accuracy gained at the highest noise", "^gained", ""),

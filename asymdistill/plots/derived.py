@@ -3,7 +3,9 @@
 A change is taken between two students that share model and seed, or only the seed where widths are compared.
 """
 
+import math
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -34,9 +36,25 @@ def variance_shares(singular_values: pd.DataFrame) -> pd.DataFrame:
 
 def noise_loss(accuracy: pd.DataFrame) -> pd.DataFrame:
     """Accuracy lost from the lowest to the highest noise level, in points: one row per model and variant."""
-    keys = [column for column in accuracy.columns if column not in ("sigma", "value")]
-    levels = accuracy.sort_values("sigma", kind="stable").groupby(keys, dropna=False, sort=False)["value"]
+    levels = _by_noise(accuracy)
     return (levels.first() - levels.last()).reset_index()
+
+
+def noise_share(accuracy: pd.DataFrame, chance: float | None) -> pd.DataFrame:
+    """The same in percent of what the accuracy at the lowest level has above guessing; missing where it has nothing.
+
+    Args:
+        accuracy: rows of accuracies in percent.
+        chance: accuracy of guessing in percent; None, where it is not known, leaves all missing.
+    """
+    levels = _by_noise(accuracy)
+    above = levels.first() - (math.nan if chance is None else chance)
+    return (100 * (levels.first() - levels.last()) / above.where(above > 0)).reset_index()
+
+
+def _by_noise(accuracy: pd.DataFrame) -> Any:
+    keys = [column for column in accuracy.columns if column not in ("sigma", "value")]
+    return accuracy.sort_values("sigma", kind="stable").groupby(keys, dropna=False, sort=False)["value"]
 
 
 def ratios(gains: pd.DataFrame) -> pd.DataFrame:

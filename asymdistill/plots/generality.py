@@ -3,6 +3,7 @@
 Colours, markers and lines are those of ``two_objectives``.
 """
 
+import math
 from textwrap import fill
 from typing import Any
 
@@ -97,19 +98,25 @@ def cells(generality: pd.DataFrame) -> dict[tuple[str, str], pd.DataFrame]:
 
 
 def noise_table(generality: Runs) -> pd.DataFrame:
-    """Points of accuracy lost up to the highest noise level, of each run: one row per pair of images and teacher.
+    """Points of accuracy lost to noise, of each run: one row per pair of images and teacher.
 
     Args:
         generality: a table of generality of each run.
+
+    Returns:
+        What is lost up to the highest level that all pairs of all runs were measured at, or, where they share none, up
+        to each pair's own highest; the column ``σ`` says which.
     """
-    return dashed(of_each(generality, _losses))
+    measured = pick(pd.concat(generality.values()), "accuracy").groupby(["dataset", "teacher"])["sigma"]
+    shared = set.intersection(*map(set, measured.unique())) if len(measured) else set()
+    return dashed(of_each(generality, _losses, highest=max(shared - {0.0}, default=math.inf)))
 
 
-def _losses(generality: pd.DataFrame) -> pd.DataFrame:
+def _losses(generality: pd.DataFrame, *, highest: float) -> pd.DataFrame:
     rows = []
-    for (dataset, teacher), own in cells(generality).items():
+    for (dataset, teacher), own in cells(generality[~(generality["sigma"] > highest)]).items():
         loss, kinds = noise_loss(pick(own, "accuracy")), two(own)
-        row = {"images": dataset, "classes": own["classes"].iloc[0], "teacher": teacher}
+        row = {"images": dataset, "classes": own["classes"].iloc[0], "teacher": teacher, "σ": own["sigma"].max()}
         row |= {"lost by the teacher": shown(teacher_of(loss)["value"]), **per_objective(loss, kinds)}
         rows.append(row | {"students": len(pick(loss, objective=kinds[0]))})
     return pd.DataFrame(rows)

@@ -108,16 +108,18 @@ def overview(runs: Sequence[ShownRun]) -> pd.DataFrame:
 def _facts(run: ShownRun) -> dict[str, str]:
     own, sizes = run.settings, run.table("models").set_index("model")["parameters"]
     count = run.manifest.get("images", {}).get("train", own.train_limit)
+    teacher = short_name(own.teacher_with_file) if own.teacher_weights else own.teacher
     return {
         "images": short_name(own.dataset),
         "training images": training_images(count),
         "test images": f"{run.test_images():,}",
-        "teacher (parameters)": f"{own.teacher} ({sizes[TEACHER]:,})",
+        "teacher (parameters)": f"{teacher} ({sizes[TEACHER]:,})",
         "students (parameters)": ", ".join(f"{model} ({size:,})" for model, size in sizes.drop(TEACHER).items()),
         "input of the students": input_size(own),
         "seeds": f"{len(own.seeds)}",
         "epochs": f"{own.epochs}",
         "steps per epoch": f"{count // own.batch_size}" if count else NOTHING,
+        "arithmetic of the teacher": run.manifest.get("teacher", {}).get("precision", own.teacher_precision),
         "arithmetic of the students": "float32" if own.autocast == "off" else own.autocast,
         "objectives": ", ".join(OBJECTIVES[kind] for kind in own.objectives),
         "augmented students": f"{own.augmentation_seeds}",

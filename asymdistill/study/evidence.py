@@ -1,6 +1,5 @@
 """The tables of a study beside those of recorded runs on photographs: what chapters compare with the paper."""
 
-import itertools
 from functools import cached_property
 from pathlib import Path
 from statistics import mean
@@ -16,10 +15,13 @@ from asymdistill.study.folders import RESULTS
 from asymdistill.study.recorded import Recorded, recorded_runs
 from asymdistill.study.study import Study
 
-CONTROLS_TABLE = "controls"
-EXPERIMENT = (
-    *("dataset", "train_limit", "test_limit", "data_seed", "resolution", "seeds", "smallest_width", "largest_width"),
+CONTROLS_TABLE, GENERALITY = "controls", "generality"
+TRAINING = (
+    *("data_seed", "resolution", "seeds", "smallest_width", "largest_width"),
     *("baseline", "epochs", "batch_size", "learning_rate", "autocast"),
+)
+EXPERIMENT = (
+    *("dataset", "train_limit", "test_limit", *TRAINING),
     *("teacher", "teacher_weights", "teacher_resolution", "teacher_crop", "teacher_precision"),
 )
 
@@ -80,9 +82,9 @@ class Evidence:
         return found | {THIS_COPY: self.study.controls(name)}
 
     def generality(self) -> dict[str, pd.DataFrame]:
-        """The table of generality of this copy, and of the largest recorded run of each photographs and teacher."""
-        tables = [table for run in self.on_photographs if (table := run.table("generality")) is not None]
-        recorded = {PHOTOGRAPHS: _largest(tables)} if tables else {}
+        """The table of generality of this copy, and that of recorded runs that differ in images and teacher alone."""
+        tables = [rows for _, rows in self._crossed]
+        recorded = {PHOTOGRAPHS: pd.concat(tables, ignore_index=True)} if tables else {}
         return recorded | {THIS_COPY: self.study.generality()}
 
     def epochs(self, name: str) -> dict[str, int]:
@@ -113,10 +115,32 @@ class Evidence:
 
     def description(self, *names: str) -> str:
         """What the study is and, for the tables of these names, which recorded run stands beside it: Markdown."""
-        found = (self._with_controls.values() if name == CONTROLS_TABLE else [self.photographs(name)] for name in names)
-        runs = {run.folder: run for run in itertools.chain.from_iterable(found) if run is not None}
+        runs = {run.folder: run for name in names for run in self._behind(name)}
         lines = [self.study.description(), *(f"**Photographs**: {_described(run)}" for run in runs.values())]
         return "\n\n".join(lines)
+
+    def _behind(self, name: str) -> list[Recorded]:
+        """The recorded runs that a table is made of."""
+        if name == CONTROLS_TABLE:
+            return list(self._with_controls.values())
+        if name == GENERALITY:
+            return [run for run, _ in self._crossed]
+        return [run] if (run := self.photographs(name)) else []
+
+    @cached_property
+    def _crossed(self) -> list[tuple[Recorded, pd.DataFrame]]:
+        """Rows of generality, and their run, of recorded runs with as many images and the same training.
+
+        There may be several such sets of runs: the one with the most pairs of images and teacher counts, and of equal
+        ones that with the most images. Each pair is that of the first run which has it.
+        """
+        alike: dict[Any, dict[Any, tuple[Recorded, pd.DataFrame]]] = {}
+        for run in self.on_photographs:
+            if (table := run.table(GENERALITY)) is not None:
+                pairs = alike.setdefault(_trained(run), {})
+                for pair, rows in table.groupby(["dataset", "teacher"], sort=False):
+                    pairs.setdefault(pair, (run, rows))
+        return list(max(alike.values(), key=len, default={}).values())
 
     @cached_property
     def _with_controls(self) -> dict[str, Recorded]:
@@ -137,19 +161,18 @@ def _experiment(run: Recorded) -> dict[str, Any]:
     return {name: getattr(run.settings, name) for name in EXPERIMENT}
 
 
+def _trained(run: Recorded) -> tuple[Any, ...]:
+    """What two runs agree in that differ in nothing but images and teacher."""
+    sizes = (run.sizes.get("train"), run.sizes.get("test"))
+    return *sizes, *(getattr(run.settings, name) for name in TRAINING)
+
+
 def _has(run: Recorded, name: str) -> bool:
     """Whether a run has anything to show in a table; one of augmentation needs students that were augmented."""
     table = run.table(name)
     if table is None or table.empty:
         return False
     return name != "augmentation" or bool(table["augmented"].any())
-
-
-def _largest(tables: list[pd.DataFrame]) -> pd.DataFrame:
-    """Of tables of generality, the largest run's first: the rows of each images and teacher from the first with any."""
-    rows = pd.concat(tables, keys=range(len(tables)), names=["run"]).reset_index("run")
-    first = rows.groupby(["dataset", "teacher"])["run"].transform("min")
-    return rows[rows["run"] == first].drop(columns="run").reset_index(drop=True)
 
 
 def _described(run: Recorded) -> str:

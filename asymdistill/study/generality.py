@@ -23,6 +23,5 @@ def of_study(settings: Settings, classes: int, spectrum: pd.DataFrame, robustnes
     ranks = spectrum[(spectrum["quantity"] == "effective_rank") & (spectrum["estimator"] == "per seed")]
     noise = robustness[robustness["noise_space"] == "normalised"].rename(columns={"accuracy": "value"})
     both = pd.concat([ranks, noise.assign(quantity="accuracy")], ignore_index=True)
-    # A file may hold anything, whatever the network is called, so it belongs to the teacher's name.
-    teacher = settings.teacher + (f" ({settings.teacher_weights.name})" if settings.teacher_weights else "")
-    return both.assign(dataset=settings.dataset, teacher=teacher, classes=classes)[list(COLUMNS)]
+    named = {"dataset": settings.dataset, "teacher": settings.teacher_with_file}
+    return both.assign(**named, classes=classes)[list(COLUMNS)]

@@ -166,14 +166,15 @@ def test_widths_that_the_paper_does_not_run_have_no_mark_of_the_papers() -> None
 
 def table(name: str, controls_table: pd.DataFrame) -> pd.DataFrame:
     """The table of one control of one run by its first column."""
-    options = {"epochs": {"this copy": 5}} if name == "underfitting" else {}
+    of = {"underfitting": {"epochs": {"this copy": 5}}, "truncation": {"chance": {"this copy": 10.0}}}
+    options: dict[str, object] = dict(of.get(name, {}))
     made_of: pd.DataFrame = getattr(control_tables, f"{name}_table")({"this copy": controls_table}, **options)
     own = made_of.drop(columns="from", errors="ignore")
     return own.set_index(own.columns[0])
 
 
 def summarised(controls_table: pd.DataFrame) -> pd.DataFrame:
-    return control_tables.table({"this copy": controls_table}, epochs={"this copy": 5})
+    return control_tables.table({"this copy": controls_table}, epochs={"this copy": 5}, chance={"this copy": 10.0})
 
 
 @pytest.mark.parametrize("seeds", [made.SEEDS, (42,)], ids=["three seeds", "one seed"])
@@ -204,11 +205,11 @@ def test_the_table_of_a_control_that_was_not_run_says_so(name: str) -> None:
 def test_runs_stand_below_each_other_and_those_without_a_control_are_left_out() -> None:
     runs = {"photographs": made.table(made.classes()), "this copy": made.everything()}
     assert list(dict.fromkeys(control_tables.classes_table(runs)["from"])) == ["photographs", "this copy"]
-    assert set(control_tables.truncation_table(runs)["from"]) == {"this copy"}
+    assert set(control_tables.truncation_table(runs, chance={})["from"]) == {"this copy"}
     assert [len(figures) for figures in (controls.classes(runs), controls.objective(runs))] == [2, 1]
     names = [figure.get_suptitle() or figure.legends[0].get_title().get_text() for figure in controls.classes(runs)]
     assert names == ["photographs", "this copy"]
-    summary = control_tables.table(runs, epochs={"photographs": 5, "this copy": 5}).set_index("control")
+    summary = control_tables.table(runs, epochs={"photographs": 5, "this copy": 5}, chance={}).set_index("control")
     assert summary.loc["Objective", "photographs"] == "not run"
     assert summary.loc["Class structure", "photographs"] != "not run"
 

@@ -54,3 +54,11 @@ def test_the_loss_to_noise_is_taken_from_the_lowest_to_the_highest_level() -> No
     own = selection.pick(loss, variant="plain", model="S")["value"]
     assert len(own) == 3
     assert own.mean() == pytest.approx(40.0)
+
+
+def test_what_noise_costs_is_also_a_share_of_what_lies_above_guessing() -> None:
+    levels = {"sigma": [0.0, 0.2] * 2, "model": ["a", "a", "b", "b"], "seed": 1, "value": [60.0, 35.0, 10.0, 10.0]}
+    shares = derived.noise_share(pd.DataFrame(levels), 10.0).set_index("model")["value"]
+    assert shares["a"] == pytest.approx(50)
+    assert pd.isna(shares["b"])  # it guesses: it has nothing to lose
+    assert derived.noise_share(pd.DataFrame(levels), None)["value"].isna().all()

@@ -105,7 +105,15 @@ def test_losses_to_noise_are_the_teachers_and_each_objectives() -> None:
     shown = (
         of_copy(generality.noise_table({OWN: made.crossed()})).set_index(["images", "teacher"]).loc[("mine", "vit_s")]
     )
-    assert shown.tolist() == [100, "10.0", "20.0 ± 0.0", "32.0 ± 0.0", 6]
+    assert shown.tolist() == [100, 0.2, "10.0", "20.0 ± 0.0", "32.0 ± 0.0", 6]
+
+
+def test_losses_to_noise_are_up_to_one_level_that_every_pair_has() -> None:
+    table = made.crossed()
+    less = table[table["sigma"] != 0.2].assign(dataset="elsewhere")
+    assert set(generality.noise_table({"photographs": less, OWN: table})["σ"]) == {0.1}
+    rest = table[table["sigma"] != 0.1]
+    assert set(generality.noise_table({"photographs": less, OWN: rest})["σ"]) == {0.1, 0.2}  # they share none
 
 
 def test_the_limit_has_a_row_per_width_and_a_column_per_weight() -> None:

@@ -129,16 +129,27 @@ def test_what_differs_between_runs_is_told_of_each(small_study: Study, keep: Kee
     assert evidence.pixels("robustness") == {"paper": clip, "photographs": clip, "this copy": clip}
 
 
-def test_of_each_images_and_teacher_the_largest_recorded_run_counts_for_generality(
-    small_study: Study, keep: Keep
-) -> None:
+def test_runs_that_generality_compares_differ_in_images_and_teacher_alone(small_study: Study, keep: Keep) -> None:
     own = small_study.generality()
-    for name, images, dataset in (("few", 100, "photos"), ("many", 900, "photos"), ("other", 500, "pictures")):
-        path = keep(name, {"train": images}) / "tables" / "generality.csv"
-        files.write_table(path, own.assign(dataset=dataset, value=float(images)))
-    found = Evidence(small_study, path.parents[2]).generality()
+
+    def made(name: str, images: int, dataset: str, value: float, **settings: Any) -> Path:
+        path = keep(name, {"train": images}, **settings) / "tables" / "generality.csv"
+        files.write_table(path, own.assign(dataset=dataset, value=value))
+        return path.parents[2]
+
+    place = made("few", 100, "photos", 1)
+    made("many", 900, "photos", 2)
+    assert set(Evidence(small_study, place).generality()["photographs"]["value"]) == {2}  # the largest
+    made("other", 100, "pictures", 3)
+    made("longer", 100, "drawings", 4, epochs=7)
+    made("same", 100, "photos", 5)
+    evidence = Evidence(small_study, place)
+    found = evidence.generality()
     photographs = found["photographs"]
-    assert dict(zip(photographs["dataset"], photographs["value"], strict=True)) == {"photos": 900, "pictures": 500}
+    assert dict(zip(photographs["dataset"], photographs["value"], strict=True)) == {"photos": 1, "pictures": 3}
+    words = evidence.description("generality")
+    names = ("few", "many", "other", "longer", "same")
+    assert [f"Run `{name}`" in words for name in names] == [True, False, True, False, False]
     assert len(photographs) == 2 * len(own)
     assert list(photographs.columns) == list(own.columns)
     pd.testing.assert_frame_equal(found["this copy"], own)
