@@ -25,14 +25,12 @@ def results(evidence: Evidence) -> str:
     table = dashed(headline.table(*tables, evidence.table("expansion"), evidence.table("augmentation"))).astype(str)
     rows = [list(table.columns), ["---", *["---:"] * (table.shape[1] - 1)], *table.to_numpy().tolist()]
     lines = [f"| {' | '.join(row)} |" for row in rows]
-    what = (
-        "Means ± standard deviations over seeds (ddof = 0), or ranges over students; noise of the paper's kind, on the "
-        "network's input."
-    )
     judged = {name: summary.summarise(ledger)["scorecard_summary"] for name, ledger in judge(evidence).items()}
     verdicts = [f"Verdicts, {name}: {text}" for name, text in judged.items()]
     names = ("spectrum", "robustness", "expansion", "augmentation")
-    return "\n\n".join(["\n".join(lines), what, evidence.description(*names), *verdicts])
+    return "\n\n".join(
+        ["\n".join(lines), headline.note(evidence.pixels("robustness")), evidence.description(*names), *verdicts]
+    )
 
 
 def main() -> None:

@@ -59,9 +59,10 @@ Markdown(evidence.description("spectrum", "singular_values"))
 # ## The claims of this chapter
 #
 # The column *paper* has the paper's value and, below it, the claimed range. The other columns have the {term}`verdict`,
-# with the measured value and its 95 % interval over seeds: on the largest {term}`recorded run` of photographs that can
-# judge the claim, and on this copy. Absolute numbers are judged only in the paper's own setting. {doc}`The scorecard
-# <09_scorecard>` has the reasons.
+# with the measured value and, where it varies with the {term}`seed`, its 95 % interval: on the largest {term}`recorded
+# run` of photographs that can judge the claim, and on this copy. An order of several widths has to hold at every step;
+# its number is the difference between the two ends. Absolute numbers are judged only in the paper's own setting.
+# {doc}`The scorecard <09_scorecard>` has the reasons.
 
 # %%
 answers = judge(evidence, ["v1-rank-16", "v1-reduction", "v1-rank-same", "v1-rank-average"])
@@ -192,9 +193,10 @@ tables.for_readers(collapse.estimators(spectrum[THIS_COPY]))
 # - *Students lose dimensions.* Compare the teacher's row with the others. Students far below their teacher have lost
 #   directions; students near it or above it have not. Judge the loss as a share of the teacher's own rank: a teacher
 #   with a low rank has less to lose.
-# - *Width does not matter.* Look at the last row. If the difference is small beside its spread over the seeds, this run
-#   cannot tell the widest student from the narrowest. If it is several times its spread, width does matter here, even
-#   if both students are far below the teacher.
+# - *Width does not matter.* Look at the last row. With three seeds, a difference of less than about three times the
+#   number after ± can be chance: then this run cannot tell the widest student from the narrowest. A larger one shows
+#   that width changes the rank. Whether the change is large enough to count is another question; the claim allows for a
+#   small one.
 #
 # The spectra show where a loss happens: a student whose curve falls below the teacher's only in the tail keeps the
 # strong directions and drops the weak ones.

@@ -53,9 +53,10 @@ Markdown(evidence.description("alignment"))
 # ## The claims of this chapter
 #
 # The column *paper* has the paper's value and, below it, the claimed range. The other columns have the {term}`verdict`,
-# with the measured value and its 95 % interval over seeds: on the largest {term}`recorded run` of photographs that can
-# judge the claim, and on this copy. Absolute numbers are judged only in the paper's own setting. {doc}`The scorecard
-# <09_scorecard>` has the reasons.
+# with the measured value and, where it varies with the {term}`seed`, its 95 % interval: on the largest {term}`recorded
+# run` of photographs that can judge the claim, and on this copy. An order of several widths has to hold at every step;
+# its number is the difference between the two ends. Absolute numbers are judged only in the paper's own setting.
+# {doc}`The scorecard <09_scorecard>` has the reasons.
 
 # %%
 answers = judge(evidence, ["v1-share20", "v1-alignment-same", "v1-truncation"])
@@ -104,7 +105,7 @@ table
 # below the teacher's means that the student spreads over directions that matter little to the teacher. Two equal curves
 # mean that the student copied the teacher's shape as a whole.
 #
-# Then compare the students with each other. The paper says that their curves coincide. Where two means differ by no
+# Then compare the students with each other. The paper says that their curves coincide. Where two means differ by little
 # more than their spreads over the seeds, this run cannot tell the widths apart.
 #
 # A teacher that is itself concentrated in a few components makes every curve steep. So a share over 0.90 at 20

@@ -53,9 +53,10 @@ Markdown(evidence.description("information"))
 # ## The claims of this chapter
 #
 # The column *paper* has the paper's value and, below it, the claimed range. The other columns have the {term}`verdict`,
-# with the measured value and its 95 % interval over seeds: on the largest {term}`recorded run` of photographs that can
-# judge the claim, and on this copy. Absolute numbers are judged only in the paper's own setting. {doc}`The scorecard
-# <09_scorecard>` has the reasons.
+# with the measured value and, where it varies with the {term}`seed`, its 95 % interval: on the largest {term}`recorded
+# run` of photographs that can judge the claim, and on this copy. An order of several widths has to hold at every step;
+# its number is the difference between the two ends. Absolute numbers are judged only in the paper's own setting.
+# {doc}`The scorecard <09_scorecard>` has the reasons.
 
 # %%
 answers = judge(evidence, ["v1-order-infonce", "v1-order-uniformity"])
@@ -101,17 +102,18 @@ glue("fig_infonce", figure, display=False)
 # %%
 # | name: tab-information-estimators
 # | caption: >-
-# |   The bound on mutual information, and uniformity by estimator, for the students of this copy.
+# |   The bound on mutual information, and uniformity by estimator, of this copy's models; the teacher's bound is with
+# |   itself.
 tables.for_readers(information.estimators(measured[THIS_COPY]))
 
 # %% [markdown]
 # ## What it means
 #
-# **How to read it.** If width adds information, both losses fall from each student to the next wider one, and the
-# last row is negative by more than its own spread over the seeds. A last row near zero, or smaller than its spread,
-# means that this run shows no effect of width. One loss may fall without the other: InfoNCE compares a student with
-# its teacher, image by image, while uniformity looks at the student alone. A student can spread out more evenly
-# without matching its teacher any better.
+# **How to read it.** If width adds information, both losses fall from each student to the next wider one, and the last
+# row is negative by more than about three times the number after ±, which with three seeds is half the width of its 95
+# % interval. A last row nearer to zero shows no effect of width. One loss may fall without the other: InfoNCE compares
+# a student with its teacher, image by image, while uniformity looks at the student alone. A student can spread out more
+# evenly without matching its teacher any better.
 #
 # If width lowers InfoNCE although the ranks in {doc}`chapter 1 <01_collapse>` are equal, the wider students use as many
 # directions with more precision.

@@ -48,15 +48,16 @@ from asymdistill.study import Evidence, Study
 
 study = Study.open(profile, overrides, runs_dir)
 evidence = Evidence(study, recorded)
-Markdown(evidence.description("robustness", "controls"))
+Markdown(evidence.description("robustness", "control-truncation"))
 
 # %% [markdown]
 # ## The claims of this chapter
 #
 # The column *paper* has the paper's value and, below it, the claimed range. The other columns have the {term}`verdict`,
-# with the measured value and its 95 % interval over seeds: on the largest {term}`recorded run` of photographs that can
-# judge the claim, and on this copy. Absolute numbers are judged only in the paper's own setting. {doc}`The scorecard
-# <09_scorecard>` has the reasons.
+# with the measured value and, where it varies with the {term}`seed`, its 95 % interval: on the largest {term}`recorded
+# run` of photographs that can judge the claim, and on this copy. An order of several widths has to hold at every step;
+# its number is the difference between the two ends. Absolute numbers are judged only in the paper's own setting.
+# {doc}`The scorecard <09_scorecard>` has the reasons.
 
 # %%
 answers = judge(
@@ -109,9 +110,9 @@ glue("fig_robustness", figure, display=False)
 # %% [markdown]
 # The paper's bands are its standard deviations, the others reach from the smallest to the largest value over the seeds.
 # In the table, *noise* says where it is added: to the network's *input*, the normalised tensor, as in the paper, or to
-# the *picture*. The paper's values are for CIFAR-10 and CLIP; *photographs* is the {term}`recorded run` named at the
-# top and *this copy* the run behind this copy of the book. A dash stands where there is no number. Where there are
-# several widths, there are rows for the widest student minus the narrowest, in points and paired by seed.
+# the *picture*. The paper's values are for CIFAR-10 and CLIP; *photographs* is the {term}`recorded run` that the top of
+# this page names and *this copy* the run behind this copy of the book. A dash stands where there is no number. Where
+# there are several widths, there are rows for the widest student minus the narrowest, in points and paired by seed.
 
 # %%
 # | name: tab-noise
@@ -129,11 +130,13 @@ table
 # **How to read it.** There are two claims to check.
 #
 # - *Students are more fragile than their teacher.* Compare what each model loses from the first to the last noise
-#   level, not the accuracies at one level. A model that starts higher has more to lose; so the claims above are judged
-#   by the share of the accuracy above chance that is lost.
+#   level, not the accuracies at one level. A model that starts higher has more to lose; so the claims on what a model
+#   loses are judged by the share of its accuracy above chance; those on the order of two students, by the difference of
+#   their accuracies.
 # - *The order of the widths inverts.* Look at the rows of differences. An inversion is a difference that is positive on
-#   clean images and negative under strong noise, both times by more than its spread over the seeds. If the difference
-#   keeps its sign, there is no inversion; if it lies within its spread, nothing is shown.
+#   clean images and negative under strong noise, both times by more than about three times the number after ±, which
+#   with three seeds is half the width of its 95 % interval. If the difference keeps its sign, there is no inversion; if
+#   it lies nearer to zero, nothing is shown.
 #
 # Where all models come near the dotted line, the probe is guessing and their order means nothing.
 #

@@ -64,9 +64,10 @@ Markdown(evidence.description("expansion"))
 # ## The claims of this chapter
 #
 # The column *paper* has the paper's value and, below it, the claimed range. The other columns have the {term}`verdict`,
-# with the measured value and its 95 % interval over seeds: on the largest {term}`recorded run` of photographs that can
-# judge the claim, and on this copy. Absolute numbers are judged only in the paper's own setting. {doc}`The scorecard
-# <09_scorecard>` has the reasons.
+# with the measured value and, where it varies with the {term}`seed`, its 95 % interval: on the largest {term}`recorded
+# run` of photographs that can judge the claim, and on this copy. An order of several widths has to hold at every step;
+# its number is the difference between the two ends. Absolute numbers are judged only in the paper's own setting.
+# {doc}`The scorecard <09_scorecard>` has the reasons.
 
 # %%
 answers = judge(
@@ -124,7 +125,7 @@ table_expansion
 # elsewhere. If the factor stays near 1, the first explanation fails for this term at this weight. A rise shows that the
 # network can hold more than it did. It does not say what the new dimensions contain; that is asked below.
 #
-# The dotted line is the paper's factor, for CLIP and CIFAR-10. The ledger's verdicts on this run: on a factor above 1,
+# The dotted line is the paper's factor, for CLIP and CIFAR-10. The verdicts on this copy: on a factor above 1,
 # {verdict}`v2-expands`; on the spectrum following the teacher's more closely, {verdict}`v2-spectrum-follows`.
 #
 # ## The spectrum
@@ -199,7 +200,8 @@ for_readers(tables.longer(gains, study.controls(), epochs=study.settings.epochs)
 # ## Weight, temperature, batch size
 #
 # Here is the narrowest student, with one setting varied at a time. A larger batch gives InfoNCE more negatives, but it
-# also gives every student fewer steps. Students of the cosine loss alone are therefore shown for each batch size, too.
+# also gives every student fewer steps. Where the batch size is varied, students of the cosine loss alone are therefore
+# shown, too.
 
 # %% mystnb={"image": {"alt": "Rank and accuracy against weight, temperature and batch size"}}
 # | name: fig-sweeps
@@ -224,9 +226,10 @@ for_readers(tables.sweeps(expansion))
 #
 # ## Other ways to the same end
 #
-# InfoNCE is not the only term that works against collapse. Here is the narrowest student again: with InfoNCE between
-# two views of an image, as in the first paper's outlook (SimCLR's loss); with VICReg's variance and covariance terms;
-# with a term for uniformity on the sphere; and with whitened targets and no term at all.
+# InfoNCE is not the only term that works against collapse. A profile can also train the narrowest student in other
+# ways: with InfoNCE between two views of an image, as in the first paper's outlook (SimCLR's loss); with VICReg's
+# variance and covariance terms; with a term for uniformity on the sphere; and with whitened targets and no term at all.
+# The table has those that were trained; a run with two rows alone says nothing here.
 
 # %% mystnb={"image": {"alt": "Rank, accuracy and shared neighbours of the narrowest student by objective"}}
 # | name: fig-alternatives

@@ -19,12 +19,15 @@
 # change at once, so that the two effects cannot be told apart. The part of its text that we have does not say which
 # DINOv2 it is.
 #
-# **What is ours.** Each teacher is combined with each set of images, and all else stays the same. Where a profile uses
-# DINOv2, it is ViT-S/14 *(our choice)*. In the profile `embedded`, the first teacher is a convolutional network that
-# learned from ImageNet's labels, and the other is a small transformer that learned from captions of generated scenes.
-# Where a profile names `scenes100` as a second set of images, it has a hundred classes, one for each pair of shape and
-# colour, and comes from the same generator. Between the two sets of generated scenes the rank can therefore differ only
-# by the draw of the images; what changes is the task of the {term}`probe <linear probe>`.
+# **What is ours.** Each teacher is combined with each set of images, and all else stays the same. *photographs* are
+# {term}`recorded runs <recorded run>` that differ in nothing else, with as many images and steps; the top of this page
+# names each of them. Where a profile uses DINOv2, it is ViT-S/14 *(our choice)*. The teacher `vit-s14-saliency` is
+# another one: a network of that shape whose training began with DINOv2's weights and went on for another task. It is no
+# evidence about DINOv2. In the profile `embedded`, the first teacher is a convolutional network that learned from
+# ImageNet's labels, and the other is a small transformer that learned from captions of generated scenes. Where a
+# profile names `scenes100` as a second set of images, it has a hundred classes, one for each pair of shape and colour,
+# and comes from the same generator. Between the two sets of generated scenes the rank can therefore differ only by the
+# draw of the images; what changes is the task of the {term}`probe <linear probe>`.
 
 # %% tags=["hide-input"]
 # Where the package is missing, as on Colab, fetch this book's repository and install it from there.
@@ -63,9 +66,10 @@ Markdown(evidence.description("generality"))
 # ## The claims of this chapter
 #
 # The column *paper* has the paper's value and, below it, the claimed range. The other columns have the {term}`verdict`,
-# with the measured value and its 95 % interval over seeds: on the largest {term}`recorded run` of photographs that can
-# judge the claim, and on this copy. Absolute numbers are judged only in the paper's own setting. {doc}`The scorecard
-# <09_scorecard>` has the reasons.
+# with the measured value and, where it varies with the {term}`seed`, its 95 % interval: on the largest {term}`recorded
+# run` of photographs that can judge the claim, and on this copy. An order of several widths has to hold at every step;
+# its number is the difference between the two ends. Absolute numbers are judged only in the paper's own setting.
+# {doc}`The scorecard <09_scorecard>` has the reasons.
 
 # %%
 answers = judge(
@@ -114,12 +118,12 @@ table_generality
 
 # %% [markdown]
 # **How to read it.** Numbers are means ± standard deviations over all students of a pair, one per width and seed. The
-# factor is the rank with InfoNCE divided by the rank without it. Compare rows that differ in one thing only. Same
-# images, other teacher: does the students' rank move with the teacher's? The column *below teacher* says by how many
-# percent the students of the cosine loss fall short of their own teacher; similar values in all rows speak for the
-# first explanation. Same teacher, other images: does the rank rise with the number of classes? If the students' ranks
-# are the same in all rows, whatever the teacher, that speaks for a limit of the network. A factor above 1 in every row
-# shows that InfoNCE raises the rank in general, not only in one setting.
+# factor is the rank with InfoNCE divided by the rank without it. Compare rows of one run or of *photographs*, and of
+# these rows that differ in one thing only. Same images, other teacher: does the students' rank move with the teacher's?
+# The column *below teacher* says by how many percent the students of the cosine loss fall short of their own teacher;
+# similar values in all rows speak for the first explanation. Same teacher, other images: does the rank rise with the
+# number of classes? If the students' ranks are the same in all rows, whatever the teacher, that speaks for a limit of
+# the network. A factor above 1 in every row shows that InfoNCE raises the rank in general, not only in one setting.
 #
 # Claims are judged on the profile's own teacher and images. That InfoNCE raises the rank, which the paper calls
 # universal: {verdict}`v2-expands`. The paper's numbers for DINOv2 can be judged on the profile `cifar100-dinov2` only.
@@ -143,11 +147,11 @@ glue("fig_generality_noise", figure, display=False)
 for_readers(chapter.noise_table(generality))
 
 # %% [markdown]
-# **How to read it.** The table shows points of accuracy lost between the lowest and the highest noise, for every pair.
-# If students are brittle, they lose more than their teacher; if small students act as low-pass filters, they lose less
-# than large ones. Losses in points need care. A model that begins with a low accuracy has less to lose, and near
-# guessing nothing more can be lost; with a hundred classes, guessing is at 1 % instead of 10 %. And where students see
-# another resolution than the teacher, noise on their inputs is not the same for both.
+# **How to read it.** The table shows points of accuracy lost to noise, for every pair, up to the highest level that all
+# have in common (σ). If students are brittle, they lose more than their teacher; if small students act as low-pass
+# filters, they lose less than large ones. Losses in points need care. A model that begins with a low accuracy has less
+# to lose, and near guessing nothing more can be lost; with a hundred classes, guessing is at 1 % instead of 10 %. And
+# where students see another resolution than the teacher, noise on their inputs is not the same for both.
 #
 # The verdicts on the profile's own images, at $\sigma = 0.1$: that with InfoNCE S loses less than L,
 # {verdict}`v2-low-pass-0.1`; that S recovers the teacher's immunity, {verdict}`v2-immunity-0.1` without InfoNCE and
@@ -157,8 +161,9 @@ for_readers(chapter.noise_table(generality))
 #
 # The paper calls the highest rank that it saw the limit of the network. Such a limit would be a rank that does not grow
 # with the weight of the term. A limit set by the objective would move with the weight, one set by the teacher would lie
-# near the teacher's own rank. Here the weight of InfoNCE is raised to the largest value of [chapter
-# 6](06_expansion.ipynb), at several widths.
+# near the teacher's own rank. A profile can raise the weight of InfoNCE to the largest value of [chapter
+# 6](06_expansion.ipynb) at several widths; where it does not, the table has the usual weight alone, and the question
+# stays open.
 
 # %% mystnb={"image": {"alt": "Effective rank against width, without InfoNCE, with it, and with the largest weight"}}
 # | name: fig-limit

@@ -72,9 +72,10 @@ Markdown(evidence.description("controls"))
 # ## The claims of this chapter
 #
 # The column *paper* has the paper's value and, below it, the claimed range. The other columns have the {term}`verdict`,
-# with the measured value and its 95 % interval over seeds: on the largest {term}`recorded run` of photographs that can
-# judge the claim, and on this copy. Absolute numbers are judged only in the paper's own setting. {doc}`The scorecard
-# <09_scorecard>` has the reasons.
+# with the measured value and, where it varies with the {term}`seed`, its 95 % interval: on the largest {term}`recorded
+# run` of photographs that can judge the claim, and on this copy. An order of several widths has to hold at every step;
+# its number is the difference between the two ends. Absolute numbers are judged only in the paper's own setting.
+# {doc}`The scorecard <09_scorecard>` has the reasons.
 
 # %%
 answers = judge(
@@ -120,8 +121,9 @@ table_controls
 # In the tables, numbers are means ± standard deviations over seeds, unless a section says otherwise. Ranks and
 # accuracies are measured on test images unless a column says otherwise. A change is taken between two students of the
 # same {term}`seed`, before it is averaged. Where a {term}`recorded run` on photographs has a control, it stands before
-# this copy's own run, as *photographs*; where neither has it, the figure and the table say so. The text under each
-# table says how to read it and what each outcome would mean. It holds for any run.
+# this copy's own run, as *photographs*; the top of this page says which run has which control. Where neither has it,
+# the figure and the table say so. The text under each table says how to read it and what each outcome would mean. It
+# holds for any run.
 #
 # ## 1. Underfitting
 #
@@ -161,8 +163,9 @@ for_readers(tables.underfitting_table(controls, epochs=epochs))
 # explain their rank. If the measured rank lies far below the prediction, something beyond shrinkage is at work, such as
 # errors that are correlated between components. If it lies above, the students have variance that does not follow the
 # teacher. Then compare the last rows: if the rank rises with longer training while the {term}`cosine distance` falls,
-# the short training was part of the reason. A rank on training images that is much higher than on test images would
-# point to overfitting.
+# the short training was part of the reason. If the distance hardly falls, the new variance has not brought the student
+# nearer to the teacher, and the rise is no sign of underfitting. A rank on training images that is much higher than on
+# test images would point to overfitting.
 #
 # **How sure are we?** If the null suffices, the rank tells what the students know of the teacher, not whether they
 # could know more; only longer training can show that, as far as it goes. Correlated errors lower a student's rank below
@@ -197,7 +200,8 @@ HTML(underfit_or_bottleneck(controls, spectra, images, epochs))
 #
 # Is the rank low because there are few classes? The variance of the embeddings is the variance of the class means plus
 # the variance within classes; both have an effective rank. A second experiment trains on fewer classes with equally
-# many images.
+# many images: for every number of classes as many as the fewest classes have. With so few images ranks are usually
+# lower than in the column *rank*, for all classes too.
 #
 # | explanation | share of variance between classes | rank within classes | rank against the number of classes |
 # | :--- | :--- | :--- | :--- |
@@ -266,16 +270,17 @@ HTML(cut_the_teacher(controls))
 for_readers(tables.truncation_table(controls, chance=chance))
 
 # %% [markdown]
-# **How to read it.** The column *lost* decides: points of accuracy between the lowest and the highest noise. If the
-# teacher's top directions lose about as much as the whole teacher, a low rank alone does not make it fragile. If they
-# lose about as much as the students, and the students more than the whole teacher, a low rank is enough. If the
-# students lose no more than the whole teacher, there is no fragility to explain. Random and last directions show
-# whether it matters which directions are kept. Random ones are drawn several times; their spread is over the draws.
+# **How to read it.** The last column but one decides: how much of its accuracy above guessing a model loses from the
+# lowest to the highest noise. Points alone favour a model that has little to lose. If the teacher's top directions lose
+# about as much as the whole teacher, a low rank alone does not make it fragile. If they lose about as much as the
+# students, and the students more than the whole teacher, a low rank is enough. If the students lose no more than the
+# whole teacher, there is no fragility to explain. Random and last directions show whether it matters which directions
+# are kept. Random ones are drawn several times; their spread is over the draws.
 #
-# **How sure are we?** There is one teacher, so its numbers have no spread. Losses in points depend on where a model
-# begins, and near guessing (dotted) nothing more can be lost. Where students see another resolution than the teacher,
-# noise on their inputs is not the same for both: then compare only the cut teacher with the whole one. The cut shows
-# whether a low rank is enough for fragility. It cannot show that rank plays no part inside a student.
+# **How sure are we?** There is one teacher, so its numbers have no spread. Near guessing (dotted) nothing more can be
+# lost, and a share of very little is not precise. Where students see another resolution than the teacher, noise on
+# their inputs is not the same for both: then compare only the cut teacher with the whole one. The cut shows whether a
+# low rank is enough for fragility. It cannot show that rank plays no part inside a student.
 #
 # ## 4. Capacity, receptive field, architecture
 #
@@ -527,7 +532,8 @@ for_readers(tables.statistics_table(controls))
 # teacher is a vision transformer, which relates all parts of an image from its first layer on; the student is a
 # convolutional network, which looks through small windows. If that difference is the reason, the student of a
 # convolutional teacher should not collapse. Students, images and settings are those of [chapter
-# 7](07_generality.ipynb), with the first objective only; what changes is the teacher.
+# 7](07_generality.ipynb), with the first objective only; between rows with the same images, what changes is the
+# teacher.
 #
 # | explanation | share of the teacher's rank | rank of the student |
 # | :--- | :--- | :--- |

@@ -91,9 +91,10 @@ Markdown(reading["scorecard_summary"])
 HTML(scorecard.in_words(summary.counts(ledger)))
 
 # %% [markdown]
-# **By chance.** {glue:text}`claims_by_seeds:d` claims are judged here by an interval over seeds. If there were no
-# effects at all, chance alone would make at most {glue:text}`claims_by_chance:s` of them `supported` on average, and as
-# many `contradicted`. So it takes more than a few verdicts of one kind to say anything about the papers as a whole.
+# **By chance.** {glue:text}`claims_by_seeds:d` claims are judged here by an interval over seeds. If for each of them
+# the truth lay just at the edge of the claimed range (for an order: no difference), chance alone would make at most
+# {glue:text}`claims_by_chance:s` of them `supported` on average, and as many `contradicted`. So it takes more than a
+# few verdicts of one kind to say anything about the papers as a whole.
 
 # %% [markdown]
 # ## Every claim

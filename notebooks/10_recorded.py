@@ -17,8 +17,10 @@
 # InfoNCE term brings part of the rank back.
 #
 # **What is ours.** Recorded runs were computed once and are kept in the folder `results/`: their settings and tables,
-# and nothing else. `results/README.md` says what their teachers are. Where the teacher is not CLIP, a run is evidence
-# about another teacher. It says nothing about CLIP, and a small teacher says nothing about large ones.
+# and nothing else. `results/README.md` says what their teachers are; `vit-s14-saliency` is a network whose training
+# began with DINOv2's weights and went on for another task, so that it is no evidence about DINOv2. Where the teacher is
+# not CLIP, a run is evidence about another teacher. It says nothing about CLIP, and a small teacher says nothing about
+# large ones.
 
 # %% tags=["hide-input"]
 # Where the package is missing, as on Colab, fetch this book's repository and install it from there.
@@ -87,6 +89,13 @@ table_headline = tables.for_readers(
 glue("table_headline", table_headline, display=False)
 table_headline
 
+# %%
+pixels = evidence.pixels("robustness")
+behind = evidence.description("spectrum", "robustness", "expansion", "augmentation")
+behind_headline = Markdown(f"{headline.note(pixels)}\n\n{behind}")
+glue("behind_headline", behind_headline, display=False)
+behind_headline
+
 # %% [markdown]
 # **How to read it.** Compare the parameters of teacher and students first. A student that is larger than its teacher is
 # not the compression that the paper is about, and if it loses rank, that is not for want of parameters.
@@ -115,7 +124,7 @@ glue("fig_recorded_ranks", figure, display=False)
 # the rows of the students overlap. A collapse that appears both on generated images and on photographs does not depend
 # on the kind of image. One that appears on only one of them depends on the images, the teacher or the size of the run,
 # and these tables cannot say on which. Two runs whose names differ only in what the students see tell what a smaller
-# input changes.
+# input changes, if they agree in the other rows of the first table.
 #
 # ## The claims, run by run
 #

@@ -63,7 +63,9 @@ HTML(scorecard.in_words(report.provenance(cpu)))
 
 # %% [markdown]
 # The rates are the machine's ceilings, measured together with the sections in their row: large matrix products in
-# float32 and float64, and a large copy.
+# float32 and float64, and a large copy. Where a row's rates are far below those of another with the same device, other
+# work ran beside it or the machine was another one: then its times are too long, and its shares of the ceiling too
+# high.
 #
 # ## This run
 #
@@ -131,8 +133,9 @@ HTML(scorecard.in_words(report.table(cpu, "training")))
 #
 # ## Precision
 #
-# Students of the profile `embedded`, trained under autocast to bfloat16 with losses and metrics in float32, beside
-# those trained in float32: means over seeds, and the standard deviation over seeds in float32 (ddof = 1).
+# Students of the profile `embedded` as it was at the commit named above, trained under autocast to bfloat16 with losses
+# and metrics in float32, beside those trained in float32: means over seeds, and the standard deviation over seeds in
+# float32 (ddof = 1).
 
 # %%
 # | name: tab-cost-precision

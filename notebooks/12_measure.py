@@ -63,9 +63,9 @@ Markdown(study.description())
 # %% [markdown]
 # ## A worked example
 #
-# `save_embeddings` writes the test embeddings of the teacher and of one student per {term}`width`, each to a file of
-# its own. `report.measure` is what the command calls. Brackets hold 95 % intervals. All norms are 1 here, because the
-# study scales the embeddings of every model to length 1.
+# `save_embeddings` writes the test embeddings of the teacher and of one student per {term}`width`, that of the first
+# seed, each to a file of its own. `report.measure` is what the command calls. Brackets hold 95 % intervals. All norms
+# are 1 here, because the study scales the embeddings of every model to length 1.
 
 # %%
 # | name: tab-measured

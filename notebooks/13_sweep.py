@@ -78,7 +78,7 @@ Markdown(Study.open(profile, overrides, runs_dir).description())
 
 # %% [markdown]
 # That is the run behind this copy of the book. The sweep below is a recorded one, which building the book does not
-# repeat:
+# repeat. Its profiles are those of the commit that it names: they may have had other numbers of images than today.
 
 # %%
 own = RecordedSweep.open(sweep)

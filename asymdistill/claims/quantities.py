@@ -287,10 +287,21 @@ def _regained_rank(run: Rows, subject: Subject) -> pd.Series:
     usual, last = float(run.settings.epochs), float(ranks.columns.max())
     if usual not in ranks or last <= usual:
         raise NotMeasured(f"no student of this run was trained for longer than {usual:g} epochs")
-    lacking = float(_effective_rank(run, Subject(TEACHER)).iloc[0]) - ranks[usual]
+    return _share_regained(run, subject, ranks[usual], ranks[last])
+
+
+def _share_regained(run: Rows, subject: Subject, before: pd.Series, after: pd.Series) -> pd.Series:
+    """What a student's rank gains in percent of what it lacked of its teacher's."""
+    lacking = float(_effective_rank(run, Subject(TEACHER)).iloc[0]) - before
     if (lacking <= 0).any():
         raise NotMeasured(f"student {subject.model} has no lower rank than the teacher here, so that it lacks nothing")
-    return 100 * (ranks[last] - ranks[usual]) / lacking
+    return 100 * difference(after, before) / lacking
+
+
+def _rank_by_targets(run: Rows, subject: Subject) -> pd.Series:
+    """Share of the rank that the cosine loss costs a student which other targets of the same loss give back to it."""
+    plain = _objective_rank(run, replace(subject, treatment=COSINE))
+    return _share_regained(run, subject, plain, _objective_rank(run, subject))
 
 
 def _objective_rank(run: Rows, subject: Subject) -> pd.Series:
@@ -326,6 +337,9 @@ QUANTITIES: dict[str, Quantity] = {
     "sampled_rank": Quantity(_sampled_rank, "the effective rank of {}"),
     "regained_rank": Quantity(
         _regained_rank, "the percentage of its missing effective dimensions that longer training gives back to {}", 1
+    ),
+    "rank_by_targets": Quantity(
+        _rank_by_targets, "the percentage of its missing effective dimensions that other targets give back to {}", 1
     ),
     "objective_rank": Quantity(_objective_rank, "the effective rank of {}"),
 }

@@ -40,6 +40,19 @@ TABLES = (
 )
 """The tables of a study."""
 
+CONTROL_TITLES = {
+    "underfitting": "Underfitting",
+    "classes": "Class structure",
+    "truncation": "Cause of fragility",
+    "capacity": "Capacity and receptive field",
+    "objective": "Objective",
+    "noise": "Noise",
+    "estimators": "Estimators",
+    "crossmodal": "Across modalities",
+    "statistics": "Statistics",
+}
+"""The controls of chapter 8, as its sections name them."""
+
 EFFICIENTNET, SCENES_CLIP, SCENES_SIMCLR = "imagenet-efficientnet-lite0", "scenes-clip", "scenes-simclr"
 SCENES_TEACHERS = (SCENES_CLIP, SCENES_SIMCLR)
 """Teachers that were trained on Scenes."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from asymdistill.config.names import OBJECTIVES, TEACHER
+from asymdistill.config.names import CONTROL_TITLES, OBJECTIVES, TEACHER
 from asymdistill.plots.derived import noise_loss, noise_share, paired, paired_tests, percent
 from asymdistill.plots.runs import Runs, of_each, with_control
 from asymdistill.plots.selection import ends, pick, students_of, teacher_of
@@ -19,17 +19,6 @@ from asymdistill.plots.style import title
 from asymdistill.plots.tables import NOTHING, number, shown
 
 CENTRED = "variance, centred"
-TITLES = {
-    "underfitting": "Underfitting",
-    "classes": "Class structure",
-    "truncation": "Cause of fragility",
-    "capacity": "Capacity and receptive field",
-    "objective": "Objective",
-    "noise": "Noise",
-    "estimators": "Estimators",
-    "crossmodal": "Across modalities",
-    "statistics": "Statistics",
-}
 VARIED = {
     "parameters (millions)": (["width", "stated size"], "{:.2f}M parameters", 1e-6),
     "input side (pixels)": (["input"], "input of {:g} pixels", 1),
@@ -52,7 +41,7 @@ def table_of(name: str) -> Callable[[Callable[..., Iterator[Row]]], Callable[...
         def made(controls: Runs, **options: Any) -> pd.DataFrame:
             ran = with_control(controls, name)
             if not ran:
-                return pd.DataFrame([{"control": TITLES[name], "numbers": "no run here has this control"}])
+                return pd.DataFrame([{"control": CONTROL_TITLES[name], "numbers": "no run here has this control"}])
             table = of_each(ran, lambda rows, **own: pd.DataFrame(make(rows, **own)), **options).convert_dtypes()
             return table[sorted(table, key=lambda column: column.startswith("seeds"))]
 
@@ -218,7 +207,7 @@ def statistics_table(rows: pd.DataFrame) -> Iterator[Row]:
     for test in paired_tests(rows).to_dict("records"):
         sigma = test["sigma"]
         row = {"widest – narrowest": "effective rank" if pd.isna(sigma) else f"accuracy, σ = {sigma:g}"}
-        row |= {names.get(key, key): number(test[key], None, places) for key, places in digits.items()}
+        row |= {names.get(key, key): _tested(test[key], places) for key, places in digits.items()}
         yield row | {"seeds": test["seeds"]}
 
 
@@ -230,9 +219,10 @@ def table(controls: Runs, *, epochs: Mapping[str, int], chance: Mapping[str, flo
         epochs: by the name of the run, the epochs for which it trains.
         chance: by the name of the run, the accuracy of guessing in percent.
     """
-    rows, options = [], {"underfitting": {"epochs": epochs}, "truncation": {"chance": chance}}
+    rows = []
+    options: dict[str, dict[str, Any]] = {"underfitting": {"epochs": epochs}, "truncation": {"chance": chance}}
     for name, (make, compared, columns, kept) in _DECISIVE.items():
-        row = {"control": TITLES[name], "what was compared": compared} | dict.fromkeys(controls, "not run")
+        row = {"control": CONTROL_TITLES[name], "what was compared": compared} | dict.fromkeys(controls, "not run")
         own = make(controls, **options.get(name, {}))
         for run, part in own.groupby("from", sort=False) if "from" in own else ():
             cells = part.drop(columns="from").set_index(own.columns[1]).filter(regex=columns).replace(NOTHING, None)
@@ -280,6 +270,12 @@ def _under_noise(rows: pd.DataFrame) -> Row:
     """Cells of a table: accuracy at the lowest and highest noise level, and the loss between them."""
     accuracy = pick(rows, "accuracy")
     return _at_ends(accuracy, "accuracy (%)") | {"lost (points)": shown(noise_loss(accuracy)["value"])}
+
+
+def _tested(value: float, digits: int) -> str:
+    """A number of a test, and of one that is too small for its digits that it is smaller."""
+    smallest = 10**-digits
+    return f"< {smallest:g}" if 0 < value < smallest / 2 else number(value, None, digits)
 
 
 def _count(rows: pd.DataFrame) -> int | None:

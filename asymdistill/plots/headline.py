@@ -46,6 +46,22 @@ def table(spectrum: Runs, robustness: Runs, expansion: Runs, augmentation: Runs)
     return pd.DataFrame(rows)
 
 
+def note(pixels: Mapping[str, float]) -> str:
+    """What stands behind the numbers of the table, in Markdown.
+
+    Args:
+        pixels: by the name of the run, and of the paper, a unit of its normalised tensor in units of the range of a
+            pixel.
+    """
+    units = ", ".join(f"{number(SIGMA * unit, None, 3)} ({name})" for name, unit in pixels.items())
+    return (
+        "Means ± standard deviations (ddof = 0) over seeds, of the factor over widths and seeds; or ranges over "
+        "students. A number without ± is of the teacher or of one seed; the paper's gain by augmentation is one seed "
+        "beside the mean of three. Noise is of the paper's kind, on the network's normalised input. In units of the "
+        f"range of a pixel, σ = {SIGMA:g} is {units}."
+    )
+
+
 def _ranks(own: Measured) -> pd.DataFrame:
     return pick(own.spectrum, "effective_rank", estimator="per seed") if len(own.spectrum) else own.spectrum
 

@@ -246,7 +246,7 @@ def _row(row: Row, facets: tuple[str, ...], beside: Mapping[str, Mapping[str, Ro
     margin = "" if pd.isna(row["margin_reason"]) else f"<small>{escape(row['margin_reason'])}</small>"
     others = [(run, found[row["id"]]) for run, found in beside.items() if row["id"] in found]
     elsewhere = "".join(
-        f"<small>{escape(run)}: {_verdict(other)}, {values(other)[1]}</small>"
+        f"<small>{escape(run)}: {_verdict(other)}. {escape(other['reason'])}</small>"
         for run, other in others
         if other["verdict"] != NOT_TESTABLE
     )

@@ -1,5 +1,7 @@
 """The tables of a study beside those of recorded runs on photographs: what chapters compare with the paper."""
 
+import itertools
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from statistics import mean
@@ -7,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from asymdistill.config.names import PAPER, PHOTOGRAPHS, THIS_COPY, image_source
+from asymdistill.config.names import CONTROL_TITLES, PAPER, PHOTOGRAPHS, THIS_COPY, image_source
 from asymdistill.config.settings import CONTROLS
 from asymdistill.data.preprocess import CLIP_STD
 from asymdistill.study.description import describe
@@ -15,7 +17,13 @@ from asymdistill.study.folders import RESULTS
 from asymdistill.study.recorded import Recorded, recorded_runs
 from asymdistill.study.study import Study
 
-CONTROLS_TABLE, GENERALITY = "controls", "generality"
+CONTROLS_TABLE, GENERALITY, CONTROL = "controls", "generality", "control-"
+WORDS = {
+    **{"spectrum": "effective rank", "singular_values": "spectra", "alignment": "alignment"},
+    **{"information": "losses", "robustness": "accuracy under noise", "augmentation": "augmentation"},
+    "expansion": "InfoNCE",
+}
+"""What tables are about, for readers."""
 TRAINING = (
     *("data_seed", "resolution", "seeds", "smallest_width", "largest_width"),
     *("baseline", "epochs", "batch_size", "learning_rate", "autocast"),
@@ -114,18 +122,31 @@ class Evidence:
         return {PAPER: mean(CLIP_STD), **known, THIS_COPY: self.study.pixel_units()}
 
     def description(self, *names: str) -> str:
-        """What the study is and, for the tables of these names, which recorded run stands beside it: Markdown."""
-        runs = {run.folder: run for name in names for run in self._behind(name)}
-        lines = [self.study.description(), *(f"**Photographs**: {_described(run)}" for run in runs.values())]
+        """What the study is and, for the tables of these names, which recorded run stands beside it: Markdown.
+
+        Where runs differ from table to table, it says of each which tables it is behind. ``control-<name>`` stands for
+        the rows of one control.
+        """
+        behind: dict[Recorded, list[str]] = {}
+        for words, run in itertools.chain.from_iterable(map(self._behind, names)):
+            behind.setdefault(run, []).append(words)
+        lines = [self.study.description()]
+        for run, about in behind.items():
+            tables = f" ({', '.join(dict.fromkeys(about))})" if len(behind) > 1 and all(about) else ""
+            lines.append(f"**Photographs**{tables}: {describe(run.settings, run.sizes, run.manifest)}")
         return "\n\n".join(lines)
 
-    def _behind(self, name: str) -> list[Recorded]:
-        """The recorded runs that a table is made of."""
+    def _behind(self, name: str) -> Iterator[tuple[str, Recorded]]:
+        """The recorded runs that a table is made of, each with a few words on what it is behind, if they are needed."""
         if name == CONTROLS_TABLE:
-            return list(self._with_controls.values())
-        if name == GENERALITY:
-            return [run for run, _ in self._crossed]
-        return [run] if (run := self.photographs(name)) else []
+            for part in self._with_controls:
+                yield from self._behind(part)
+        elif control := self._with_controls.get(name):
+            yield CONTROL_TITLES[name.removeprefix(CONTROL)].lower(), control
+        elif name == GENERALITY:
+            yield from (("", run) for run, _ in self._crossed)
+        elif run := self.photographs(name):
+            yield WORDS[name], run
 
     @cached_property
     def _crossed(self) -> list[tuple[Recorded, pd.DataFrame]]:
@@ -147,7 +168,7 @@ class Evidence:
         """The run of each control: the largest that has any, or where it lacks one, another of the same experiment."""
         first = self.photographs(CONTROLS_TABLE)
         alike = [run for run in self.on_photographs if first is not None and _experiment(run) == _experiment(first)]
-        names = [f"control-{control}" for control in CONTROLS]
+        names = [f"{CONTROL}{control}" for control in CONTROLS]
         found = {name: next((run for run in alike if _has(run, name)), None) for name in names}
         return {name: run for name, run in found.items() if run is not None}
 
@@ -173,7 +194,3 @@ def _has(run: Recorded, name: str) -> bool:
     if table is None or table.empty:
         return False
     return name != "augmentation" or bool(table["augmented"].any())
-
-
-def _described(run: Recorded) -> str:
-    return describe(run.settings, run.sizes, run.manifest)

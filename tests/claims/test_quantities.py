@@ -387,6 +387,15 @@ def test_a_network_trained_for_something_else_is_a_variant_of_the_objective() ->
     refuses("this run has no variant whitened", "objective_rank", results, "S whitened")
 
 
+def test_other_targets_give_back_a_share_of_what_the_cosine_loss_costs() -> None:
+    made = {"cosine": [16.0, 17.0], "centred": [26.0, 50.0]}
+    rows = pd.concat([control("objective", {"S": v}, "effective_rank", variant=name) for name, v in made.items()])
+    results = run(spectrum=ranks({"teacher": 36.0}), controls=rows)
+    assert measured("rank_by_targets", results, "S centred") == {42: 50.0, 123: 100 * 33 / 19}
+    below = run(spectrum=ranks({"teacher": 16.5}), controls=rows)
+    refuses("S has no lower rank than the teacher here", "rank_by_targets", below, "S centred")
+
+
 # A real study
 
 

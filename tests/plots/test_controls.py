@@ -11,6 +11,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from asymdistill.claims import evaluate
+from asymdistill.config.names import CONTROL_TITLES
 from asymdistill.config.settings import CONTROLS
 from asymdistill.plots import control_tables, controls, style
 from asymdistill.plots.tables import for_readers
@@ -181,7 +182,7 @@ def summarised(controls_table: pd.DataFrame) -> pd.DataFrame:
 def test_every_control_has_a_table_and_a_row_of_the_summary(seeds: tuple[int, ...], tmp_path: Path) -> None:
     everything = made.read_back(made.everything(seeds), tmp_path)
     summary = summarised(everything)
-    assert summary["control"].tolist() == list(control_tables.TITLES.values())
+    assert summary["control"].tolist() == list(CONTROL_TITLES.values())
     for text in summary["this copy"]:
         assert ": " in text
         assert "nan" not in text.lower()
@@ -199,7 +200,7 @@ def test_the_table_of_a_control_that_was_not_run_says_so(name: str) -> None:
     rest = everything[everything["control"] != name]
     assert for_readers(table(name, rest).reset_index()).to_numpy().tolist() == [["no run here has this control"]]
     absent = summarised(rest)["this copy"] == "not run"
-    assert absent.tolist() == [key == name for key in control_tables.TITLES]
+    assert absent.tolist() == [key == name for key in CONTROL_TITLES]
 
 
 def test_runs_stand_below_each_other_and_those_without_a_control_are_left_out() -> None:
@@ -315,3 +316,8 @@ def test_tests_have_a_row_each_and_a_gap_where_there_is_none() -> None:
     assert "–" not in ten.to_numpy()
     assert three.columns[(three == "–").all()].tolist() == ["p (Wilcoxon)"]
     assert three["seeds"].tolist() == [3] * 5
+
+
+def test_a_p_that_is_too_small_for_its_digits_is_not_zero() -> None:
+    shown = table("statistics", made.table(made.statistics(rank=50.0, seeds=10)))
+    assert shown.loc["effective rank", "p (t-test)"] == "< 0.0001"

@@ -44,3 +44,8 @@ def test_what_a_run_lacks_is_a_dash() -> None:
     shown = headline.table(**runs).set_index("")
     assert shown["photographs"].tolist() == ["90.0", "9.0 to 27.0", "10 to 30", *["–"] * 6]
     assert shown["this copy"].tolist() == ["–"] * 9
+
+
+def test_the_note_says_what_the_noise_is_to_each_runs_pixels() -> None:
+    note = headline.note({"paper": 0.27, "this copy": 0.5})
+    assert "σ = 0.1 is 0.027 (paper), 0.050 (this copy)." in note

@@ -130,8 +130,8 @@ def test_the_verdicts_of_other_runs_stand_beside_this_ones_where_they_can_judge(
     other = MIXED.assign(verdict=["supported", "undecided", "not testable here", "contradicted"], measured=7.0)
     cells = Cells(scorecard.table(MIXED, {"photo<graphs>": other, "nothing": other.iloc[:0]}))
     shown = [cells.rows[f"claim-{name}"]["why"] for name in MIXED["id"]]
-    assert shown[0].strip().endswith("photo<graphs>: ● supported, 7.00 [11.50, 13.25]")
-    assert "photo<graphs>: ▲ undecided, 7.00" in shown[1]
+    assert shown[0].strip().endswith("photo<graphs>: ● supported. It is within the margin.")
+    assert "photo<graphs>: ▲ undecided. It is" in shown[1]
     assert "photo<graphs>" not in shown[2]
     assert cells.data["claim-v1-claim-0"]["verdict"] == "contradicted"  # the filter goes by this run
 

@@ -54,6 +54,15 @@ def test_the_largest_recorded_run_on_photographs_stands_first(small_study: Study
     assert "Run `many`, computed on" in words
 
 
+def test_where_several_runs_stand_beside_it_each_says_for_what(small_study: Study, keep: Keep) -> None:
+    folder = keep("many", {"train": 900}) / "tables"
+    keep("few", {"train": 100})
+    (folder / "robustness.csv").unlink()
+    words = Evidence(small_study, folder.parents[1]).description("spectrum", "robustness", "alignment")
+    assert "**Photographs** (effective rank, alignment): 900 training" in words
+    assert "**Photographs** (accuracy under noise): 100 training" in words
+
+
 def test_a_table_that_the_largest_lacks_is_that_of_the_next(small_study: Study, keep: Keep) -> None:
     many = keep("many", {"train": 900})
     some = keep("some", {"train": 500})
