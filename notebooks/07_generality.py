@@ -125,8 +125,10 @@ table_generality
 # number of classes? If the students' ranks are the same in all rows, whatever the teacher, that speaks for a limit of
 # the network. A factor above 1 in every row shows that InfoNCE raises the rank in general, not only in one setting.
 #
-# Claims are judged on the profile's own teacher and images. That InfoNCE raises the rank, which the paper calls
-# universal: {verdict}`v2-expands`. The paper's numbers for DINOv2 can be judged on the profile `cifar100-dinov2` only.
+# Claims are judged on the profile's own teacher and images. That InfoNCE raises the rank: {verdict}`v2-expands`. The
+# paper calls it a universal requirement; that it is required, these rows cannot show, and section 5 of {doc}`the
+# controls <08_controls>` tries other ways to a higher rank. The paper's numbers for DINOv2 can be judged on the profile
+# `cifar100-dinov2` only.
 #
 # ## Accuracy under noise
 #

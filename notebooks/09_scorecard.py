@@ -72,9 +72,9 @@ Markdown(reading["scorecard_summary"])
 # | `order` | above 0, and each mean above the one before | of the difference, last model minus first |
 #
 # If a claim is about several models, the intervals of all must lie within the range, and one wholly outside contradicts
-# it. Differences between models are paired by {term}`seed`. A margin is a share of the effect that the paper claims,
-# never of the value; the table gives the reason for each. With a single seed nothing is decided.
-# [Methods](../book/methods.md) says more.
+# it. Differences between models are paired by {term}`seed`. On a run, a margin is a share of the effect that the paper
+# claims, never of the value; in most checks of the text it is what rounding can change. The table gives the reason for
+# each. With a single seed nothing is decided. [Methods](../book/methods.md) says more.
 #
 # There are three kinds of evidence, counted apart. A *check of the text* needs no run: parameters are counted, and the
 # papers' own numbers are compared with each other and with the released notebook. *The paper's own setting* is a run

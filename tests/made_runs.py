@@ -22,7 +22,7 @@ class Made:
     settings: Settings
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
     profile: str = "made"
-    sizes: dict[str, int] = field(default_factory=lambda: {"classes": 10})
+    sizes: dict[str, int] = field(default_factory=lambda: {"train": 50_000, "classes": 10})
     asked: list[str] = field(default_factory=list)
 
     def table(self, name: str) -> pd.DataFrame | None:

@@ -197,10 +197,11 @@ def _described(settings: Settings, claim: Claim, profile: str) -> str:
     others = _differences(settings, claim, profile)
     images = Path(settings.dataset).name
     files = "" if images == settings.dataset else ", read from files,"
-    text = f"data set {images}{files} with teacher {settings.teacher}"
+    text = f"data set {images}{files} with teacher {settings.teacher_with_file}"
+    others.pop("teacher_weights", None)
     if {"dataset", "teacher"} & others.keys():
-        return text
-    return f"{text}, {', '.join(f'{name} = {value}' for name, value in others.items())}"
+        return text + (f" and {settings.train_limit:,} training images" if settings.train_limit else "")
+    return ", ".join([text, *(f"{name} = {value}" for name, value in others.items())])
 
 
 def _named(label: str) -> str:

@@ -28,6 +28,7 @@ SHAPE = 0.99  # share of the teacher's variance within which spectra are compare
 TINY = 1e-12  # stands for a component without variance, so that its logarithm is finite
 MEAN_SPECTRUM = "mean spectrum"
 RE_ESTIMATED = "batch statistics re-estimated"
+PAPER_STEPS = 5 * (50_000 // 64)  # epochs by whole batches: for how long the paper's students are trained
 PUBLISHED_SIDE = 224  # pixels that a teacher sees where the settings say nothing else and it is none of Scenes
 RANK = {"quantity": "effective_rank", "estimator": "per seed"}
 NOISE_SPACE = "normalised"  # where the paper adds noise
@@ -281,13 +282,13 @@ def _sampled_rank(run: Rows, subject: Subject) -> pd.Series:
 
 
 def _regained_rank(run: Rows, subject: Subject) -> pd.Series:
-    """Share of the rank that a student lacks of its teacher's that training beyond the experiment's epochs gives it."""
+    """Share of the rank that a student lacks of its teacher's that training beyond the paper's length gives it."""
     rows = run.control("underfitting", subject, objective=COSINE, quantity="epoch_rank", variant="constant")
     ranks = rows.pivot_table(index="seed", columns="x", values="value")
-    usual, last = float(run.settings.epochs), float(ranks.columns.max())
-    if usual not in ranks or last <= usual:
-        raise NotMeasured(f"no student of this run was trained for longer than {usual:g} epochs")
-    return _share_regained(run, subject, ranks[usual], ranks[last])
+    long_enough = sorted(ranks.columns[ranks.columns * run.steps_per_epoch >= PAPER_STEPS])
+    if len(long_enough) < 2:
+        raise NotMeasured(f"no student of this run was trained for longer than the paper's {PAPER_STEPS:,} steps")
+    return _share_regained(run, subject, ranks[long_enough[0]], ranks[long_enough[-1]])
 
 
 def _share_regained(run: Rows, subject: Subject, before: pd.Series, after: pd.Series) -> pd.Series:

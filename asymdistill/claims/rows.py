@@ -90,6 +90,14 @@ class Rows:
             raise NotMeasured("this run's manifest does not say how many classes its images have")
         return found
 
+    @property
+    def steps_per_epoch(self) -> int:
+        """Number of steps in an epoch: a last partial batch is dropped."""
+        images = self._results.sizes.get("train")
+        if images is None:
+            raise NotMeasured("this run's manifest does not say how many training images it has")
+        return max(images // self.settings.batch_size, 1)
+
     def _select(self, name: str, subject: Subject, **wanted: Any) -> pd.DataFrame:
         """Rows of a table of trained students."""
         table = self._table(name)

@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from asymdistill.config.names import SHIPPED_TEACHERS, WEIGHTS_VARIABLE, teacher_library
-from asymdistill.config.settings import Settings
+from asymdistill.config.settings import OF_ITS_TEACHER, Settings
 from asymdistill.runtime.errors import InputError, some_of, without_tilde
 
 LONGEST = 200  # characters of a value in a message
@@ -35,7 +35,8 @@ def load_settings(profile: str | Path, overrides: Mapping[str, Any] | str | None
     """Read a profile and apply overrides.
 
     Where ``teacher_weights`` is not set, the environment variable ``ASYMDISTILL_TEACHER_WEIGHTS`` stands in for it. It
-    counts for ``teacher`` only, and not for a teacher that comes with the package.
+    counts for ``teacher`` only, and not for a teacher that comes with the package. What a profile sets of its own
+    teacher, its weights and its resolution, does not hold for another that the overrides name.
 
     Args:
         profile: the name of a profile of the package, or a path to a TOML file.
@@ -50,8 +51,12 @@ def load_settings(profile: str | Path, overrides: Mapping[str, Any] | str | None
             name that means nothing.
     """
     name, values = _profile_values(profile)
+    given = _as_mapping(overrides)
+    own = values.get("teacher", Settings.model_fields["teacher"].default)
+    if given.get("teacher", own) != own:
+        values = {key: value for key, value in values.items() if key not in OF_ITS_TEACHER}
     try:
-        settings = Settings.model_validate(values | _as_mapping(overrides))
+        settings = Settings.model_validate(values | given)
     except ValidationError as error:
         raise InputError(one_line(error)) from None
     _check_teachers("teacher", settings.teacher)

@@ -31,6 +31,8 @@ SCHEDULES: tuple[Schedule, ...] = get_args(Schedule)
 Objective = Literal["cosine", "infonce", "views", "vicreg", "uniformity"]
 Sweep = Literal["weight", "temperature", "batch_size", "width", "alternatives"]
 SWEEPS: tuple[Sweep, ...] = get_args(Sweep)
+OF_ITS_TEACHER = ("teacher_weights", "teacher_resolution")
+"""Settings that are about the one teacher that a profile or a study names, and about no other."""
 NO_RESULT = frozenset({"description", "workers", "device", "download", "dataset_root", "store"})
 """Settings that change no result."""
 

@@ -3,7 +3,7 @@
 from itertools import product
 from typing import Any
 
-from asymdistill.config.settings import Settings
+from asymdistill.config.settings import OF_ITS_TEACHER, Settings
 
 
 def crossed(settings: Settings) -> list[Settings]:
@@ -22,7 +22,7 @@ def crossed(settings: Settings) -> list[Settings]:
     for dataset, teacher in product(datasets, teachers):
         if (dataset, teacher) == (settings.dataset, settings.teacher):
             continue
-        own = {} if teacher == settings.teacher else {"teacher_weights": None, "teacher_resolution": None}
+        own = {} if teacher == settings.teacher else dict.fromkeys(OF_ITS_TEACHER)
         changed = {"dataset": dataset, "teacher": teacher, **own, **less}
         found.append(Settings.model_validate(settings.model_dump() | changed))
     return found

@@ -90,7 +90,8 @@ def test_without_a_run_exactly_the_checks_of_the_text_are_judged(without_run: pd
 def test_another_data_set_is_named_as_the_evidence(on_small: pd.DataFrame, small_study: Study) -> None:
     tested = on_small[(on_small["evidence"] != evaluate.CHECK) & (on_small["verdict"] != NOT_TESTABLE)]
     assert not tested.empty
-    where = f". Evidence from data set scenes with teacher {small_study.settings.teacher}."
+    settings = small_study.settings
+    where = f" data set scenes with teacher {settings.teacher_with_file} and {settings.train_limit} training images."
     assert tested["reason"].str.endswith(where).all()
 
 
@@ -130,7 +131,7 @@ def test_weights_from_a_file_of_ones_own_are_another_setting() -> None:
     own = run("cifar10-clip", {"teacher_weights": "mine.safetensors"}, robustness=accuracies(PAPERS))
     found = one(own, "v1-accuracy-teacher-0")
     assert found["verdict"] == NOT_TESTABLE
-    assert "teacher_weights = mine.safetensors" in found["reason"]
+    assert "(mine.safetensors)" in found["reason"]
     assert one(papers(), "v1-accuracy-teacher-0")["verdict"] == SUPPORTED
 
 

@@ -353,16 +353,18 @@ def test_an_estimators_rank_is_that_of_all_images() -> None:
     assert measured("sampled_rank", made, "teacher not centred") == {None: 6.5}
 
 
-def test_longer_training_is_measured_from_the_experiments_own_length() -> None:
+def test_longer_training_is_measured_from_the_papers_length() -> None:
     curves = {1: [9.0, 9.0], 5: [16.0, 15.0], 20: [17.0, 17.0], 40: [18.0, 20.0]}
     rows = [control("underfitting", {"S": v}, "epoch_rank", variant="constant", x=float(x)) for x, v in curves.items()]
     own = {"spectrum": ranks({"teacher": 41.0}), "controls": pd.concat(rows)}
     assert measured("regained_rank", run(**own), "S") == {42: 100 * 2 / 25, 123: 100 * 5 / 26}
-    twenty = run(overrides={"epochs": 20}, **own)
-    assert measured("regained_rank", twenty, "S") == {42: 100 * 1 / 24, 123: 100 * 3 / 24}
-    for epochs in (40, 7):
-        short = run(overrides={"epochs": epochs}, **own)
-        refuses(f"trained for longer than {epochs} epochs", "regained_rank", short, "S")
+    fewer = run(**own)
+    fewer.sizes["train"] = 12_800  # 200 steps an epoch: 20 epochs have the paper's 3,905
+    assert measured("regained_rank", fewer, "S") == {42: 100 * 1 / 24, 123: 100 * 3 / 24}
+    fewer.sizes["train"] = 12_000
+    refuses("trained for longer than the paper's 3,905 steps", "regained_rank", fewer, "S")
+    del fewer.sizes["train"]
+    refuses("does not say how many training images", "regained_rank", fewer, "S")
     below = run(spectrum=ranks({"teacher": 15.5}), controls=pd.concat(rows))
     refuses("S has no lower rank than the teacher here", "regained_rank", below, "S")
 

@@ -356,3 +356,12 @@ def test_the_last_assignment_of_a_name_wins() -> None:
 def test_a_word_that_assigns_nothing_is_refused(word: str) -> None:
     with pytest.raises(InputError, match="not of the form key=value"):
         parse_assignments([word])
+
+
+def test_what_a_profile_says_of_its_own_teacher_does_not_hold_for_another() -> None:
+    assert load_settings("embedded")[1].teacher_resolution == 128
+    other = load_settings("embedded", {"teacher": "scenes-clip"})[1]
+    assert (other.teacher_resolution, other.teacher_weights, other.resolution) == (None, None, 32)
+    assert load_settings("embedded", {"teacher": EFFICIENTNET, "epochs": 1})[1].teacher_resolution == 128
+    named = load_settings("embedded", {"teacher": "scenes-clip", "teacher_resolution": 64})[1]
+    assert named.teacher_resolution == 64
