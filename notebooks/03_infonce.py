@@ -110,10 +110,10 @@ tables.for_readers(information.estimators(measured[THIS_COPY]))
 # ## What it means
 #
 # **How to read it.** If width adds information, both losses fall from each student to the next wider one, and the last
-# row is negative by more than about three times the number after ±, which with three seeds is half the width of its 95
-# % interval. A last row nearer to zero shows no effect of width. One loss may fall without the other: InfoNCE compares
-# a student with its teacher, image by image, while uniformity looks at the student alone. A student can spread out more
-# evenly without matching its teacher any better.
+# row is negative by more than about three times the number after ±, which with three seeds is half the width of its
+# 95 % interval. A last row nearer to zero shows no effect of width. One loss may fall without the other: InfoNCE
+# compares a student with its teacher, image by image, while uniformity looks at the student alone. A student can spread
+# out more evenly without matching its teacher any better.
 #
 # If width lowers InfoNCE although the ranks in {doc}`chapter 1 <01_collapse>` are equal, the wider students use as many
 # directions with more precision.
