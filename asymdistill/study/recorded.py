@@ -85,7 +85,8 @@ def of_objective(table: pd.DataFrame, objective: str) -> pd.DataFrame:
 def recorded_runs(place: str | Path) -> list[Recorded]:
     """The runs that are kept at a place, those with the most training images first.
 
-    Of those with as many, the run whose students see the largest input comes first: it is nearest to the papers.
+    Of those with as many, the run whose students see the largest input comes first: it is nearest to the papers. The
+    others with its images and teacher follow, so that tables of several runs stay with these where they can.
 
     Args:
         place: the folder of one recorded run, or a folder of such folders; relative to the book's checkout or else to
@@ -102,12 +103,20 @@ def recorded_runs(place: str | Path) -> list[Recorded]:
         raise InputError(f"recorded = {str(place)!r} is no folder; allowed: a recorded run, a folder of them, or none")
     found = sorted(path for path in folder.glob("[!.]*") if path.is_dir())
     folders = (path for path in found if path.name != OF_SWEEPS)
-    return sorted((Recorded(path) for path in folders), key=_fewest_last)
+    runs = sorted((Recorded(path) for path in folders), key=lambda run: (-_images(run), -_side(run)))
+    return sorted(runs, key=lambda run: (-_images(run), _subject(run) != _subject(runs[0])))
 
 
-def _fewest_last(run: Recorded) -> tuple[float, float]:
-    side = run.settings.resolution or math.inf  # none: the teacher's, as in the papers
-    return -run.sizes.get("train", math.inf), -side
+def _images(run: Recorded) -> float:
+    return run.sizes.get("train", math.inf)
+
+
+def _side(run: Recorded) -> float:
+    return run.settings.resolution or math.inf  # none: the teacher's, as in the papers
+
+
+def _subject(run: Recorded) -> tuple[str, str]:
+    return run.settings.dataset, run.settings.teacher_with_file
 
 
 def record(folder: str | Path, out: str | Path = RESULTS, *, unfinished: bool = False) -> Path:

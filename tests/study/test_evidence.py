@@ -212,3 +212,14 @@ def test_controls_are_put_together_from_runs_of_one_experiment(small_study: Stud
     assert evidence.control("capacity")["photographs"]["value"].tolist() == [3]
     words = evidence.description("controls")
     assert [f"Run `{name}`" in words for name in "abcd"] == [True, True, False, False]
+
+
+def test_of_equally_large_runs_that_of_the_firsts_images_and_teacher_comes_first(
+    small_study: Study, keep: Keep
+) -> None:
+    first = keep("z", {"train": 900}, resolution=224)
+    keep("a", {"train": 900}, resolution=32, dataset="photos/cifar100.npz")
+    keep("b", {"train": 900}, resolution=32)
+    keep("c", {"train": 100}, resolution=32)
+    names = [run.folder.name for run in Evidence(small_study, first.parent).on_photographs]
+    assert names == ["z", "b", "a", "c"]
