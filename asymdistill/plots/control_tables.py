@@ -25,6 +25,7 @@ VARIED = {
     "receptive field (pixels)": (["receptive field"], "receptive field of {:g} pixels", 1),
 }
 """What the control of capacity varies: by axis label, the variants, how a value is written, and its unit."""
+SMALLEST_P = 0.0001  # what the decimals of a table can show
 PAPER_COMPONENTS = 16  # where the ranks of the paper's students end
 Row = dict[str, Any]
 
@@ -207,7 +208,8 @@ def statistics_table(rows: pd.DataFrame) -> Iterator[Row]:
     for test in paired_tests(rows).to_dict("records"):
         sigma = test["sigma"]
         row = {"widest – narrowest": "effective rank" if pd.isna(sigma) else f"accuracy, σ = {sigma:g}"}
-        row |= {names.get(key, key): _tested(test[key], places) for key, places in digits.items()}
+        row |= {names.get(key, key): number(test[key], None, places) for key, places in digits.items()}
+        row |= {names[key]: f"< {SMALLEST_P}" for key in ("p", "wilcoxon") if test[key] < SMALLEST_P}
         yield row | {"seeds": test["seeds"]}
 
 
@@ -270,12 +272,6 @@ def _under_noise(rows: pd.DataFrame) -> Row:
     """Cells of a table: accuracy at the lowest and highest noise level, and the loss between them."""
     accuracy = pick(rows, "accuracy")
     return _at_ends(accuracy, "accuracy (%)") | {"lost (points)": shown(noise_loss(accuracy)["value"])}
-
-
-def _tested(value: float, digits: int) -> str:
-    """A number of a test, and of one that is too small for its digits that it is smaller."""
-    smallest = 10**-digits
-    return f"< {smallest:g}" if 0 < value < smallest / 2 else number(value, None, digits)
 
 
 def _count(rows: pd.DataFrame) -> int | None:
